@@ -1,0 +1,72 @@
+"""Typed artifacts: Pydantic models whose files are hashed, published, and brought back verified.
+
+::
+
+    class Circuit(BaseModel):
+        proving_key: Path
+        version: str
+
+    manager = RitualArtifactManager(artifact=Circuit(proving_key=Path("pk.bin"), version="v1"))
+    manager.to_repo("local/me/circuit")
+    again = RitualArtifactManager.from_repo(Circuit, "local/me/circuit").artifact
+"""
+
+from importlib.metadata import version
+
+from ritual_artifacts.backends import UploadResult
+from ritual_artifacts.cache import BroadcastedArtifact, CachedArtifact
+from ritual_artifacts.errors import (
+    ArtifactError,
+    ArtifactModelError,
+    ArtifactNotFoundError,
+    AuthenticationError,
+    BackendError,
+    ConflictError,
+    InsufficientFundsError,
+    IntegrityError,
+    ManifestError,
+    Mismatch,
+    NotFinalizedError,
+    RepoIdError,
+    SourceChangedError,
+    TransferError,
+    WalletError,
+)
+from ritual_artifacts.hashing import FileDigest, hash_files
+from ritual_artifacts.manager import RitualArtifactManager
+from ritual_artifacts.manifest import Manifest, ManifestEntry
+from ritual_artifacts.progress import Progress
+from ritual_artifacts.repo_id import RitualRepoId, StorageId, StorageIdInt
+
+__version__ = version("ritual-artifacts")
+
+__all__ = [
+    "ArtifactError",
+    "ArtifactModelError",
+    "ArtifactNotFoundError",
+    "AuthenticationError",
+    "BackendError",
+    "BroadcastedArtifact",
+    "CachedArtifact",
+    "ConflictError",
+    "FileDigest",
+    "InsufficientFundsError",
+    "IntegrityError",
+    "Manifest",
+    "ManifestEntry",
+    "ManifestError",
+    "Mismatch",
+    "NotFinalizedError",
+    "Progress",
+    "RepoIdError",
+    "RitualArtifactManager",
+    "RitualRepoId",
+    "SourceChangedError",
+    "StorageId",
+    "StorageIdInt",
+    "TransferError",
+    "UploadResult",
+    "WalletError",
+    "__version__",
+    "hash_files",
+]

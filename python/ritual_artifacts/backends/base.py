@@ -1,0 +1,114 @@
+"""What a storage backend is: it moves bytes, and leaves hashing and comparing to the pipeline."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from ritual_artifacts.hashing import FileDigest
+from ritual_artifacts.manifest import Manifest, ManifestEntry
+from ritual_artifacts.planning import ArtifactPlan
+from ritual_artifacts.progress import ProgressCallback
+from ritual_artifacts.repo_id import RitualRepoId
+
+
+@dataclass(frozen=True)
+class UploadResult:
+    """Where an artifact went.
+
+    Attributes:
+        repo_id: The repository, with the owner and version that it really has.
+        revision: The immutable name of what was published.
+        url: Where it can be looked at.
+        digest: The artifact's digest, `sha256:` and hex.
+        files: The files, with sizes and digests.
+        bytes_sent: Bytes that had to be stored.
+        bytes_reused: Bytes that the storage had already.
+    """
+
+    repo_id: RitualRepoId
+    revision: str
+    url: str
+    digest: str
+    files: tuple[ManifestEntry, ...]
+    bytes_sent: int
+    bytes_reused: int
+
+
+class UploadSession(Protocol):
+    """One upload, from reading the files to the moment at which everybody can see them."""
+
+    def read_files(self, plan: ArtifactPlan, progress: ProgressCallback | None) -> list[FileDigest]:
+        """Read the plan's files once and return their digests, in the plan's order.
+
+        A backend that can store bytes before it knows their digest does so here; all others call
+        `hashing.hash_files`. Nothing that is stored here can be seen yet.
+
+        Raises:
+            ArtifactModelError: a file turned into something that cannot be an artifact file.
+            SourceChangedError: a file changed while it was read.
+            OSError: a file cannot be read, or the storage is full.
+        """
+        ...
+
+    def publish(
+        self, manifest: Manifest, plan: ArtifactPlan, progress: ProgressCallback | None
+    ) -> UploadResult:
+        """Store what is not stored yet, then make the artifact visible in one step.
+
+        Raises:
+            ConflictError: the version label names another artifact.
+            SourceChangedError: a file is no longer what `read_files` saw.
+            BackendError: the storage refused or failed.
+        """
+        ...
+
+
+class Backend(Protocol):
+    """One kind of storage. Found by `StorageId`; see `ritual_artifacts.backends.load_backend`."""
+
+    def start_upload(
+        self, repo_id: RitualRepoId, options: Mapping[str, Any]
+    ) -> AbstractContextManager[UploadSession]:
+        """Start an upload; leaving the context drops everything that was not published.
+
+        Args:
+            repo_id: Where it goes.
+            options: What this kind of storage lets the user say of an upload, such as a commit message.
+
+        Raises:
+            BackendError: there is no such option.
+        """
+        ...
+
+    def resolve(self, repo_id: RitualRepoId) -> str:
+        """Return the immutable revision that the id names now.
+
+        Raises:
+            ArtifactNotFoundError: there is no such repository or version.
+        """
+        ...
+
+    def read_manifest(self, repo_id: RitualRepoId, revision: str) -> bytes:
+        """Return the manifest file of a revision, unchecked, at most `MAX_MANIFEST_BYTES + 1` bytes.
+
+        Raises:
+            ArtifactNotFoundError: the revision has no manifest.
+        """
+        ...
+
+    def read_file(
+        self, repo_id: RitualRepoId, revision: str, entry: ManifestEntry, *, offset: int = 0
+    ) -> Iterator[bytes]:
+        """Stream a file's bytes from `offset` to its end, unchecked.
+
+        Raises:
+            ArtifactNotFoundError: the revision has no such file.
+            TransferError: the bytes stopped arriving.
+        """
+        ...
+
+    def find_local_file(self, repo_id: RitualRepoId, revision: str, entry: ManifestEntry) -> Path | None:
+        """Return where this file's bytes are on this machine, so that they can be cloned; else None."""
+        ...

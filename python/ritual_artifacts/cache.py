@@ -1,0 +1,198 @@
+"""Downloaded artifacts on this machine: `<cache>/<storage>/<owner>/<name>/<version|default>`.
+
+The layout is infernet-ml's, so that both find each other's downloads. A folder is an artifact when its
+manifest is there, which is written last; anything less is a download that was cut short.
+"""
+
+import logging
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel, JsonValue
+
+from ritual_artifacts.errors import ArtifactNotFoundError, ManifestError, Mismatch, RepoIdError
+from ritual_artifacts.locks import lock_folder
+from ritual_artifacts.manifest import Manifest
+from ritual_artifacts.planning import MANIFEST_FILENAME, STAGING_DIRNAME
+from ritual_artifacts.progress import ProgressCallback
+from ritual_artifacts.repo_id import RitualRepoId, StorageId
+from ritual_artifacts.settings import load_settings
+from ritual_artifacts.verification import find_mismatches
+
+log = logging.getLogger(__name__)
+
+
+class BroadcastedArtifact(BaseModel):
+    """What a service tells the network about an artifact that it has.
+
+    Attributes:
+        type: Name of the artifact's class.
+        manifest: Content of the manifest file.
+        repo_id: The repository's unique id.
+    """
+
+    type: str
+    manifest: dict[str, JsonValue]
+    repo_id: str
+
+
+class CachedArtifact(BaseModel):
+    """An artifact in the cache.
+
+    Attributes:
+        type: Name of the artifact's class.
+        path: The manifest file.
+        files: All files of the artifact's folder, the manifest among them.
+        manifest: Content of the manifest file.
+        repo_id: The repository that it came from.
+    """
+
+    type: str
+    path: Path
+    files: list[Path]
+    manifest: dict[str, JsonValue]
+    repo_id: RitualRepoId
+
+    def to_broadcasted_artifact(self) -> BroadcastedArtifact:
+        """Return what to tell the network."""
+        return BroadcastedArtifact(
+            type=self.type, manifest=self.manifest, repo_id=self.repo_id.to_unique_id()
+        )
+
+
+@dataclass(frozen=True)
+class CacheFolder:
+    """One version's folder in the cache.
+
+    Attributes:
+        repo_id: The repository that it belongs to.
+        path: The folder.
+        manifest: The artifact's manifest; None where the download was cut short or the manifest is bad.
+    """
+
+    repo_id: RitualRepoId
+    path: Path
+    manifest: Manifest | None
+
+    def places(self) -> dict[str, Path]:
+        """Return where each of the artifact's files is."""
+        return {} if self.manifest is None else {e.path: self.path / e.path for e in self.manifest.files}
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every file is there, with its size; the bytes are not read."""
+        if self.manifest is None:
+            return False
+        places = self.places()
+        return all(
+            places[e.path].is_file() and e.size in {None, places[e.path].stat().st_size}
+            for e in self.manifest.files
+        )
+
+    @property
+    def size(self) -> int:
+        """Bytes of all that is in the folder, partial files too."""
+        return sum(path.lstat().st_size for path in self.path.rglob("*") if not path.is_dir())
+
+
+def list_folders(cache_dir: Path | None = None) -> Iterator[CacheFolder]:
+    """List every version's folder in the cache, complete or not; what is not ours is passed over.
+
+    Args:
+        cache_dir: Root of the cache; default `RITUAL_CACHE_DIR`.
+    """
+    root = load_settings().cache_dir if cache_dir is None else cache_dir
+    for storage in StorageId:
+        for path in sorted((root / storage).glob("*/*/*")):
+            if not path.is_dir():
+                continue
+            try:
+                repo_id = RitualRepoId.from_local_dir(path, root)
+            except RepoIdError:
+                log.info("ignoring %s, which is no artifact's folder", path)
+                continue
+            yield CacheFolder(repo_id, path, _read_manifest(path))
+
+
+def find_folder(repo_id: RitualRepoId, cache_dir: Path | None = None) -> CacheFolder:
+    """Return the folder of one repository id; it need not exist."""
+    path = repo_id.to_local_dir(cache_dir)
+    return CacheFolder(repo_id, path, _read_manifest(path))
+
+
+def _read_manifest(folder: Path) -> Manifest | None:
+    try:
+        return Manifest.read(folder / MANIFEST_FILENAME)
+    except FileNotFoundError:
+        return None
+    except (ManifestError, OSError) as error:
+        log.info("ignoring %s: %s", folder, error)
+        return None
+
+
+def cached_artifacts(cache_dir: Path | None = None) -> list[CachedArtifact]:
+    """List the complete artifacts in the cache.
+
+    Args:
+        cache_dir: Root of the cache; default `RITUAL_CACHE_DIR`.
+    """
+    return [
+        CachedArtifact(
+            type=folder.manifest.artifact_type,
+            path=folder.path / MANIFEST_FILENAME,
+            files=sorted(path for path in folder.path.rglob("*") if path.is_file()),
+            manifest=folder.manifest.to_document(),
+            repo_id=folder.repo_id,
+        )
+        for folder in list_folders(cache_dir)
+        if folder.manifest is not None and folder.is_complete
+    ]
+
+
+def remove_cached(repo_id: RitualRepoId, cache_dir: Path | None = None) -> int:
+    """Remove one artifact from the cache.
+
+    Returns:
+        Bytes freed.
+
+    Raises:
+        ArtifactNotFoundError: the cache does not have it.
+    """
+    folder = find_folder(repo_id, cache_dir)
+    if not folder.path.is_dir():
+        message = f"the cache has no {repo_id}; 'ritual-artifacts cache ls' lists what it has"
+        raise ArtifactNotFoundError(message)
+    return _remove(folder)
+
+
+def prune(cache_dir: Path | None = None) -> int:
+    """Remove downloads that were cut short, and the partial files of others.
+
+    Returns:
+        Bytes freed.
+    """
+    freed = 0
+    for folder in list_folders(cache_dir):
+        if not folder.is_complete:
+            freed += _remove(folder)
+        elif (staging := folder.path / STAGING_DIRNAME).is_dir():
+            freed += _remove(CacheFolder(folder.repo_id, staging, None))
+    return freed
+
+
+def _remove(folder: CacheFolder) -> int:
+    with lock_folder(folder.path):
+        freed = folder.size
+        shutil.rmtree(folder.path)
+    return freed
+
+
+def verify_cached(
+    folder: CacheFolder, progress: ProgressCallback | None = None
+) -> list[Mismatch]:
+    """Hash every file of a complete artifact and return those that differ from its manifest."""
+    if folder.manifest is None:
+        return [Mismatch(MANIFEST_FILENAME, "a manifest", "missing", str(folder.path))]
+    return find_mismatches(folder.manifest, folder.places(), str(folder.repo_id), progress=progress)[0]

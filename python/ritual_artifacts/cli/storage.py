@@ -1,0 +1,175 @@
+"""`ls`, `cache …` and `store …`: what is on this machine."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Annotated, Any
+
+import typer
+
+from ritual_artifacts import cache
+from ritual_artifacts.backends.local import LocalBackend
+from ritual_artifacts.cache import CacheFolder
+from ritual_artifacts.cli.output import (
+    JsonOption,
+    human_size,
+    mismatch_json,
+    progress_bar,
+    show,
+    show_json,
+    show_table,
+)
+from ritual_artifacts.errors import Mismatch, RepoIdError
+from ritual_artifacts.repo_id import RitualRepoId, StorageId
+
+cache_app = typer.Typer(no_args_is_help=True, help="Downloaded artifacts.")
+store_app = typer.Typer(no_args_is_help=True, help="The embedded local store.")
+
+Row = dict[str, Any]
+
+
+def ls(
+    storage: Annotated[StorageId | None, typer.Argument(help="Only this storage.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List what the local store and the cache hold."""
+    rows = [*_stored_rows()] if storage in {None, StorageId.Local} else []
+    rows += [row for row in map(_cached_row, cache.list_folders()) if storage in {None, row["storage"]}]
+    _show_rows(rows, as_json=as_json)
+
+
+@cache_app.command("ls")
+def cache_ls(as_json: JsonOption = False) -> None:
+    """List downloaded artifacts, downloads that were cut short too."""
+    _show_rows(map(_cached_row, cache.list_folders()), as_json=as_json)
+
+
+@cache_app.command("rm")
+def cache_rm(repo: Annotated[str, typer.Argument()], as_json: JsonOption = False) -> None:
+    """Remove an artifact from the cache."""
+    _show_freed(cache.remove_cached(RitualRepoId.from_unique_id(repo)), as_json=as_json)
+
+
+@cache_app.command("prune")
+def cache_prune(as_json: JsonOption = False) -> None:
+    """Remove downloads that were cut short."""
+    _show_freed(cache.prune(), as_json=as_json)
+
+
+@cache_app.command("verify")
+def cache_verify(as_json: JsonOption = False) -> None:
+    """Hash every file in the cache; exit code 1 when something differs."""
+    found = []
+    with progress_bar() as progress:
+        for folder in cache.list_folders():
+            found += cache.verify_cached(folder, progress)
+    _show_found(found, "the cache", as_json=as_json)
+
+
+@store_app.command("ls")
+def store_ls(as_json: JsonOption = False) -> None:
+    """List every version in the local store."""
+    _show_rows(_stored_rows(), as_json=as_json)
+
+
+@store_app.command("rm")
+def store_rm(repo: Annotated[str, typer.Argument()], as_json: JsonOption = False) -> None:
+    """Remove a version, or all of a repository; `store gc` then frees the files that nothing else names."""
+    repo_id = RitualRepoId.from_unique_id(repo)
+    if repo_id.storage is not StorageId.Local:
+        message = f"{repo} is not in the local store"
+        raise RepoIdError(message)
+    removed = LocalBackend().remove(repo_id)
+    if as_json:
+        show_json({"removed_revisions": removed})
+    else:
+        show(f"removed {removed} revisions of {repo}; 'ritual-artifacts store gc' frees their files")
+
+
+@store_app.command("gc")
+def store_gc(as_json: JsonOption = False) -> None:
+    """Remove files that no version names, and what dead uploads left."""
+    _show_freed(LocalBackend().collect_garbage(), as_json=as_json)
+
+
+@store_app.command("verify")
+def store_verify(as_json: JsonOption = False) -> None:
+    """Hash every file in the local store; exit code 1 when one is damaged."""
+    with progress_bar() as progress:
+        found = LocalBackend().find_damage(progress)
+    _show_found(found, "the local store", as_json=as_json)
+
+
+def _stored_rows() -> Iterable[Row]:
+    for version in LocalBackend().list_versions():
+        yield {
+            "where": "store",
+            "storage": str(StorageId.Local),
+            "repo_id": str(version.repo_id),
+            "version": [*version.labels, *(["latest"] if version.latest else [])],
+            "state": "complete",
+            "type": version.manifest.artifact_type,
+            "files": len(version.manifest.files),
+            "size": version.manifest.size,
+            "date": version.created.isoformat(timespec="seconds"),
+            "digest": version.manifest.digest,
+        }
+
+
+def _cached_row(folder: CacheFolder) -> Row:
+    manifest = folder.manifest
+    return {
+        "where": "cache",
+        "storage": str(folder.repo_id.storage),
+        "repo_id": str(folder.repo_id.without_version()),
+        "version": [folder.repo_id.version] if folder.repo_id.version else [],
+        "state": "complete" if folder.is_complete else "incomplete",
+        "type": manifest.artifact_type if manifest else None,
+        "files": len(manifest.files) if manifest else None,
+        "size": folder.size,
+        "date": datetime.fromtimestamp(folder.path.stat().st_mtime).astimezone().isoformat(timespec="seconds"),
+        "digest": manifest.digest if manifest else None,
+    }
+
+
+def _show_rows(rows: Iterable[Row], *, as_json: bool) -> None:
+    listed = list(rows)
+    if as_json:
+        show_json(listed)
+        return
+    columns = ["where", "repository", "version", "state", "type", "files", "size", "date", "digest"]
+    show_table(
+        columns,
+        [
+            (
+                row["where"],
+                row["repo_id"],
+                ", ".join(row["version"]) or "-",
+                row["state"],
+                row["type"] or "?",
+                "?" if row["files"] is None else str(row["files"]),
+                human_size(row["size"]),
+                row["date"][:16].replace("T", " "),
+                (row["digest"] or "?").removeprefix("sha256:")[:12],
+            )
+            for row in listed
+        ],
+    )
+
+
+def _show_freed(freed: int, *, as_json: bool) -> None:
+    if as_json:
+        show_json({"bytes_freed": freed})
+    else:
+        show(f"{human_size(freed)} freed")
+
+
+def _show_found(found: list[Mismatch], what: str, *, as_json: bool) -> None:
+    if as_json:
+        show_json({"ok": not found, "mismatches": [mismatch_json(mismatch) for mismatch in found]})
+    elif found:
+        for mismatch in found:
+            show(f"MISMATCH {mismatch}")
+    else:
+        show(f"OK: every file in {what} is as it should be")
+    if found:
+        raise typer.Exit(1)

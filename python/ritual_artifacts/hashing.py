@@ -1,0 +1,115 @@
+"""The typed door to the Rust core: hashing, verified copies and verified writes.
+
+Nothing else imports `ritual_artifacts._core` for these jobs. All calls release the GIL, stop at Ctrl-C and
+name the file in every error.
+"""
+
+from collections.abc import Callable, Sequence
+from os import PathLike
+from typing import Literal, TypeAlias, overload
+
+from ritual_artifacts import _core
+from ritual_artifacts._core import FileDigest, PartialFile, cpu_features, rename_files, write_file
+from ritual_artifacts.settings import load_settings
+
+__all__ = [
+    "DEFAULT_READ_SIZE",
+    "FileDigest",
+    "PartialFile",
+    "copy_files",
+    "cpu_features",
+    "hash_files",
+    "rename_files",
+    "write_file",
+]
+
+DEFAULT_READ_SIZE = 1 << 20
+"""Bytes per read and worker; memory is this times the number of workers, whatever the files' sizes."""
+
+StrPath: TypeAlias = str | PathLike[str]
+ByteCallback: TypeAlias = Callable[[int], object]
+
+
+@overload
+def hash_files(
+    paths: Sequence[StrPath],
+    *,
+    follow_symlinks: bool = ...,
+    max_workers: int | None = ...,
+    read_size: int = ...,
+    progress: ByteCallback | None = ...,
+    return_exceptions: Literal[False] = ...,
+) -> list[FileDigest]: ...
+@overload
+def hash_files(
+    paths: Sequence[StrPath],
+    *,
+    follow_symlinks: bool = ...,
+    max_workers: int | None = ...,
+    read_size: int = ...,
+    progress: ByteCallback | None = ...,
+    return_exceptions: bool,
+) -> list[FileDigest | Exception]: ...
+def hash_files(
+    paths: Sequence[StrPath],
+    *,
+    follow_symlinks: bool = True,
+    max_workers: int | None = None,
+    read_size: int = DEFAULT_READ_SIZE,
+    progress: ByteCallback | None = None,
+    return_exceptions: bool = False,
+) -> list[FileDigest] | list[FileDigest | Exception]:
+    """Hash files with SHA-256 on several threads.
+
+    Args:
+        paths: Regular files.
+        follow_symlinks: Whether a symbolic link is read through; if not, it is refused.
+        max_workers: Threads at most; default `RITUAL_MAX_WORKERS`, else one per core.
+        read_size: Bytes per read.
+        progress: Called on the calling thread with the number of bytes read since its last call.
+        return_exceptions: Put a file's error in its place in the list instead of raising the first one.
+
+    Returns:
+        One item per path, in the order of `paths`, with `path`, `size` (bytes) and `sha256` (lower-case
+        hex, FIPS 180-4).
+
+    Raises:
+        ArtifactModelError: a path is a FIFO, a device, a socket or, without `follow_symlinks`, a link.
+        SourceChangedError: a file changed while it was read.
+        OSError: a file is missing or cannot be read; `filename` is its path.
+    """
+    return _core.hash_files(
+        paths,
+        follow_symlinks=follow_symlinks,
+        max_workers=max_workers or load_settings().max_workers,
+        read_size=read_size,
+        progress=progress,
+        return_exceptions=return_exceptions,
+    )
+
+
+def copy_files(
+    pairs: Sequence[tuple[StrPath, StrPath]],
+    *,
+    max_workers: int | None = None,
+    progress: ByteCallback | None = None,
+) -> list[FileDigest]:
+    """Copy regular files, each hashed as it lands and renamed into place only when it is on the disk.
+
+    A file is cloned (reflink) where the file system can. An existing target is replaced atomically.
+
+    Args:
+        pairs: Source and target of each copy; the target's folder exists.
+        max_workers: Threads at most; default `RITUAL_MAX_WORKERS`, else one per core.
+        progress: Called on the calling thread with the number of bytes copied since its last call.
+
+    Returns:
+        One item per pair, in order: the source's path, the size and SHA-256 of the bytes that landed.
+
+    Raises:
+        ArtifactModelError: a source is a symbolic link or no regular file.
+        SourceChangedError: a source changed while it was read.
+        OSError: a file cannot be read or written; `filename` is its path.
+    """
+    workers = max_workers or load_settings().max_workers
+    return _core.copy_files(pairs, max_workers=workers, progress=progress)

@@ -1,0 +1,24 @@
+"""Locks between processes."""
+
+import hashlib
+from pathlib import Path
+
+from filelock import FileLock
+
+from ritual_artifacts.settings import load_settings
+
+CACHE_LOCKS_DIRNAME = ".locks"
+
+
+def lock_folder(folder: Path) -> FileLock:
+    """Return the lock that every writer of `folder` takes.
+
+    Folders of the cache have their locks in the cache, so that all who share the cache share them; other
+    folders have theirs in the state folder, so that nothing is left behind in the user's own.
+    """
+    settings = load_settings()
+    folder = folder.resolve()
+    in_cache = folder.is_relative_to(settings.cache_dir.resolve())
+    locks = settings.cache_dir / CACHE_LOCKS_DIRNAME if in_cache else settings.state_dir / "locks"
+    locks.mkdir(parents=True, exist_ok=True)
+    return FileLock(locks / f"{hashlib.sha256(str(folder).encode()).hexdigest()}.lock")

@@ -1,0 +1,531 @@
+"""`RitualArtifactManager`: a typed artifact, and every way to publish it and to bring it back."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Generic, Self, TypeAlias, TypeVar
+
+from pydantic import BaseModel, PrivateAttr, ValidationError
+
+from ritual_artifacts import cache, transfer
+from ritual_artifacts.backends import Backend, UploadResult, load_backend
+from ritual_artifacts.cache import BroadcastedArtifact, CachedArtifact
+from ritual_artifacts.errors import (
+    ArtifactError,
+    ArtifactModelError,
+    ArtifactNotFoundError,
+    IntegrityError,
+    ManifestError,
+    RepoIdError,
+)
+from ritual_artifacts.hashing import FileDigest, hash_files
+from ritual_artifacts.introspection import check_model, file_names, rebuild
+from ritual_artifacts.manifest import Manifest
+from ritual_artifacts.planning import MANIFEST_FILENAME, ArtifactPlan, plan_files
+from ritual_artifacts.progress import ProgressCallback, ProgressMeter
+from ritual_artifacts.repo_id import RitualRepoId, StorageId
+from ritual_artifacts.verification import check_expected_digest, find_mismatches, verify_folder
+
+log = logging.getLogger(__name__)
+
+ArtifactType = TypeVar("ArtifactType", bound=BaseModel)
+
+_Stamp: TypeAlias = tuple[Mapping[str, Any], tuple[tuple[str, Path, int, int, int], ...]]
+_COMMIT_LENGTH = 40
+
+
+class RitualArtifactManager(BaseModel, Generic[ArtifactType]):
+    """A typed artifact on its way to or from a storage.
+
+    An artifact is a Pydantic model. Its fields of type `Path` (and lists, optionals, dictionaries and nested
+    models of them) are files, all others are metadata.
+
+    Attributes:
+        repo_id: The repository that the artifact came from; None for one that was built here.
+        artifact: The model.
+
+    Raises:
+        ArtifactModelError: the model's class has a reserved, secret or ambiguous field.
+    """
+
+    repo_id: RitualRepoId | None = None
+    artifact: ArtifactType
+
+    _manifest: Manifest | None = PrivateAttr(default=None)
+    _places: dict[str, Path] = PrivateAttr(default_factory=dict)
+    _stamp: _Stamp | None = PrivateAttr(default=None)
+
+    def model_post_init(self, context: Any, /) -> None:  # noqa: ANN401 - pydantic's signature
+        """Refuse a model that cannot be an artifact, before anything is done with it."""
+        super().model_post_init(context)
+        check_model(type(self.artifact))
+
+    # --- what it is ---
+
+    def manifest(self, *, progress: ProgressCallback | None = None) -> Manifest:
+        """Return the artifact's manifest; files that changed since the last call are hashed.
+
+        Raises:
+            ArtifactModelError: the model cannot be an artifact.
+            SourceChangedError: a file changed while it was read.
+            OSError: a file is missing or cannot be read.
+        """
+        plan = self._plan()
+        stamp = _take_stamp(plan)
+        if self._manifest is None or self._stamp != stamp:
+            meter = ProgressMeter(progress, "hash", plan.size)
+            sources = [file.source for file in plan.files]
+            digests = hash_files(sources, follow_symlinks=False, progress=meter.advance)
+            self._remember(Manifest.build(plan, digests, self.repo_id), plan, stamp)
+            return self.manifest()
+        return self._manifest
+
+    @property
+    def digest(self) -> str:
+        """The artifact's digest, `sha256:` and hex; the same on every backend, machine and run.
+
+        Raises:
+            ArtifactModelError: the model cannot be an artifact.
+            OSError: a file is missing or cannot be read.
+        """
+        digest = self.manifest().digest
+        if digest is None:  # a manifest of files that were just read has every size
+            message = "the manifest has no sizes"
+            raise ManifestError(message)
+        return digest
+
+    def verify(self, *, progress: ProgressCallback | None = None) -> Manifest:
+        """Hash every file again and compare it with the manifest that the artifact came or left with.
+
+        An artifact that was neither uploaded, downloaded nor described before gets its manifest here.
+
+        Raises:
+            IntegrityError: files are missing or differ; every one of them is named.
+        """
+        if self._manifest is None:
+            return self.manifest(progress=progress)
+        source = str(self.repo_id or "this machine")
+        fields = _fields_by_file(type(self.artifact), self._manifest)
+        found, _ = find_mismatches(self._manifest, self._places, source, fields=fields, progress=progress)
+        if found:
+            raise IntegrityError.of(found)
+        return self._manifest
+
+    def _plan(self) -> ArtifactPlan:
+        return plan_files(self.artifact, {path: name for name, path in self._places.items()})
+
+    def _remember(self, manifest: Manifest, plan: ArtifactPlan, stamp: _Stamp | None) -> None:
+        self._manifest = manifest
+        self._places = {file.path: file.source.absolute() for file in plan.files}
+        self._stamp = stamp
+
+    # --- publishing ---
+
+    def to_repo(
+        self,
+        repo_id: str | RitualRepoId,
+        hf_token: str | None = None,
+        wallet_path: str | Path | None = None,
+        repo_manager_kwargs: Mapping[str, Any] | None = None,
+        upload_kwargs: Mapping[str, Any] | None = None,
+        *,
+        repo_type: str | None = None,
+        progress: ProgressCallback | None = None,
+    ) -> UploadResult:
+        """Publish the artifact to a repository.
+
+        Args:
+            repo_id: `{storage}/{owner}/{name}[/{version}]`.
+            hf_token: Token for Hugging Face.
+            wallet_path: Wallet for Arweave.
+            repo_manager_kwargs: Options of the backend.
+            upload_kwargs: Options of this upload.
+            repo_type: Name of the storage, where given; it must agree with the id.
+            progress: Called while files are read and sent.
+
+        Returns:
+            Where it went, under which digest, and what was sent.
+
+        Raises:
+            RepoIdError: the id is malformed, or does not agree with `repo_type`.
+            ArtifactModelError: the model cannot be an artifact.
+            SourceChangedError: a file changed while it was read; nothing was published.
+            BackendError: the storage is not available, refused or failed.
+        """
+        repo = _parse(repo_id)
+        options = dict(upload_kwargs or {})
+        if repo_type is not None:
+            if repo_type not in set(StorageId):
+                options["repo_type"] = repo_type
+            elif repo_type != repo.storage:
+                message = f"repo_type {repo_type!r} does not agree with the repository id {repo}"
+                raise RepoIdError(message)
+        backend = _load(repo, repo_manager_kwargs, hf_token, wallet_path)
+        plan = self._plan()
+        stamp = _take_stamp(plan)
+        result, manifest = transfer.upload(plan, backend, repo, options=options, progress=progress)
+        self._remember(manifest, plan, stamp)
+        return result
+
+    def to_huggingface_hub(
+        self,
+        repo_name: str,
+        token: str | None = None,
+        repo_manager_kwargs: Mapping[str, Any] | None = None,
+        upload_kwargs: Mapping[str, Any] | None = None,
+    ) -> UploadResult:
+        """Publish to the Hugging Face Hub; `repo_name` is `owner/name[/revision]`. See `to_repo`."""
+        repo = RitualRepoId.from_hf_repo_id(repo_name)
+        return self.to_repo(repo, token, None, repo_manager_kwargs, upload_kwargs)
+
+    def to_arweave(
+        self,
+        repo_name: str,
+        wallet_path: str | Path | None = None,
+        repo_manager_kwargs: Mapping[str, Any] | None = None,
+        upload_kwargs: Mapping[str, Any] | None = None,
+    ) -> UploadResult:
+        """Publish to Arweave under `repo_name`; the owner is the wallet's address. See `to_repo`."""
+        name = repo_name if "/" in repo_name else f"wallet/{repo_name}"
+        repo = RitualRepoId.from_arweave_repo_id(name)
+        return self.to_repo(repo, None, wallet_path, repo_manager_kwargs, upload_kwargs)
+
+    def to_dir(
+        self,
+        directory: Path | str,
+        repo_id: RitualRepoId | str | None = None,
+        *,
+        overwrite: bool = False,
+        progress: ProgressCallback | None = None,
+    ) -> Manifest:
+        """Copy the artifact's files and its manifest into a folder, each file hashed as it lands.
+
+        The folder changes only when everything is there; other files in it are left alone.
+
+        Args:
+            directory: The folder; made where it is missing.
+            repo_id: Repository to name in the manifest; default the one that the artifact came from.
+            overwrite: Replace files that differ and are not known to be an artifact's.
+            progress: Called while files are copied.
+
+        Returns:
+            The manifest.
+
+        Raises:
+            ArtifactModelError: the model cannot be an artifact.
+            ConflictError: another file is in the way.
+            SourceChangedError: a file changed while it was read.
+            OSError: a file cannot be read, or the disk is full.
+        """
+        repo = self.repo_id if repo_id is None else _parse(repo_id)
+        return transfer.export(self._plan(), Path(directory), repo, overwrite=overwrite, progress=progress)
+
+    # --- bringing back ---
+
+    @classmethod
+    def get_instance_from_manifest(
+        cls, artifact_class: type[ArtifactType], manifest_file: Path
+    ) -> ArtifactType:
+        """Build the typed artifact that a manifest beside its files describes. The files are not read.
+
+        Raises:
+            ManifestError: the manifest is malformed or hostile, or does not fit the class.
+            OSError: the manifest cannot be read.
+        """
+        manifest = Manifest.read(manifest_file)
+        folder = manifest_file.parent
+        return rebuild(artifact_class, manifest.fields, lambda name: manifest.resolve(folder, name))
+
+    @classmethod
+    def from_dir(
+        cls,
+        artifact_class: type[ArtifactType],
+        directory: Path | str,
+        manifest_data: Mapping[str, Any] | None = None,
+        *,
+        verify: bool = True,
+        expected_digest: str | None = None,
+        progress: ProgressCallback | None = None,
+    ) -> Self:
+        """Bring back an artifact from a folder that `to_dir`, a download or infernet-ml wrote.
+
+        Args:
+            artifact_class: The model's class.
+            directory: The folder.
+            manifest_data: The model's fields, used where the folder has no manifest; paths are relative to
+                the folder, and there is nothing to verify.
+            verify: Hash every file and compare it with the manifest.
+            expected_digest: Accept only the artifact with this digest.
+            progress: Called while files are verified.
+
+        Raises:
+            ArtifactNotFoundError: the folder has no manifest.
+            ManifestError: the manifest is malformed or hostile, or does not fit the class.
+            IntegrityError: the artifact or a file is not what was promised.
+        """
+        check_model(artifact_class)
+        folder = Path(directory)
+        try:
+            manifest = Manifest.read(folder / MANIFEST_FILENAME)
+        except FileNotFoundError:
+            if manifest_data is not None:
+                return cls._from_values(artifact_class, folder, manifest_data)
+            message = (
+                f"{folder} has no {MANIFEST_FILENAME}: it is not an artifact, or its download was cut short"
+            )
+            raise ArtifactNotFoundError(message) from None
+        check_expected_digest(manifest, expected_digest, str(folder))
+        fields = _fields_by_file(artifact_class, manifest)
+        if verify:
+            complete = verify_folder(manifest, folder, fields=fields, progress=progress)
+            check_expected_digest(complete, expected_digest, str(folder))
+            manifest = complete
+        repo_id = None if manifest.repo_id is None else RitualRepoId.from_unique_id(manifest.repo_id)
+        return cls._load_from(artifact_class, folder, manifest, repo_id, verified=verify)
+
+    @classmethod
+    def from_repo(
+        cls,
+        artifact_class: type[ArtifactType],
+        repo_id: str | RitualRepoId,
+        directory: str | Path | None = None,
+        hf_token: str | None = None,
+        repomanager_kwargs: Mapping[str, Any] | None = None,
+        *,
+        expected_digest: str | None = None,
+        fields: Sequence[str] | None = None,
+        overwrite: bool = False,
+        progress: ProgressCallback | None = None,
+    ) -> Self:
+        """Bring back an artifact from a repository, every byte verified before it is at its place.
+
+        Files that are there already are verified and kept, a download that was cut short is continued.
+
+        Args:
+            artifact_class: The model's class.
+            repo_id: `{storage}/{owner}/{name}[/{version}]`; no version means the newest.
+            directory: Folder for the files; default the cache.
+            hf_token: Token for Hugging Face.
+            repomanager_kwargs: Options of the backend.
+            expected_digest: Accept only the artifact with this digest.
+            fields: Fetch only the files of these fields; all other fields with files must have a default,
+                which they then get.
+            overwrite: Replace files in `directory` that differ and are not known to be an artifact's.
+            progress: Called while bytes arrive.
+
+        Raises:
+            ArtifactNotFoundError: there is no such repository or version.
+            ManifestError: the manifest is malformed or hostile, or does not fit the class.
+            IntegrityError: the artifact or a file is not what was promised; no wrong byte is at its place.
+            ConflictError: another file is in the way in `directory`.
+            BackendError: the storage is not available or failed.
+        """
+        check_model(artifact_class)
+        repo = _parse(repo_id)
+        target = repo.to_local_dir() if directory is None else Path(directory)
+        if directory is None and fields is None and _is_pinned(repo, expected_digest):
+            try:
+                return cls.from_dir(
+                    artifact_class, target, expected_digest=expected_digest, progress=progress
+                )
+            except ArtifactError as error:
+                log.info("fetching %s: it is not in the cache as it should be (%s)", repo, error)
+        backend = _load(repo, repomanager_kwargs, hf_token, None)
+        revision, manifest = transfer.read_manifest(backend, repo)
+        names = file_names(artifact_class, manifest.fields)
+        only, left_out = _select(artifact_class, names, fields)
+        manifest = transfer.download(
+            backend,
+            repo,
+            revision,
+            manifest,
+            target,
+            only=only and {e.path for e in manifest.files if _is_below(e.path, only)},
+            exclusive=directory is None,
+            overwrite=overwrite,
+            expected_digest=expected_digest,
+            fields=_fields_by_file(artifact_class, manifest),
+            progress=progress,
+        )
+        return cls._load_from(artifact_class, target, manifest, repo, verified=True, left_out=left_out)
+
+    @classmethod
+    def from_huggingface_hub(
+        cls,
+        artifact_class: type[ArtifactType],
+        repo_id: str,
+        directory: str | Path | None = None,
+        token: str | None = None,
+        repomanager_kwargs: Mapping[str, Any] | None = None,
+    ) -> Self:
+        """Bring back an artifact from the Hugging Face Hub; `repo_id` is `owner/name[/revision]`."""
+        repo = RitualRepoId.from_hf_repo_id(repo_id)
+        return cls.from_repo(artifact_class, repo, directory, token, repomanager_kwargs)
+
+    @classmethod
+    def from_arweave(
+        cls,
+        artifact_class: type[ArtifactType],
+        repo_id: str,
+        directory: str | Path | None = None,
+        repomanager_kwargs: Mapping[str, Any] | None = None,
+    ) -> Self:
+        """Bring back an artifact from Arweave; `repo_id` is `owner/name[/version]`."""
+        repo = RitualRepoId.from_arweave_repo_id(repo_id)
+        return cls.from_repo(artifact_class, repo, directory, None, repomanager_kwargs)
+
+    @classmethod
+    def _load_from(
+        cls,
+        artifact_class: type[ArtifactType],
+        folder: Path,
+        manifest: Manifest,
+        repo_id: RitualRepoId | None,
+        *,
+        verified: bool,
+        left_out: Sequence[str] = (),
+    ) -> Self:
+        values = {name: value for name, value in manifest.fields.items() if name not in left_out}
+        artifact = rebuild(artifact_class, values, lambda name: manifest.resolve(folder, name))
+        manager = cls(repo_id=repo_id, artifact=artifact)
+        if not left_out:
+            manager._adopt(manifest, folder, verified=verified)
+        return manager
+
+    def _adopt(self, manifest: Manifest, folder: Path, *, verified: bool) -> None:
+        """Take over the manifest that the artifact came with.
+
+        Files that were just verified need not be hashed again while they look the same from outside.
+        """
+        self._manifest = manifest
+        self._places = {e.path: (folder / e.path).absolute() for e in manifest.files}
+        if verified:
+            try:
+                self._stamp = _take_stamp(self._plan())
+            except (ArtifactModelError, OSError) as error:
+                log.info("this artifact could not be published again as it is: %s", error)
+
+    @classmethod
+    def _from_values(
+        cls, artifact_class: type[ArtifactType], folder: Path, values: Mapping[str, Any]
+    ) -> Self:
+        def resolve(name: str) -> Path:
+            path = folder / name
+            if not path.resolve().is_relative_to(folder.resolve()) or not path.exists():
+                message = f"{folder} has no {name!r}"
+                raise ManifestError(message)
+            return path
+
+        own = {name: value for name, value in values.items() if name != "repo_id"}
+        repo_id = values.get("repo_id")
+        return cls(
+            repo_id=None if repo_id is None else _parse(repo_id),
+            artifact=rebuild(artifact_class, own, resolve),
+        )
+
+    # --- the cache ---
+
+    @classmethod
+    def has_artifact(cls, repo_id: RitualRepoId | str, cache_dir: Path | None = None) -> bool:
+        """Say whether the cache has the whole artifact. Its files are not read."""
+        return cache.find_folder(_parse(repo_id), cache_dir).is_complete
+
+    @classmethod
+    def get_cached_artifacts(cls, cache_dir: Path | None = None) -> list[CachedArtifact]:
+        """List the complete artifacts in the cache (default `RITUAL_CACHE_DIR`)."""
+        return cache.cached_artifacts(cache_dir)
+
+    @classmethod
+    def get_broadcasted_artifacts_typed(
+        cls, artifact_class: type[ArtifactType], cache_dir: Path | None = None
+    ) -> list[BroadcastedArtifact]:
+        """List the complete artifacts in the cache that are of `artifact_class` and fit it."""
+        found = []
+        for artifact in cache.cached_artifacts(cache_dir):
+            if artifact.type == artifact_class.__name__:
+                try:
+                    cls.get_instance_from_manifest(artifact_class, artifact.path)
+                except (ArtifactError, OSError) as error:
+                    log.info("ignoring %s: %s", artifact.path, error)
+                else:
+                    found.append(artifact.to_broadcasted_artifact())
+        return found
+
+
+def _parse(repo_id: str | RitualRepoId) -> RitualRepoId:
+    return RitualRepoId.from_unique_id(repo_id) if isinstance(repo_id, str) else repo_id
+
+
+def _load(
+    repo: RitualRepoId,
+    options: Mapping[str, Any] | None,
+    hf_token: str | None,
+    wallet_path: str | Path | None,
+) -> Backend:
+    """Load the backend of a repository; a credential goes only to the storage that it is for."""
+    given = dict(options or {})
+    if repo.storage is StorageId.Huggingface and hf_token is not None:
+        given["token"] = hf_token
+    if repo.storage is StorageId.Arweave and wallet_path is not None:
+        given["wallet_path"] = wallet_path
+    return load_backend(repo.storage, given)
+
+
+def _take_stamp(plan: ArtifactPlan) -> _Stamp:
+    """Note what files look like from outside; while that stays the same, their digests are taken to."""
+    stats = [(file, file.source.stat()) for file in plan.files]
+    return plan.fields, tuple((f.path, f.source, s.st_size, s.st_mtime_ns, s.st_ino) for f, s in stats)
+
+
+def _is_pinned(repo: RitualRepoId, expected_digest: str | None) -> bool:
+    """Say whether the id can only ever name one artifact, so that a copy in the cache is as good."""
+    if expected_digest is not None:
+        return True
+    if repo.version is None or repo.storage is StorageId.Local:  # the store is here: asking it costs nothing
+        return False
+    is_commit = len(repo.version) == _COMMIT_LENGTH and set(repo.version) <= set("0123456789abcdef")
+    return repo.storage is StorageId.Arweave or is_commit
+
+
+def _is_below(path: str, names: Sequence[str] | set[str]) -> bool:
+    """Say whether a file is one of `names`, or in a directory that is."""
+    parts = path.split("/")
+    return any("/".join(parts[:end]) in names for end in range(1, len(parts) + 1))
+
+
+def _fields_by_file(artifact_class: type[BaseModel], manifest: Manifest) -> dict[str, str]:
+    """Return the model's field of each file."""
+    by_name = {
+        name: field
+        for field, names in file_names(artifact_class, manifest.fields).items()
+        for name in names
+    }
+    found = {}
+    for entry in manifest.files:
+        name = entry.path
+        while name and name not in by_name:
+            name = name.rpartition("/")[0]
+        if name:
+            found[entry.path] = by_name[name]
+    return found
+
+
+def _select(
+    artifact_class: type[BaseModel], names: Mapping[str, Sequence[str]], fields: Sequence[str] | None
+) -> tuple[set[str] | None, list[str]]:
+    """Turn the wanted fields into the names to fetch and the fields to leave out."""
+    if fields is None:
+        return None, []
+    for field in fields:
+        if field not in names:
+            message = f"{artifact_class.__name__}.{field} has no files; those that have are {sorted(names)}"
+            raise ArtifactModelError(message)
+    left_out = [field for field in names if field not in fields]
+    for field in left_out:
+        if artifact_class.model_fields[field].is_required():
+            message = (
+                f"{artifact_class.__name__}.{field} cannot be left out, because it has no default; "
+                f"declare it as 'Path | None = None', or add it to fields"
+            )
+            raise ArtifactModelError(message)
+    return {name for field in fields for name in names[field]}, left_out

@@ -1,0 +1,241 @@
+"""Repository ids: `{storage}/{owner}/{name}[/{version}]`."""
+
+from enum import IntEnum, StrEnum
+from pathlib import Path
+from typing import Final, NoReturn, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+
+from ritual_artifacts.errors import ArtifactError, RepoIdError
+from ritual_artifacts.names import component_problem
+from ritual_artifacts.settings import load_settings
+
+UNVERSIONED_MARKER: Final = "default"
+"""Folder of the cache that stands for "no version"; the name is infernet-ml's."""
+
+_WEB3_TYPES: Final = ("uint8", "string", "string", "string")
+
+
+class StorageId(StrEnum):
+    """Where a repository is stored."""
+
+    Local = "local"
+    Arweave = "arweave"
+    Huggingface = "huggingface"
+
+    def to_storage_id_int(self) -> "StorageIdInt":
+        """Return the number that stands for this storage on chain."""
+        return StorageIdInt[self.name]
+
+
+class StorageIdInt(IntEnum):
+    """The storages as numbers, as they are ABI-encoded on chain."""
+
+    Local = 0
+    Arweave = 1
+    Huggingface = 2
+
+    def to_storage_id(self) -> StorageId:
+        """Return the storage that this number stands for."""
+        return StorageId[self.name]
+
+
+class RitualRepoId(BaseModel):
+    """One repository, and optionally one version of it, on one storage.
+
+    Attributes:
+        storage: Where it is stored.
+        owner: Who owns it: a Hugging Face user or organisation, an Arweave address, any word locally.
+        name: Its name.
+        version: A revision on Hugging Face, a version label elsewhere; None means the newest.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    storage: StorageId
+    owner: str
+    name: str
+    version: str | None = None
+
+    def __init__(
+        self, *, storage: StorageId | str, owner: str, name: str, version: str | None = None
+    ) -> None:
+        """Check every part, so that an id is safe to use as a path wherever it came from.
+
+        Raises:
+            RepoIdError: a part is empty, `.`, `..`, or has a separator, a control character or another
+                shape that some file system cannot keep.
+        """
+        try:
+            super().__init__(storage=storage, owner=owner, name=name, version=version)
+        except ValidationError as error:
+            first = error.errors()[0]
+            part = ".".join(map(str, first["loc"]))
+            message = f"repository id has a bad {part} {first['input']!r}: {first['msg']}"
+            raise RepoIdError(message) from None
+
+    @field_validator("owner", "name", "version")
+    @classmethod
+    def _check_part(cls, value: str | None) -> str | None:
+        if value is not None and (problem := component_problem(value)):
+            message = f"it {problem}"
+            raise ValueError(message)
+        return value
+
+    @field_validator("version")
+    @classmethod
+    def _check_version(cls, value: str | None) -> str | None:
+        if value == UNVERSIONED_MARKER:
+            message = f"{UNVERSIONED_MARKER!r} is the cache's name for 'no version'; leave the version out"
+            raise ValueError(message)
+        return value
+
+    def __str__(self) -> str:
+        """Return the unique id."""
+        return self.to_unique_id()
+
+    def to_unique_id(self) -> str:
+        """Return `{storage}/{owner}/{name}[/{version}]`."""
+        version = f"/{self.version}" if self.version else ""
+        return f"{self.storage}/{self.owner}/{self.name}{version}"
+
+    @classmethod
+    def from_unique_id(cls, unique_id: str) -> Self:
+        """Parse `{storage}/{owner}/{name}[/{version}]`.
+
+        Raises:
+            RepoIdError: the id does not have that form.
+        """
+        storage, _, rest = unique_id.partition("/")
+        if storage not in set(StorageId):
+            known = ", ".join(StorageId)
+            message = f"repository id {unique_id!r} must start with a storage ({known}), then owner/name"
+            raise RepoIdError(message)
+        return cls._parse(StorageId(storage), rest, unique_id)
+
+    @classmethod
+    def from_hf_repo_id(cls, hf_repo_id: str) -> Self:
+        """Parse a Hugging Face id, `owner/name` or `owner/name/revision`.
+
+        Raises:
+            RepoIdError: the id does not have that form.
+        """
+        return cls._parse(StorageId.Huggingface, hf_repo_id, hf_repo_id)
+
+    @classmethod
+    def from_arweave_repo_id(cls, arweave_repo_id: str) -> Self:
+        """Parse an Arweave id, `owner/name` or `owner/name/version`.
+
+        Raises:
+            RepoIdError: the id does not have that form.
+        """
+        return cls._parse(StorageId.Arweave, arweave_repo_id, arweave_repo_id)
+
+    @classmethod
+    def _parse(cls, storage: StorageId, rest: str, given: str) -> Self:
+        match rest.split("/"):
+            case [owner, name]:
+                return cls(storage=storage, owner=owner, name=name)
+            case [owner, name, version]:
+                return cls(storage=storage, owner=owner, name=name, version=version)
+            case _:
+                message = f"repository id {given!r} must have an owner, a name and at most a version"
+                raise RepoIdError(message)
+
+    @property
+    def hf_id(self) -> str:
+        """`owner/name`, as Hugging Face writes it.
+
+        Raises:
+            RepoIdError: the repository is on another storage.
+        """
+        return self._id_on(StorageId.Huggingface)
+
+    @property
+    def ar_id(self) -> str:
+        """`owner/name`, as ritual-arweave writes it.
+
+        Raises:
+            RepoIdError: the repository is on another storage.
+        """
+        return self._id_on(StorageId.Arweave)
+
+    def _id_on(self, storage: StorageId) -> str:
+        if self.storage is not storage:
+            message = f"repository {self} is not on {storage}"
+            raise RepoIdError(message)
+        return f"{self.owner}/{self.name}"
+
+    def without_version(self) -> Self:
+        """Return the id of the repository as a whole."""
+        return type(self)(storage=self.storage, owner=self.owner, name=self.name)
+
+    def to_local_dir(self, cache: Path | None = None) -> Path:
+        """Return the folder of the cache that belongs to this id.
+
+        Args:
+            cache: Root of the cache; default `RITUAL_CACHE_DIR`.
+        """
+        root = load_settings().cache_dir if cache is None else cache
+        return root / self.storage / self.owner / self.name / (self.version or UNVERSIONED_MARKER)
+
+    @classmethod
+    def from_local_dir(cls, local_dir: Path, cache: Path | None = None) -> Self:
+        """Return the id that `to_local_dir` gave this folder to.
+
+        Args:
+            local_dir: A folder four levels below the cache.
+            cache: Root of the cache; default `RITUAL_CACHE_DIR`.
+
+        Raises:
+            RepoIdError: the folder is not one of the cache.
+        """
+        root = load_settings().cache_dir if cache is None else cache
+        try:
+            storage, owner, name, version = local_dir.relative_to(root).parts
+        except ValueError:
+            message = f"{local_dir} is not an artifact folder of the cache {root}"
+            raise RepoIdError(message) from None
+        wanted = None if version == UNVERSIONED_MARKER else version
+        return cls(storage=storage, owner=owner, name=name, version=wanted)
+
+    def to_web3(self) -> bytes:
+        """Return the ABI encoding `(uint8,string,string,string)` that goes on chain.
+
+        The empty string stands for "no version". Needs the extra `web3`.
+        """
+        try:
+            from eth_abi.abi import encode  # noqa: PLC0415 - part of an extra
+        except ImportError:
+            _refuse_without_web3()
+        number = self.storage.to_storage_id_int().value
+        return encode(_WEB3_TYPES, [number, self.owner, self.name, self.version or ""])
+
+    @classmethod
+    def from_web3(cls, repo_id: bytes | str) -> Self:
+        """Read what `to_web3` wrote.
+
+        Args:
+            repo_id: The encoding, as bytes or as hex digits with or without `0x`.
+
+        Raises:
+            RepoIdError: the bytes are not such an encoding.
+        """
+        try:
+            from eth_abi.abi import decode  # noqa: PLC0415 - part of an extra
+            from eth_abi.exceptions import DecodingError  # noqa: PLC0415
+        except ImportError:
+            _refuse_without_web3()
+        try:
+            data = bytes.fromhex(repo_id.removeprefix("0x")) if isinstance(repo_id, str) else repo_id
+            number, owner, name, version = decode(_WEB3_TYPES, data)
+            storage = StorageIdInt(number).to_storage_id()
+        except (DecodingError, ValueError) as error:
+            message = f"not an ABI-encoded repository id: {error}"
+            raise RepoIdError(message) from None
+        return cls(storage=storage, owner=owner, name=name, version=version or None)
+
+
+def _refuse_without_web3() -> NoReturn:
+    message = "on-chain ids need the extra 'web3': pip install 'ritual-artifacts[web3]'"
+    raise ArtifactError(message) from None

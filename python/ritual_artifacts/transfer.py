@@ -1,0 +1,262 @@
+"""Upload and download: the pipelines in which every byte is hashed and compared, whatever the backend."""
+
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ritual_artifacts.backends.base import Backend, UploadResult
+from ritual_artifacts.errors import IntegrityError, Mismatch, TransferError
+from ritual_artifacts.hashing import FileDigest, PartialFile, copy_files, hash_files
+from ritual_artifacts.manifest import Manifest, ManifestEntry
+from ritual_artifacts.planning import ArtifactPlan, PlannedFile
+from ritual_artifacts.progress import ProgressCallback, ProgressMeter
+from ritual_artifacts.repo_id import RitualRepoId
+from ritual_artifacts.staging import Staging, stage_into
+from ritual_artifacts.verification import check_expected_digest, compare_digest
+
+
+def upload(
+    plan: ArtifactPlan,
+    backend: Backend,
+    repo_id: RitualRepoId,
+    *,
+    expected: Manifest | None = None,
+    options: Mapping[str, Any] | None = None,
+    progress: ProgressCallback | None = None,
+) -> tuple[UploadResult, Manifest]:
+    """Publish a planned artifact.
+
+    Args:
+        plan: What to publish.
+        backend: Where to.
+        repo_id: Under which name.
+        expected: What the files must be, where that is known already; anything else is not published.
+        options: What this backend's `start_upload` takes.
+        progress: Called while files are read and sent.
+
+    Returns:
+        Where it went, and its manifest.
+
+    Raises:
+        ArtifactModelError: a file cannot be an artifact file.
+        IntegrityError: a file is not what `expected` says.
+        SourceChangedError: a file changed while it was read; nothing was published.
+        BackendError: the backend refused or failed.
+    """
+    with backend.start_upload(repo_id, options or {}) as session:
+        digests = session.read_files(plan, progress)
+        manifest = Manifest.build(plan, digests, repo_id)
+        manifest.to_bytes()  # too large a manifest is refused here, before anything is visible
+        if expected is not None:
+            _compare_all(expected, manifest, str(repo_id))
+        return session.publish(manifest, plan, progress), manifest
+
+
+def export(
+    plan: ArtifactPlan,
+    target: Path,
+    repo_id: RitualRepoId | None = None,
+    *,
+    expected: Manifest | None = None,
+    overwrite: bool = False,
+    progress: ProgressCallback | None = None,
+) -> Manifest:
+    """Copy a planned artifact into a folder, with its manifest; the folder changes all at once.
+
+    Raises:
+        IntegrityError: a file is not what `expected` says.
+        ConflictError: another file is in the way.
+        SourceChangedError: a file changed while it was read.
+        OSError: a file cannot be read, or the disk is full.
+    """
+    with stage_into(target, "export", overwrite=overwrite) as staging:
+        meter = ProgressMeter(progress, "copy", plan.size)
+        pairs = [(file.source, staging.partial_path(file.path)) for file in plan.files]
+        manifest = Manifest.build(plan, copy_files(pairs, progress=meter.advance), repo_id)
+        if expected is not None:
+            _compare_all(expected, manifest, str(target))
+        present = staging.find_present(manifest)
+        staged = {e.path: staging.partial_path(e.path) for e in manifest.files if e.path not in present}
+        staging.commit(manifest, staged)
+    return manifest
+
+
+def download(
+    backend: Backend,
+    repo_id: RitualRepoId,
+    revision: str,
+    manifest: Manifest,
+    target: Path,
+    *,
+    only: Collection[str] | None = None,
+    exclusive: bool = False,
+    overwrite: bool = False,
+    expected_digest: str | None = None,
+    fields: Mapping[str, str] | None = None,
+    progress: ProgressCallback | None = None,
+) -> Manifest:
+    """Bring an artifact into a folder, every byte verified before it is at its place.
+
+    Files that are in place already are verified and kept. What is cut short is continued by the next call.
+
+    Args:
+        backend: Where it is.
+        repo_id: Its name there.
+        revision: The immutable revision to fetch.
+        manifest: The revision's manifest; see `read_manifest`.
+        target: The folder.
+        only: Names of the files to fetch; default all. A folder with only some has no manifest.
+        exclusive: The folder is the cache's, and becomes exactly the artifact.
+        overwrite: Replace files that differ.
+        expected_digest: Accept only the artifact with this digest.
+        fields: The model's field of each file, for messages.
+        progress: Called while bytes arrive.
+
+    Returns:
+        The manifest, with all sizes.
+
+    Raises:
+        IntegrityError: the artifact or a file is not what was promised; every bad file is named.
+        ConflictError: another file is in the way.
+        BackendError: the backend failed.
+        OSError: the disk is full, or the folder cannot be written.
+    """
+    check_expected_digest(manifest, expected_digest, str(repo_id))
+    key = manifest.digest or f"{repo_id} {revision}"
+    with stage_into(target, key, exclusive=exclusive, overwrite=overwrite, resumable=True) as staging:
+        present = staging.find_present(manifest)
+        wanted = [e for e in manifest.files if e.path not in present and (only is None or e.path in only)]
+        fetch = _Fetch(backend, repo_id, revision, staging, fields or {})
+        fetch.run(wanted, ProgressMeter(progress, "download", sum(e.size or 0 for e in wanted)))
+        staged = {entry.path: staging.partial_path(entry.path) for entry in wanted}
+        complete = len(present) + len(wanted) == len(manifest.files)
+        if complete and not manifest.has_sizes:
+            places = {e.path: staged.get(e.path, target / e.path) for e in manifest.files}
+            manifest = manifest.with_sizes({name: path.stat().st_size for name, path in places.items()})
+            check_expected_digest(manifest, expected_digest, str(repo_id))
+        staging.commit(manifest, staged, complete=complete)
+    return manifest
+
+
+def read_manifest(backend: Backend, repo_id: RitualRepoId) -> tuple[str, Manifest]:
+    """Return the revision that `repo_id` names now, and its manifest.
+
+    Raises:
+        ArtifactNotFoundError: there is no such repository or version.
+        ManifestError: the manifest is malformed or hostile.
+    """
+    revision = backend.resolve(repo_id)
+    return revision, Manifest.from_bytes(
+        backend.read_manifest(repo_id, revision), f"the manifest of {repo_id}"
+    )
+
+
+def plan_again(manifest: Manifest, places: Mapping[str, Path]) -> ArtifactPlan:
+    """Plan to publish an artifact once more, under the same names, without knowing its class.
+
+    Args:
+        manifest: What it is.
+        places: Where each of its files is.
+
+    Raises:
+        OSError: a file is missing.
+    """
+    files = tuple(PlannedFile(e.path, places[e.path], places[e.path].stat().st_size) for e in manifest.files)
+    return ArtifactPlan(manifest.artifact_type, manifest.fields, files)
+
+
+class _Fetch:
+    """Brings the bytes of one revision into a staging folder."""
+
+    def __init__(
+        self,
+        backend: Backend,
+        repo_id: RitualRepoId,
+        revision: str,
+        staging: Staging,
+        fields: Mapping[str, str],
+    ) -> None:
+        self._backend = backend
+        self._repo_id = repo_id
+        self._revision = revision
+        self._staging = staging
+        self._fields = fields
+
+    def run(self, entries: Sequence[ManifestEntry], meter: ProgressMeter) -> None:
+        """Fetch and verify `entries`; what is good stays staged even when something else is not.
+
+        Raises:
+            IntegrityError: bytes differ from the manifest; every bad file is named.
+        """
+        copies: list[tuple[ManifestEntry, Path]] = []
+        streams: list[ManifestEntry] = []
+        for entry in entries:
+            place = self._backend.find_local_file(self._repo_id, self._revision, entry)
+            if place is None:
+                streams.append(entry)
+            elif not self._is_staged(entry):
+                copies.append((entry, place))
+        found = [self._stream(entry, meter) for entry in streams] + self._copy(copies, meter)
+        if mismatches := [mismatch for mismatch in found if mismatch is not None]:
+            raise IntegrityError.of(mismatches)
+
+    def _is_staged(self, entry: ManifestEntry) -> bool:
+        """Say whether a process that was killed left the whole file behind."""
+        path = self._staging.partial_path(entry.path)
+        return path.is_file() and self._compare(entry, hash_files([path])[0]) is None
+
+    def _copy(self, copies: Sequence[tuple[ManifestEntry, Path]], meter: ProgressMeter) -> list[Mismatch | None]:
+        pairs = [(place, self._staging.partial_path(entry.path)) for entry, place in copies]
+        digests = copy_files(pairs, progress=meter.advance)
+        return [self._judge(entry, digest) for (entry, _), digest in zip(copies, digests, strict=True)]
+
+    def _stream(self, entry: ManifestEntry, meter: ProgressMeter) -> Mismatch | None:
+        """Continue a partial file; when what was there proves wrong, begin once more."""
+        path = self._staging.partial_path(entry.path)
+        if path.exists() and entry.size is not None and path.stat().st_size > entry.size:
+            path.unlink()
+        with PartialFile(path, progress=meter.advance) as partial:
+            resumed = partial.size > 0
+            blocks = self._backend.read_file(self._repo_id, self._revision, entry, offset=partial.size)
+            for block in blocks:
+                # What comes after the promised size cannot be part of the file: it is not even stored.
+                wanted = block if entry.size is None else block[: entry.size - partial.size]
+                partial.write(wanted)
+                meter.advance(len(wanted))
+                if len(wanted) < len(block):
+                    break
+            digest = partial.finish()
+        if entry.size is not None and digest.size < entry.size:
+            message = (
+                f"{entry.path!r} of {self._repo_id} ended after {digest.size} of {entry.size} bytes; "
+                f"the same call continues there"
+            )
+            raise TransferError(message, retryable=True)
+        mismatch = self._judge(entry, digest)
+        return self._stream(entry, meter) if mismatch and resumed else mismatch
+
+    def _judge(self, entry: ManifestEntry, digest: FileDigest) -> Mismatch | None:
+        """Compare, and throw the bytes away when they are wrong."""
+        mismatch = self._compare(entry, digest)
+        if mismatch:
+            self._staging.partial_path(entry.path).unlink()
+        return mismatch
+
+    def _compare(self, entry: ManifestEntry, digest: FileDigest) -> Mismatch | None:
+        return compare_digest(entry, digest, str(self._repo_id), self._fields.get(entry.path))
+
+
+def _compare_all(expected: Manifest, actual: Manifest, source: str) -> None:
+    """Compare two manifests of the same files.
+
+    Raises:
+        IntegrityError: a file differs.
+    """
+    wanted = {entry.path: entry for entry in expected.files}
+    mismatches = [
+        Mismatch(entry.path, wanted[entry.path].sha256, entry.sha256, source)
+        for entry in actual.files
+        if entry.sha256 != wanted[entry.path].sha256
+    ]
+    if mismatches:
+        raise IntegrityError.of(mismatches)

@@ -1,0 +1,116 @@
+"""Does what is here match what the manifest says?"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from ritual_artifacts.errors import ArtifactModelError, IntegrityError, Mismatch
+from ritual_artifacts.hashing import FileDigest, hash_files
+from ritual_artifacts.manifest import Manifest, ManifestEntry
+from ritual_artifacts.progress import ProgressCallback, ProgressMeter
+
+MISSING = "missing"
+
+
+def compare_digest(
+    entry: ManifestEntry, digest: FileDigest, source: str, field: str | None = None
+) -> Mismatch | None:
+    """Compare the bytes that were read with what the manifest promises; None when they are the same."""
+    if digest.sha256 != entry.sha256:
+        return Mismatch(entry.path, entry.sha256, digest.sha256, source, field)
+    if entry.size is not None and digest.size != entry.size:
+        return Mismatch(entry.path, f"{entry.size} bytes", f"{digest.size} bytes", source, field)
+    return None
+
+
+def find_mismatches(
+    manifest: Manifest,
+    paths: Mapping[str, Path],
+    source: str,
+    *,
+    fields: Mapping[str, str] | None = None,
+    progress: ProgressCallback | None = None,
+) -> tuple[list[Mismatch], dict[str, int]]:
+    """Hash files and compare them with their manifest.
+
+    A file of the wrong size is not read: it cannot match.
+
+    Args:
+        manifest: What is promised.
+        paths: Where each of the manifest's files is.
+        source: Where the files come from, for messages.
+        fields: The model's field of each file, for messages.
+        progress: Called while the files are hashed.
+
+    Returns:
+        Every mismatch, in the manifest's order, and the size of each file that matches.
+
+    Raises:
+        OSError: a file is there but cannot be read.
+    """
+    found: dict[str, Mismatch] = {}
+    named = fields or {}
+    to_hash: list[ManifestEntry] = []
+    for entry in manifest.files:
+        path = paths[entry.path]
+        if not path.is_file():
+            actual = "not a regular file" if path.exists() else MISSING
+            found[entry.path] = Mismatch(entry.path, entry.sha256, actual, source, named.get(entry.path))
+        elif entry.size is not None and (size := path.stat().st_size) != entry.size:
+            expected = f"{entry.size} bytes"
+            found[entry.path] = Mismatch(
+                entry.path, expected, f"{size} bytes", source, named.get(entry.path)
+            )
+        else:
+            to_hash.append(entry)
+    meter = ProgressMeter(progress, "verify", sum(paths[e.path].stat().st_size for e in to_hash))
+    digests = hash_files([paths[e.path] for e in to_hash], progress=meter.advance)
+    for entry, digest in zip(to_hash, digests, strict=True):
+        if mismatch := compare_digest(entry, digest, source, named.get(entry.path)):
+            found[entry.path] = mismatch
+    sizes = {entry.path: digest.size for entry, digest in zip(to_hash, digests, strict=True)}
+    return [found[e.path] for e in manifest.files if e.path in found], sizes
+
+
+def verify_folder(
+    manifest: Manifest,
+    folder: Path,
+    *,
+    fields: Mapping[str, str] | None = None,
+    progress: ProgressCallback | None = None,
+) -> Manifest:
+    """Check every file of `manifest` below `folder`.
+
+    Returns:
+        The manifest, with all sizes.
+
+    Raises:
+        IntegrityError: at least one file is missing or differs; every one is named.
+        OSError: a file is there but cannot be read.
+    """
+    paths = {entry.path: folder / entry.path for entry in manifest.files}
+    mismatches, sizes = find_mismatches(manifest, paths, str(folder), fields=fields, progress=progress)
+    if mismatches:
+        raise IntegrityError.of(mismatches)
+    return manifest if manifest.has_sizes else manifest.with_sizes(sizes)
+
+
+def check_expected_digest(manifest: Manifest, expected: str | None, source: str) -> None:
+    """Check that the artifact is the one that the caller asked for.
+
+    Args:
+        manifest: The artifact's manifest; one without sizes passes, and is checked once they are known.
+        expected: `sha256:` and 64 hex digits, or the digits alone; None asks for nothing.
+        source: Where the manifest comes from, for messages.
+
+    Raises:
+        ArtifactModelError: `expected` is no such digest.
+        IntegrityError: the artifact has another digest.
+    """
+    if expected is None:
+        return
+    wanted = expected if expected.startswith("sha256:") else f"sha256:{expected}"
+    if len(wanted) != len("sha256:") + 64 or not set(wanted[7:]) <= set("0123456789abcdef"):
+        message = f"expected_digest must be 'sha256:' and 64 lower-case hex digits, not {expected!r}"
+        raise ArtifactModelError(message)
+    if manifest.digest is not None and manifest.digest != wanted:
+        raise IntegrityError.of([Mismatch("(the artifact)", wanted, manifest.digest, source)])

@@ -1,0 +1,9 @@
+//! Writing files: verified copies, resumable partial files and atomic replacement.
+
+mod copy;
+mod durable;
+mod partial;
+
+pub use copy::{CopyOptions, copy_files};
+pub use durable::{rename_files, write_file};
+pub use partial::PartialFile;

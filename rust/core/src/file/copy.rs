@@ -1,0 +1,348 @@
+//! Copies whose content is known: the digest is that of the bytes that landed.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+use tempfile::NamedTempFile;
+
+use super::durable::{land, stage};
+use crate::cancel::CancelToken;
+use crate::digest::Sha256Digest;
+use crate::error::{Error, Result};
+use crate::hash::{FileDigest, ReadSize, digest_source};
+use crate::pool;
+use crate::progress::Progress;
+use crate::source::Source;
+
+/// How [`copy_files`] works.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CopyOptions {
+    /// Whether a symbolic link is read through or refused (the default).
+    pub follow_symlinks: bool,
+    /// Threads at most; one a core if `None`.
+    pub max_workers: Option<NonZeroUsize>,
+    /// Bytes per read.
+    pub read_size: ReadSize,
+}
+
+/// Copy regular files, each pair's first path to its second, on several threads; one result per
+/// pair, in their order, naming the source.
+///
+/// A target appears under its name only when all of it is on the disk, and replaces what was there
+/// in one step; on an error it is as it was. Where the file system can, a copy shares the source's
+/// blocks (reflink) until one of the two is written to.
+pub fn copy_files(
+    pairs: &[(PathBuf, PathBuf)],
+    options: &CopyOptions,
+    progress: &Progress,
+    cancel: &CancelToken,
+) -> Vec<Result<FileDigest>> {
+    let sources: Vec<&Path> = pairs.iter().map(|(source, _)| source.as_path()).collect();
+    pool::run(
+        &sources,
+        options.max_workers,
+        || options.read_size.new_buffer(),
+        |buffer, index| {
+            cancel.check()?;
+            let (from, to) = &pairs[index];
+            let source = Source::open(from, options.follow_symlinks)?;
+            Copy { source, from, to }.run(buffer, progress, cancel, clone_file)
+        },
+    )
+}
+
+/// One copy on its way.
+struct Copy<'a> {
+    source: Source,
+    from: &'a Path,
+    to: &'a Path,
+}
+
+impl Copy<'_> {
+    /// `clone` fills an empty staged file with a reflink of the source, or fails and may leave
+    /// anything in it.
+    fn run(
+        mut self,
+        buffer: &mut [u8],
+        progress: &Progress,
+        cancel: &CancelToken,
+        clone: impl FnOnce(&File, &mut NamedTempFile) -> io::Result<()>,
+    ) -> Result<FileDigest> {
+        let mut staged = stage(self.to)?;
+        // Whatever the reason that there is no clone, copying bytes succeeds or says why not.
+        let digest = if clone(self.source.file(), &mut staged).is_ok() {
+            self.source.check_unchanged()?;
+            self.digest_clone(&staged, buffer, progress, cancel)?
+        } else {
+            staged.as_file().set_len(0).map_err(Error::io("write", self.to))?;
+            self.copy_bytes(staged.as_file(), buffer, progress, cancel)?
+        };
+        land(staged, self.to)?;
+        Ok(digest)
+    }
+
+    /// Hash the clone and not the source: the source may be written to by now.
+    fn digest_clone(
+        &self,
+        staged: &NamedTempFile,
+        buffer: &mut [u8],
+        progress: &Progress,
+        cancel: &CancelToken,
+    ) -> Result<FileDigest> {
+        let clone = staged.as_file().try_clone().map_err(Error::io("read", self.to))?;
+        let mut clone = Source::from_file(clone, self.to)?;
+        digest_source(&mut clone, self.from, buffer, progress, cancel)
+    }
+
+    fn copy_bytes(
+        &mut self,
+        mut target: &File,
+        buffer: &mut [u8],
+        progress: &Progress,
+        cancel: &CancelToken,
+    ) -> Result<FileDigest> {
+        let mut hasher = Sha256::new();
+        let size = self.source.read_through(buffer, progress, cancel, |block| {
+            hasher.update(block);
+            target.write_all(block).map_err(Error::io("write", self.to))
+        })?;
+        Ok(FileDigest { path: self.from.to_owned(), size, sha256: Sha256Digest::of(hasher) })
+    }
+}
+
+#[cfg(not(target_vendor = "apple"))]
+fn clone_file(source: &File, staged: &mut NamedTempFile) -> io::Result<()> {
+    reflink_copy::reflink_file(source, staged.as_file())
+}
+
+/// Apple's call creates the clone itself, with the source's permissions, so it takes the place of
+/// the staged file and is given that file's permissions.
+#[cfg(target_vendor = "apple")]
+fn clone_file(source: &File, staged: &mut NamedTempFile) -> io::Result<()> {
+    use std::fs;
+
+    let folder = staged.path().parent().unwrap_or(Path::new("."));
+    let permissions = staged.as_file().metadata()?.permissions();
+    *staged = super::durable::staging().make_in(folder, |path| {
+        reflink_copy::reflink_file_to_path(source, path)?;
+        fs::set_permissions(path, permissions.clone())
+            .and_then(|()| File::options().read(true).write(true).open(path))
+            .inspect_err(|_| drop(fs::remove_file(path)))
+    })?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, OpenOptions};
+
+    use tempfile::TempDir;
+
+    use super::*;
+
+    /// A folder with the file "source" in it, and the result of copying that to "target".
+    struct Trial {
+        folder: TempDir,
+        cancel: CancelToken,
+    }
+
+    impl Trial {
+        fn new(content: &[u8]) -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            fs::write(folder.path().join("source"), content).unwrap();
+            Self { folder, cancel: CancelToken::new() }
+        }
+
+        fn at(&self, name: &str) -> PathBuf {
+            self.folder.path().join(name)
+        }
+
+        fn append_to_source(&self) {
+            let mut source = OpenOptions::new().append(true).open(self.at("source")).unwrap();
+            source.write_all(b"more").unwrap();
+        }
+
+        fn copy(
+            &self,
+            clone: impl FnOnce(&File, &mut NamedTempFile) -> io::Result<()>,
+        ) -> Result<FileDigest> {
+            let (from, to) = (self.at("source"), self.at("target"));
+            let source = Source::open(&from, false)?;
+            Copy { source, from: &from, to: &to }.run(
+                &mut [0; 4],
+                &Progress::new(),
+                &self.cancel,
+                clone,
+            )
+        }
+
+        fn assert_only_the_source_is_there(&self) {
+            let names: Vec<_> =
+                fs::read_dir(self.folder.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+            assert_eq!(names, ["source"]);
+        }
+    }
+
+    /// Stands for a file system that can clone, which the one under the tests rarely is.
+    fn clone_by_copying(mut source: &File, staged: &mut NamedTempFile) -> io::Result<()> {
+        io::copy(&mut source, staged)?;
+        io::Seek::rewind(staged)
+    }
+
+    fn cannot_clone(_: &File, _: &mut NamedTempFile) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    #[test]
+    fn a_clone_and_a_byte_copy_give_the_same_file_and_digest() {
+        let content = b"neither empty nor a multiple of four..";
+        let (cloned, copied) = (Trial::new(content), Trial::new(content));
+
+        let clone = cloned.copy(clone_by_copying).unwrap();
+        let copy = copied.copy(cannot_clone).unwrap();
+
+        assert_eq!((clone.size, clone.sha256), (copy.size, copy.sha256));
+        assert_eq!(clone.path, cloned.at("source"));
+        for trial in [cloned, copied] {
+            assert_eq!(fs::read(trial.at("target")).unwrap(), content);
+        }
+    }
+
+    #[test]
+    fn what_a_failed_clone_leaves_behind_does_not_land() {
+        let trial = Trial::new(b"content");
+
+        let copied = trial.copy(|_, staged| {
+            staged.as_file().set_len(1000)?;
+            Err(io::ErrorKind::Other.into())
+        });
+
+        assert_eq!(copied.unwrap().size, 7);
+        assert_eq!(fs::read(trial.at("target")).unwrap(), b"content");
+    }
+
+    #[test]
+    fn the_digest_of_a_clone_is_that_of_the_bytes_that_landed() {
+        let trial = Trial::new(b"content");
+
+        let digest = trial.copy(|_, staged| staged.as_file().write_all_at_start(b"another"));
+
+        let landed = Sha256Digest::of(Sha256::new().chain_update(b"another"));
+        assert_eq!(digest.unwrap().sha256, landed);
+        assert_eq!(fs::read(trial.at("target")).unwrap(), b"another");
+    }
+
+    trait WriteAtStart {
+        fn write_all_at_start(&self, bytes: &[u8]) -> io::Result<()>;
+    }
+
+    impl WriteAtStart for File {
+        fn write_all_at_start(&self, bytes: &[u8]) -> io::Result<()> {
+            let mut file = self;
+            file.write_all(bytes)?;
+            io::Seek::rewind(&mut file)
+        }
+    }
+
+    #[test]
+    fn a_source_that_changes_while_it_is_copied_gives_no_target() {
+        let trial = Trial::new(b"content");
+
+        let result = trial.copy(|source, staged| {
+            trial.append_to_source();
+            cannot_clone(source, staged)
+        });
+
+        assert!(matches!(result, Err(Error::SourceChanged { .. })), "{result:?}");
+        trial.assert_only_the_source_is_there();
+    }
+
+    #[test]
+    fn a_source_that_changes_while_it_is_cloned_gives_no_target() {
+        let trial = Trial::new(b"content");
+
+        let result = trial.copy(|source, staged| {
+            trial.append_to_source();
+            clone_by_copying(source, staged)
+        });
+
+        assert!(matches!(result, Err(Error::SourceChanged { .. })), "{result:?}");
+        trial.assert_only_the_source_is_there();
+    }
+
+    #[test]
+    fn a_cancelled_copy_leaves_the_old_target_and_no_temporary_file() {
+        let trial = Trial::new(b"content");
+        fs::write(trial.at("target"), b"old").unwrap();
+
+        let result = trial.copy(|source, staged| {
+            trial.cancel.cancel();
+            cannot_clone(source, staged)
+        });
+
+        assert!(matches!(result, Err(Error::Cancelled)), "{result:?}");
+        assert_eq!(fs::read(trial.at("target")).unwrap(), b"old");
+        fs::remove_file(trial.at("target")).unwrap();
+        trial.assert_only_the_source_is_there();
+    }
+
+    #[test]
+    fn an_existing_target_is_replaced() {
+        let trial = Trial::new(b"content");
+        fs::write(trial.at("target"), b"something that is longer").unwrap();
+
+        trial.copy(clone_file).unwrap();
+
+        assert_eq!(fs::read(trial.at("target")).unwrap(), b"content");
+    }
+
+    /// A file under `/proc` says that it is empty, and is not.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_source_that_lies_about_its_size_is_not_copied() {
+        let trial = Trial::new(b"");
+
+        let results = copy_files(
+            &[("/proc/version".into(), trial.at("target"))],
+            &CopyOptions::default(),
+            &Progress::new(),
+            &CancelToken::new(),
+        );
+
+        assert!(matches!(results[..], [Err(Error::SourceChanged { .. })]), "{results:?}");
+        trial.assert_only_the_source_is_there();
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_private_source_gives_a_copy_with_the_mode_that_the_umask_asks_for() {
+        use std::os::unix::fs::PermissionsExt;
+        let trial = Trial::new(b"content");
+        fs::write(trial.at("plain"), b"x").unwrap();
+        fs::set_permissions(trial.at("source"), fs::Permissions::from_mode(0o400)).unwrap();
+
+        trial.copy(clone_file).unwrap();
+
+        let mode = |name: &str| fs::metadata(trial.at(name)).unwrap().permissions().mode();
+        assert_eq!(mode("target"), mode("plain"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_is_not_copied_unless_asked_for() {
+        let trial = Trial::new(b"content");
+        std::os::unix::fs::symlink(trial.at("source"), trial.at("link")).unwrap();
+        let pairs = [(trial.at("link"), trial.at("target"))];
+        let copy = |follow_symlinks| {
+            let options = CopyOptions { follow_symlinks, ..CopyOptions::default() };
+            copy_files(&pairs, &options, &Progress::new(), &CancelToken::new()).remove(0)
+        };
+
+        assert!(matches!(copy(false), Err(Error::NotRegular { .. })));
+        assert!(copy(true).is_ok());
+        assert!(fs::symlink_metadata(trial.at("target")).unwrap().is_file());
+    }
+}

@@ -1,0 +1,239 @@
+//! Files that arrive in pieces, over more than one attempt.
+
+use std::fs::{self, File};
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use crate::cancel::CancelToken;
+use crate::digest::Sha256Digest;
+use crate::error::{Change, Error, Result};
+use crate::hash::{FileDigest, ReadSize};
+use crate::progress::Progress;
+use crate::source::{Source, guard_open, refuse_irregular};
+
+/// A file that grows at its end and is hashed as it grows.
+///
+/// What is on the disk is always a beginning of what was written, so that, after a crash or a full
+/// disk, opening the file again continues where it ends.
+pub struct PartialFile {
+    path: PathBuf,
+    file: File,
+    hasher: Sha256,
+    size: u64,
+    broken: bool,
+}
+
+impl PartialFile {
+    /// Create the file, or hash what an earlier attempt left and continue at its end.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotRegular`] for anything but a regular file, symbolic links included: what is
+    /// written must not end up somewhere else.
+    pub fn open(path: &Path, progress: &Progress, cancel: &CancelToken) -> Result<Self> {
+        match fs::symlink_metadata(path) {
+            Ok(metadata) => refuse_irregular(path, &metadata)?,
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(Error::io("open", path)(error)),
+        }
+        let mut options = File::options();
+        options.read(true).write(true).create(true).truncate(false);
+        guard_open(&mut options, false);
+        let file = options.open(path).map_err(Error::io("open", path))?;
+
+        let mut present = Source::from_file(file, path)?;
+        let mut hasher = Sha256::new();
+        let mut buffer = ReadSize::DEFAULT.new_buffer();
+        let size = present.read_through(&mut buffer, progress, cancel, |block| {
+            hasher.update(block);
+            Ok(())
+        })?;
+        let (path, file) = (path.to_owned(), present.into_file());
+        Ok(Self { path, file, hasher, size, broken: false })
+    }
+
+    /// Where the file is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Bytes in the file, those of earlier attempts included.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Hash `data` and append it.
+    ///
+    /// # Errors
+    ///
+    /// After an error, an unknown part of `data` is in the file; what would come next has no place
+    /// there, so every further call fails with [`Error::Broken`]. Open the file again to continue.
+    pub fn write(&mut self, mut data: &[u8]) -> Result<()> {
+        self.refuse_broken()?;
+        while !data.is_empty() {
+            match self.file.write(data) {
+                Ok(count) if count > 0 => {
+                    let (written, rest) = data.split_at(count);
+                    self.hasher.update(written);
+                    self.size += count as u64;
+                    data = rest;
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                failed => {
+                    self.broken = true;
+                    let error = failed.err().unwrap_or(ErrorKind::WriteZero.into());
+                    return Err(Error::io("write", &self.path)(error));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Put the content on the disk, close the file and say what it holds.
+    ///
+    /// Its name is made durable by the [`rename_files`](crate::rename_files) that gives it its
+    /// final one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::SourceChanged`] if somebody else wrote to the file too.
+    pub fn finish(self) -> Result<FileDigest> {
+        self.refuse_broken()?;
+        self.file.sync_all().map_err(Error::io("write", &self.path))?;
+        let actual = self.file.metadata().map_err(Error::io("write", &self.path))?.len();
+        if actual != self.size {
+            let change = Change::Size { expected: self.size, actual, at_least: false };
+            return Err(Error::SourceChanged { path: self.path, change });
+        }
+        Ok(FileDigest { path: self.path, size: self.size, sha256: Sha256Digest::of(self.hasher) })
+    }
+
+    fn refuse_broken(&self) -> Result<()> {
+        if self.broken { Err(Error::Broken { path: self.path.clone() }) } else { Ok(()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+
+    use super::*;
+
+    fn partial_in(folder: &TempDir) -> PathBuf {
+        folder.path().join("partial")
+    }
+
+    fn open(path: &Path) -> PartialFile {
+        PartialFile::open(path, &Progress::new(), &CancelToken::new()).unwrap()
+    }
+
+    fn sha256(content: &[u8]) -> Sha256Digest {
+        Sha256Digest::of(Sha256::new().chain_update(content))
+    }
+
+    #[test]
+    fn a_file_written_in_pieces_has_the_digest_of_the_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = partial_in(&folder);
+        let mut partial = open(&path);
+
+        for piece in ["one ", "", "two ", "three"] {
+            partial.write(piece.as_bytes()).unwrap();
+        }
+        let digest = partial.finish().unwrap();
+
+        let expected = FileDigest { path, size: 13, sha256: sha256(b"one two three") };
+        assert_eq!(digest, expected);
+        assert_eq!(fs::read(&digest.path).unwrap(), b"one two three");
+    }
+
+    #[test]
+    fn an_interrupted_file_is_continued_at_its_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = partial_in(&folder);
+        let mut interrupted = open(&path);
+        interrupted.write(b"first, ").unwrap();
+        drop(interrupted);
+        let progress = Progress::new();
+
+        let mut resumed = PartialFile::open(&path, &progress, &CancelToken::new()).unwrap();
+        assert_eq!((resumed.size(), progress.drain()), (7, 7));
+        resumed.write(b"second").unwrap();
+
+        assert_eq!(resumed.finish().unwrap().sha256, sha256(b"first, second"));
+        assert_eq!(fs::read(&path).unwrap(), b"first, second");
+    }
+
+    #[test]
+    fn after_a_failed_write_no_more_is_accepted_until_the_file_is_opened_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = partial_in(&folder);
+        let mut partial = open(&path);
+        partial.write(b"first, ").unwrap();
+        partial.file = File::open(&path).unwrap(); // open for reading alone: writes fail
+
+        assert!(matches!(partial.write(b"lost"), Err(Error::Io { .. })));
+        assert!(matches!(partial.write(b"second"), Err(Error::Broken { .. })));
+        assert!(matches!(partial.finish(), Err(Error::Broken { .. })));
+
+        let mut resumed = open(&path);
+        resumed.write(b"second").unwrap();
+        assert_eq!(resumed.finish().unwrap().sha256, sha256(b"first, second"));
+    }
+
+    #[test]
+    fn a_second_writer_is_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = partial_in(&folder);
+        let mut partial = open(&path);
+        partial.write(b"mine").unwrap();
+        fs::write(&path, b"somebody else's").unwrap();
+
+        assert!(matches!(partial.finish(), Err(Error::SourceChanged { .. })));
+    }
+
+    #[test]
+    fn hashing_what_is_there_can_be_cancelled() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = partial_in(&folder);
+        fs::write(&path, b"content").unwrap();
+        let cancel = CancelToken::new();
+        cancel.cancel();
+
+        let result = PartialFile::open(&path, &Progress::new(), &cancel);
+
+        assert!(matches!(result.err(), Some(Error::Cancelled)));
+        assert_eq!(fs::read(&path).unwrap(), b"content");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_is_not_written_through() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, elsewhere) = (partial_in(&folder), folder.path().join("elsewhere"));
+        std::os::unix::fs::symlink(&elsewhere, &path).unwrap();
+
+        let result = PartialFile::open(&path, &Progress::new(), &CancelToken::new());
+
+        assert!(matches!(result.err(), Some(Error::NotRegular { .. })));
+        assert!(!elsewhere.exists());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_new_file_has_the_mode_that_the_umask_asks_for() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let plain = folder.path().join("plain");
+        fs::write(&plain, b"x").unwrap();
+
+        open(&partial_in(&folder));
+
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode();
+        assert_eq!(mode(&partial_in(&folder)), mode(&plain));
+    }
+}

@@ -1,0 +1,163 @@
+//! Digesting: many files, one read of each.
+
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use crate::cancel::CancelToken;
+use crate::digest::Sha256Digest;
+use crate::error::Result;
+use crate::pool;
+use crate::progress::Progress;
+use crate::source::Source;
+
+/// What a file held.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct FileDigest {
+    /// The path that was read, as it was given.
+    pub path: PathBuf,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Its SHA-256.
+    pub sha256: Sha256Digest,
+}
+
+/// Bytes asked for in one read, and so the memory of one worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReadSize(usize);
+
+impl ReadSize {
+    /// 1 MiB: larger reads measure no faster, smaller ones cost system calls.
+    pub const DEFAULT: Self = Self(1 << 20);
+    /// 1 GiB: a worker has to be able to allocate it.
+    pub const MAX: Self = Self(1 << 30);
+
+    /// `None` unless `bytes` is between 1 and [`ReadSize::MAX`].
+    #[must_use]
+    pub fn new(bytes: usize) -> Option<Self> {
+        (1..=Self::MAX.0).contains(&bytes).then_some(Self(bytes))
+    }
+
+    /// The number of bytes.
+    #[must_use]
+    pub fn get(self) -> usize {
+        self.0
+    }
+
+    pub(crate) fn new_buffer(self) -> Box<[u8]> {
+        vec![0; self.0].into_boxed_slice()
+    }
+}
+
+impl Default for ReadSize {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
+
+/// How [`hash_files`] works.
+#[derive(Clone, Copy, Debug)]
+pub struct HashOptions {
+    /// Whether a symbolic link is read through (the default) or refused.
+    pub follow_symlinks: bool,
+    /// Threads at most; one a core if `None`.
+    pub max_workers: Option<NonZeroUsize>,
+    /// Bytes per read.
+    pub read_size: ReadSize,
+}
+
+impl Default for HashOptions {
+    fn default() -> Self {
+        Self { follow_symlinks: true, max_workers: None, read_size: ReadSize::DEFAULT }
+    }
+}
+
+/// Hash regular files on several threads; one result per path, in the order of `paths`.
+///
+/// A file that fails does not stop the others. Once `cancel` is set, what is not finished is
+/// [`Error::Cancelled`](crate::Error::Cancelled).
+pub fn hash_files(
+    paths: &[PathBuf],
+    options: &HashOptions,
+    progress: &Progress,
+    cancel: &CancelToken,
+) -> Vec<Result<FileDigest>> {
+    pool::run(
+        paths,
+        options.max_workers,
+        || options.read_size.new_buffer(),
+        |buffer, index| {
+            cancel.check()?;
+            let path = &paths[index];
+            let mut source = Source::open(path, options.follow_symlinks)?;
+            digest_source(&mut source, path, buffer, progress, cancel)
+        },
+    )
+}
+
+/// Hash what `source` holds, and call it `path` in the result.
+pub(crate) fn digest_source(
+    source: &mut Source,
+    path: &Path,
+    buffer: &mut [u8],
+    progress: &Progress,
+    cancel: &CancelToken,
+) -> Result<FileDigest> {
+    let mut hasher = Sha256::new();
+    let size = source.read_through(buffer, progress, cancel, |block| {
+        hasher.update(block);
+        Ok(())
+    })?;
+    Ok(FileDigest { path: path.to_owned(), size, sha256: Sha256Digest::of(hasher) })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::error::Error;
+
+    #[test]
+    fn a_read_size_of_nothing_or_of_too_much_is_refused() {
+        assert_eq!(ReadSize::new(0), None);
+        assert_eq!(ReadSize::new(1).map(ReadSize::get), Some(1));
+        assert_eq!(ReadSize::new(ReadSize::MAX.get()), Some(ReadSize::MAX));
+        assert_eq!(ReadSize::new(ReadSize::MAX.get() + 1), None);
+    }
+
+    #[test]
+    fn a_missing_file_does_not_stop_the_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let (missing, present) = (folder.path().join("missing"), folder.path().join("present"));
+        fs::write(&present, b"abc").unwrap();
+        let progress = Progress::new();
+
+        let results = hash_files(
+            &[missing.clone(), present],
+            &HashOptions::default(),
+            &progress,
+            &CancelToken::new(),
+        );
+
+        let Err(Error::Io { path, source, .. }) = &results[0] else { panic!("{results:?}") };
+        assert_eq!((path, source.kind()), (&missing, std::io::ErrorKind::NotFound));
+        assert_eq!(results[1].as_ref().unwrap().size, 3);
+        assert_eq!(progress.drain(), 3);
+    }
+
+    #[test]
+    fn a_cancelled_call_reads_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        fs::write(&path, b"abc").unwrap();
+        let (progress, cancel) = (Progress::new(), CancelToken::new());
+        cancel.cancel();
+
+        let results = hash_files(&[path], &HashOptions::default(), &progress, &cancel);
+
+        assert!(matches!(results[..], [Err(Error::Cancelled)]));
+        assert_eq!(progress.drain(), 0);
+    }
+}

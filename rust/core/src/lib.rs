@@ -1,0 +1,23 @@
+//! The part of `ritual-artifacts` that touches many bytes: hashing files, copying them so that
+//! what landed is known, and writing them so that they survive a crash.
+//!
+//! Every call reads a byte once, names the file in its errors, can be cancelled from another
+//! thread and needs the same memory whatever the size of the files. Nothing here knows Python.
+
+mod cancel;
+mod cpu;
+mod digest;
+mod error;
+mod file;
+mod hash;
+mod pool;
+mod progress;
+mod source;
+
+pub use cancel::CancelToken;
+pub use cpu::cpu_features;
+pub use digest::{ParseDigestError, Sha256Digest};
+pub use error::{Change, Error, FileKind, Result};
+pub use file::{CopyOptions, PartialFile, copy_files, rename_files, write_file};
+pub use hash::{FileDigest, HashOptions, ReadSize, hash_files};
+pub use progress::Progress;

@@ -1,0 +1,293 @@
+//! Reading: a regular file from its first byte to its last, and proof that it held still.
+
+use std::fs::{self, File, Metadata, OpenOptions};
+use std::io::{ErrorKind, Read};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use crate::cancel::CancelToken;
+use crate::error::{Change, Error, FileKind, Result};
+use crate::progress::Progress;
+
+/// An open regular file and what it looked like when it was opened.
+pub(crate) struct Source {
+    file: File,
+    path: PathBuf,
+    size: u64,
+    /// `None` where the file system keeps no such time.
+    modified: Option<SystemTime>,
+}
+
+impl Source {
+    /// Open the regular file at `path`; anything else is refused without being opened.
+    pub(crate) fn open(path: &Path, follow_symlinks: bool) -> Result<Self> {
+        let look = if follow_symlinks { fs::metadata } else { fs::symlink_metadata };
+        let metadata = look(path).map_err(Error::io("open", path))?;
+        // Asked before opening, because opening a device can already do something (rewind a tape,
+        // arm a watchdog).
+        refuse_irregular(path, &metadata)?;
+
+        let mut options = OpenOptions::new();
+        options.read(true);
+        guard_open(&mut options, follow_symlinks);
+        Self::from_file(options.open(path).map_err(Error::io("open", path))?, path)
+    }
+
+    /// Take over a `file` that is at its first byte; errors will call it `path`.
+    pub(crate) fn from_file(file: File, path: &Path) -> Result<Self> {
+        let metadata = file.metadata().map_err(Error::io("read", path))?;
+        // Asked again, because the path may lead elsewhere since it was looked at.
+        refuse_irregular(path, &metadata)?;
+        let (path, size, modified) = (path.to_owned(), metadata.len(), metadata.modified().ok());
+        Ok(Self { file, path, size, modified })
+    }
+
+    pub(crate) fn file(&self) -> &File {
+        &self.file
+    }
+
+    pub(crate) fn into_file(self) -> File {
+        self.file
+    }
+
+    /// Read the whole file through `buffer`, hand each block to `sink`, and return its size.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::SourceChanged`] if the file did not stay as it was when opened, which includes a
+    /// file that grows for ever; [`Error::Cancelled`]; and whatever `sink` fails with.
+    pub(crate) fn read_through(
+        &mut self,
+        buffer: &mut [u8],
+        progress: &Progress,
+        cancel: &CancelToken,
+        mut sink: impl FnMut(&[u8]) -> Result<()>,
+    ) -> Result<u64> {
+        let mut total = 0;
+        loop {
+            cancel.check()?;
+            let count = match self.file.read(buffer) {
+                Ok(0) => break,
+                Ok(count) => count,
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) => return Err(Error::io("read", &self.path)(error)),
+            };
+            total += count as u64;
+            if total > self.size {
+                return Err(self.changed_size(total, true));
+            }
+            progress.add(count);
+            sink(&buffer[..count])?;
+        }
+        if total < self.size {
+            return Err(self.changed_size(total, false));
+        }
+        self.check_unchanged()?;
+        Ok(total)
+    }
+
+    /// Whether the file still looks as it did when it was opened.
+    ///
+    /// Two writes within one tick of the file system's clock (some milliseconds) leave the same
+    /// time; no look at the metadata can tell them apart.
+    pub(crate) fn check_unchanged(&self) -> Result<()> {
+        let now = self.file.metadata().map_err(Error::io("read", &self.path))?;
+        if now.len() != self.size {
+            return Err(self.changed_size(now.len(), false));
+        }
+        if now.modified().ok() != self.modified {
+            return Err(self.changed(Change::ModificationTime));
+        }
+        Ok(())
+    }
+
+    fn changed_size(&self, actual: u64, at_least: bool) -> Error {
+        self.changed(Change::Size { expected: self.size, actual, at_least })
+    }
+
+    fn changed(&self, change: Change) -> Error {
+        Error::SourceChanged { path: self.path.clone(), change }
+    }
+}
+
+pub(crate) fn refuse_irregular(path: &Path, metadata: &Metadata) -> Result<()> {
+    match FileKind::irregular(metadata.file_type()) {
+        Some(kind) => Err(Error::NotRegular { path: path.to_owned(), kind }),
+        None => Ok(()),
+    }
+}
+
+/// Keep an open from blocking on a named pipe, or from following a link, that took the place of
+/// the regular file since it was looked at.
+pub(crate) fn guard_open(options: &mut OpenOptions, follow_symlinks: bool) {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        let no_follow = if follow_symlinks { 0 } else { libc::O_NOFOLLOW };
+        options.custom_flags(libc::O_NONBLOCK | no_follow);
+    }
+    // Elsewhere there is no such flag (and no such pipe): the look before the open has to do.
+    #[cfg(not(unix))]
+    let _ = (options, follow_symlinks);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::time::Duration;
+
+    use super::*;
+
+    /// Read a file of ten bytes in blocks of four, and call `meddle` after the first block.
+    fn read_while(meddle: impl Fn(&File)) -> Result<u64> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("source");
+        fs::write(&path, b"0123456789").unwrap();
+        let writer = OpenOptions::new().append(true).open(&path).unwrap();
+        let mut source = Source::open(&path, true)?;
+
+        let mut first = true;
+        source.read_through(&mut [0; 4], &Progress::new(), &CancelToken::new(), |_| {
+            if std::mem::take(&mut first) {
+                meddle(&writer);
+            }
+            Ok(())
+        })
+    }
+
+    fn change(result: Result<u64>) -> Change {
+        match result {
+            Err(Error::SourceChanged { change, .. }) => change,
+            other => panic!("expected a change, got {other:?}"),
+        }
+    }
+
+    #[test]
+    fn an_untouched_source_is_read_to_its_end() {
+        assert_eq!(read_while(|_| ()).unwrap(), 10);
+    }
+
+    #[test]
+    fn a_truncated_source_is_caught() {
+        let result = read_while(|file| file.set_len(5).unwrap());
+
+        assert_eq!(change(result), Change::Size { expected: 10, actual: 5, at_least: false });
+    }
+
+    #[test]
+    fn a_growing_source_is_caught_without_waiting_for_its_end() {
+        let result = read_while(|mut file| file.write_all(&[b'x'; 100]).unwrap());
+
+        assert_eq!(change(result), Change::Size { expected: 10, actual: 12, at_least: true });
+    }
+
+    #[test]
+    fn a_source_rewritten_at_the_same_size_is_caught() {
+        let later = SystemTime::now() + Duration::from_secs(60);
+        let result = read_while(|file| file.set_modified(later).unwrap());
+
+        assert_eq!(change(result), Change::ModificationTime);
+    }
+
+    #[test]
+    fn a_cancelled_read_stops_before_the_next_block() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("source");
+        fs::write(&path, [0; 100]).unwrap();
+        let (progress, cancel) = (Progress::new(), CancelToken::new());
+
+        let result = Source::open(&path, true).unwrap().read_through(
+            &mut [0; 10],
+            &progress,
+            &cancel,
+            |_| {
+                cancel.cancel();
+                Ok(())
+            },
+        );
+
+        assert!(matches!(result, Err(Error::Cancelled)));
+        assert_eq!(progress.drain(), 10);
+    }
+
+    #[test]
+    fn a_directory_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+
+        let result = Source::open(folder.path(), true);
+
+        assert!(matches!(result, Err(Error::NotRegular { kind: FileKind::Directory, .. })));
+    }
+
+    #[cfg(unix)]
+    mod unix {
+        use std::os::unix::fs::symlink;
+        use std::os::unix::net::UnixListener;
+        use std::process::Command;
+
+        use super::*;
+
+        fn refused_kind(path: &Path, follow_symlinks: bool) -> FileKind {
+            match Source::open(path, follow_symlinks) {
+                Err(Error::NotRegular { kind, .. }) => kind,
+                Err(other) => panic!("refused for another reason: {other}"),
+                Ok(_) => panic!("{} was opened", path.display()),
+            }
+        }
+
+        #[test]
+        fn a_named_pipe_is_refused_without_blocking() {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("pipe");
+            assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+
+            assert_eq!(refused_kind(&path, true), FileKind::Fifo);
+        }
+
+        #[test]
+        fn a_named_pipe_that_appears_after_the_look_does_not_block_either() {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("pipe");
+            assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+            let mut options = OpenOptions::new();
+            guard_open(options.read(true), true);
+
+            let result = Source::from_file(options.open(&path).unwrap(), &path);
+
+            assert!(matches!(result, Err(Error::NotRegular { kind: FileKind::Fifo, .. })));
+        }
+
+        #[test]
+        fn sockets_and_devices_are_refused() {
+            let folder = tempfile::tempdir().unwrap();
+            let socket = folder.path().join("socket");
+            let _listener = UnixListener::bind(&socket).unwrap();
+
+            assert_eq!(refused_kind(&socket, true), FileKind::Socket);
+            assert_eq!(refused_kind(Path::new("/dev/null"), true), FileKind::Device);
+        }
+
+        #[test]
+        fn a_link_is_followed_only_where_that_is_asked_for() {
+            let folder = tempfile::tempdir().unwrap();
+            let (target, link) = (folder.path().join("target"), folder.path().join("link"));
+            fs::write(&target, b"x").unwrap();
+            symlink(&target, &link).unwrap();
+
+            assert!(Source::open(&link, true).is_ok());
+            assert_eq!(refused_kind(&link, false), FileKind::Symlink);
+        }
+
+        #[test]
+        fn a_link_that_appears_after_the_look_is_not_followed() {
+            let folder = tempfile::tempdir().unwrap();
+            let (target, link) = (folder.path().join("target"), folder.path().join("link"));
+            fs::write(&target, b"x").unwrap();
+            symlink(&target, &link).unwrap();
+            let mut options = OpenOptions::new();
+            guard_open(options.read(true), false);
+
+            assert!(options.open(&link).is_err());
+        }
+    }
+}

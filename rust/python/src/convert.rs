@@ -1,0 +1,117 @@
+//! Arguments that `PyO3` has no conversion for, each with the type that the stub shows.
+
+use std::num::NonZeroUsize;
+
+use pyo3::buffer::PyBuffer;
+use pyo3::exceptions::{PyOverflowError, PyValueError};
+#[cfg(feature = "stubs")]
+use pyo3::inspect::PyStaticExpr;
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+#[cfg(feature = "stubs")]
+use pyo3::{type_hint_identifier, type_hint_subscript};
+use ritual_artifacts_core::ReadSize;
+
+/// Threads at most.
+#[derive(Clone, Copy)]
+pub(crate) struct MaxWorkers(pub(crate) NonZeroUsize);
+
+impl FromPyObject<'_, '_> for MaxWorkers {
+    type Error = PyErr;
+
+    #[cfg(feature = "stubs")]
+    const INPUT_TYPE: PyStaticExpr = type_hint_identifier!("builtins", "int");
+
+    fn extract(number: Borrowed<'_, '_, PyAny>) -> PyResult<Self> {
+        let in_range = whole(number)?.and_then(NonZeroUsize::new);
+        in_range.map(Self).ok_or_else(|| {
+            PyValueError::new_err(format!("max_workers is {}, expected 1 or more", *number))
+        })
+    }
+}
+
+/// Bytes per read.
+#[derive(Clone, Copy)]
+pub(crate) struct ReadBytes(pub(crate) ReadSize);
+
+impl FromPyObject<'_, '_> for ReadBytes {
+    type Error = PyErr;
+
+    #[cfg(feature = "stubs")]
+    const INPUT_TYPE: PyStaticExpr = type_hint_identifier!("builtins", "int");
+
+    fn extract(number: Borrowed<'_, '_, PyAny>) -> PyResult<Self> {
+        let in_range = whole(number)?.and_then(ReadSize::new);
+        in_range.map(Self).ok_or_else(|| {
+            let largest = ReadSize::MAX.get();
+            PyValueError::new_err(format!(
+                "read_size is {}, expected 1 to {largest} bytes",
+                *number
+            ))
+        })
+    }
+}
+
+/// `None` for a negative number and for one that no machine word holds.
+fn whole(number: Borrowed<'_, '_, PyAny>) -> PyResult<Option<usize>> {
+    match number.extract() {
+        Ok(number) => Ok(Some(number)),
+        Err(error) if error.is_instance_of::<PyOverflowError>(number.py()) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// What is called with the number of bytes read since its last call.
+pub(crate) struct ProgressCallback(Py<PyAny>);
+
+impl ProgressCallback {
+    pub(crate) fn call(&self, py: Python<'_>, bytes: u64) -> PyResult<()> {
+        self.0.call1(py, (bytes,)).map(drop)
+    }
+}
+
+impl FromPyObject<'_, '_> for ProgressCallback {
+    type Error = PyErr;
+
+    #[cfg(feature = "stubs")]
+    const INPUT_TYPE: PyStaticExpr = type_hint_subscript!(
+        type_hint_identifier!("collections.abc", "Callable"),
+        PyStaticExpr::List { elts: &[type_hint_identifier!("builtins", "int")] },
+        type_hint_identifier!("builtins", "object")
+    );
+
+    fn extract(callback: Borrowed<'_, '_, PyAny>) -> PyResult<Self> {
+        Ok(Self(callback.to_owned().unbind()))
+    }
+}
+
+/// Bytes that stay as they are while the GIL is released.
+pub(crate) enum Block<'py> {
+    /// Nobody can change `bytes`, so they are used where they are.
+    Bytes(Bound<'py, PyBytes>),
+    /// Another thread may write to any other buffer meanwhile, so it is copied.
+    Copied(Vec<u8>),
+}
+
+impl Block<'_> {
+    pub(crate) fn as_slice(&self) -> &[u8] {
+        match self {
+            Self::Bytes(bytes) => bytes.as_bytes(),
+            Self::Copied(bytes) => bytes,
+        }
+    }
+}
+
+impl<'py> FromPyObject<'_, 'py> for Block<'py> {
+    type Error = PyErr;
+
+    #[cfg(feature = "stubs")]
+    const INPUT_TYPE: PyStaticExpr = PyBuffer::<u8>::INPUT_TYPE;
+
+    fn extract(data: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        if let Ok(bytes) = data.cast::<PyBytes>() {
+            return Ok(Self::Bytes(bytes.to_owned()));
+        }
+        PyBuffer::get(&data)?.to_vec(data.py()).map(Self::Copied)
+    }
+}

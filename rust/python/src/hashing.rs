@@ -1,0 +1,98 @@
+//! `FileDigest`, `hash_files`, `cpu_features`.
+
+use std::path::PathBuf;
+
+use pyo3::prelude::*;
+use pyo3::types::PyList;
+use ritual_artifacts_core as core;
+
+use crate::convert::{MaxWorkers, ProgressCallback, ReadBytes};
+use crate::errors::to_py_err;
+use crate::interrupt;
+
+/// What a file held: its path as it was given, its size in bytes and its SHA-256.
+#[pyclass(frozen, eq, hash, module = "ritual_artifacts._core")]
+#[derive(PartialEq, Eq, Hash)]
+pub(crate) struct FileDigest(core::FileDigest);
+
+#[pymethods]
+impl FileDigest {
+    /// The path that was read.
+    #[getter]
+    fn path(&self) -> PathBuf {
+        self.0.path.clone()
+    }
+
+    /// Size in bytes.
+    #[getter]
+    fn size(&self) -> u64 {
+        self.0.size
+    }
+
+    /// SHA-256 in lower-case hexadecimal.
+    #[getter]
+    fn sha256(&self) -> String {
+        self.0.sha256.to_string()
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let core::FileDigest { path, size, sha256 } = &self.0;
+        let path = path.as_path().into_pyobject(py)?.repr()?;
+        Ok(format!("FileDigest(path={path}, size={size}, sha256='{sha256}')"))
+    }
+}
+
+impl From<core::FileDigest> for FileDigest {
+    fn from(digest: core::FileDigest) -> Self {
+        Self(digest)
+    }
+}
+
+/// Hash regular files with SHA-256 on several threads; one item per path, in their order.
+///
+/// With `return_exceptions` a file's error stands in its place; otherwise the first one, in the
+/// order of the paths, is raised.
+#[pyfunction]
+#[pyo3(signature = (
+    paths,
+    *,
+    follow_symlinks = true,
+    max_workers = None,
+    read_size = ReadBytes(core::ReadSize::DEFAULT),
+    progress = None,
+    return_exceptions = false,
+) -> "list[FileDigest | Exception]")]
+pub(crate) fn hash_files(
+    py: Python<'_>,
+    paths: Vec<PathBuf>,
+    follow_symlinks: bool,
+    max_workers: Option<MaxWorkers>,
+    read_size: ReadBytes,
+    progress: Option<ProgressCallback>,
+    return_exceptions: bool,
+) -> PyResult<Bound<'_, PyList>> {
+    let options = core::HashOptions {
+        follow_symlinks,
+        max_workers: max_workers.map(|MaxWorkers(number)| number),
+        read_size: read_size.0,
+    };
+    let results = interrupt::run(py, progress.as_ref(), |progress, cancel| {
+        core::hash_files(&paths, &options, progress, cancel)
+    })?;
+
+    let items = PyList::empty(py);
+    for result in results {
+        match result {
+            Ok(digest) => items.append(FileDigest(digest))?,
+            Err(error) if return_exceptions => items.append(to_py_err(error).into_value(py))?,
+            Err(error) => return Err(to_py_err(error)),
+        }
+    }
+    Ok(items)
+}
+
+/// The processor's instruction sets that speed SHA-256 up; empty where there are none.
+#[pyfunction]
+pub(crate) fn cpu_features() -> Vec<&'static str> {
+    core::cpu_features()
+}

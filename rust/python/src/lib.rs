@@ -1,0 +1,23 @@
+//! `ritual_artifacts._core`: the Rust core for Python.
+//!
+//! This crate converts types, lets go of the GIL, and decides nothing.
+
+#![allow(
+    clippy::needless_pass_by_value,
+    reason = "PyO3 converts every argument into a value of the function's own"
+)]
+
+mod convert;
+mod errors;
+mod files;
+mod hashing;
+mod interrupt;
+
+/// Hashing and durable file writes, in Rust.
+#[pyo3::pymodule]
+mod _core {
+    #[pymodule_export]
+    use crate::files::{PartialFile, copy_files, rename_files, write_file};
+    #[pymodule_export]
+    use crate::hashing::{FileDigest, cpu_features, hash_files};
+}
