@@ -134,7 +134,8 @@ stubs: $(BUILD)/stubs/stamp ## write the type stubs of the Rust core anew
 
 .PHONY: stubs-check
 stubs-check: $(BUILD)/stubs/stamp $(STAMPS)/dev $(STAMPS)/package
-	@diff -u $(STUB) $(BUILD)/stubs/ritual_artifacts/_core.pyi || { echo "$(STUB) is stale; run: make stubs" >&2; exit 1; }
+	@diff -u $(STUB) $(BUILD)/stubs/ritual_artifacts/_core.pyi || { \
+		echo "$(STUB) is stale; run: make stubs" >&2; exit 1; }
 	$(PY) -m mypy.stubtest ritual_artifacts._core
 
 # --- docs and packages ---------------------------------------------------------------------------------
@@ -148,7 +149,7 @@ $(BUILD)/dist/stamp: $(STAMPS)/build-tools pyproject.toml README.md LICENSE $(RU
 	@echo "building the sdist, and the wheel from it"
 	@rm -rf $(BUILD)/dist $(BUILD)/sdist
 	@mkdir -p $(BUILD)/sdist
-	@$(IN_VENV) maturin sdist --out $(BUILD)/dist
+	@$(IN_VENV) maturin sdist --out $(BUILD)/dist 2>$(BUILD)/sdist.log || { cat $(BUILD)/sdist.log >&2; exit 1; }
 	@tar -xzmf $(BUILD)/dist/*.tar.gz -C $(BUILD)/sdist --strip-components 1
 	@CARGO_TARGET_DIR="$(CURDIR)/target/package" \
 		$(PIP) wheel --no-deps --no-build-isolation --wheel-dir $(BUILD)/dist ./$(BUILD)/sdist

@@ -189,9 +189,7 @@ def _remove(folder: CacheFolder) -> int:
     return freed
 
 
-def verify_cached(
-    folder: CacheFolder, progress: ProgressCallback | None = None
-) -> list[Mismatch]:
+def verify_cached(folder: CacheFolder, progress: ProgressCallback | None = None) -> list[Mismatch]:
     """Hash every file of a complete artifact and return those that differ from its manifest."""
     if folder.manifest is None:
         return [Mismatch(MANIFEST_FILENAME, "a manifest", "missing", str(folder.path))]

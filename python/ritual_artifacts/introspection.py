@@ -177,7 +177,6 @@ def _refuse_reserved(owner: str, names: Collection[str]) -> None:
 # --- model → JSON with file references ---------------------------------------------------------------------
 
 
-
 def _dotted(at: _At) -> str:
     return ".".join(map(str, at))
 
@@ -296,11 +295,7 @@ def _accepts(shape: Shape, value: object) -> bool:
             several = isinstance(value, Collection) and not isinstance(value, str | bytes | Mapping)
             return several and all(_accepts(item, part) for part in value)
         case FixedItems(items):
-            return (
-                isinstance(value, tuple)
-                and len(value) == len(items)
-                and all(map(_accepts, items, value))
-            )
+            return isinstance(value, tuple) and len(value) == len(items) and all(map(_accepts, items, value))
         case Values(item):
             return isinstance(value, Mapping) and all(_accepts(item, part) for part in value.values())
         case Record(cls):

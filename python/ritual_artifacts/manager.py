@@ -496,9 +496,7 @@ def _is_below(path: str, names: Sequence[str] | set[str]) -> bool:
 def _fields_by_file(artifact_class: type[BaseModel], manifest: Manifest) -> dict[str, str]:
     """Return the model's field of each file."""
     by_name = {
-        name: field
-        for field, names in file_names(artifact_class, manifest.fields).items()
-        for name in names
+        name: field for field, names in file_names(artifact_class, manifest.fields).items() for name in names
     }
     found = {}
     for entry in manifest.files:

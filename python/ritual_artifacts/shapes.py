@@ -189,7 +189,10 @@ def _compile(annotation: Any, metadata: tuple[Any, ...], at: str, open_names: tu
 
 
 def _is_type_alias(annotation: object) -> bool:
-    kinds = (typing_extensions.TypeAliasType, getattr(typing, "TypeAliasType", typing_extensions.TypeAliasType))
+    kinds = (
+        typing_extensions.TypeAliasType,
+        getattr(typing, "TypeAliasType", typing_extensions.TypeAliasType),
+    )
     return isinstance(annotation, kinds)
 
 

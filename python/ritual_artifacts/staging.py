@@ -127,7 +127,9 @@ class Staging:
             for name in [*folders, *files]:
                 if (place := Path(folder, name)) not in wanted:
                     _remove(place)
-            folders[:] = [name for name in folders if Path(folder, name) in wanted and name != STAGING_DIRNAME]
+            folders[:] = [
+                name for name in folders if Path(folder, name) in wanted and name != STAGING_DIRNAME
+            ]
 
     def open(self) -> None:
         """Make the staging folder; partial files of another artifact are dropped."""

@@ -205,7 +205,9 @@ class _Fetch:
         path = self._staging.partial_path(entry.path)
         return path.is_file() and self._compare(entry, hash_files([path])[0]) is None
 
-    def _copy(self, copies: Sequence[tuple[ManifestEntry, Path]], meter: ProgressMeter) -> list[Mismatch | None]:
+    def _copy(
+        self, copies: Sequence[tuple[ManifestEntry, Path]], meter: ProgressMeter
+    ) -> list[Mismatch | None]:
         pairs = [(place, self._staging.partial_path(entry.path)) for entry, place in copies]
         digests = copy_files(pairs, progress=meter.advance)
         return [self._judge(entry, digest) for (entry, _), digest in zip(copies, digests, strict=True)]

@@ -57,9 +57,7 @@ def find_mismatches(
             found[entry.path] = Mismatch(entry.path, entry.sha256, actual, source, named.get(entry.path))
         elif entry.size is not None and (size := path.stat().st_size) != entry.size:
             expected = f"{entry.size} bytes"
-            found[entry.path] = Mismatch(
-                entry.path, expected, f"{size} bytes", source, named.get(entry.path)
-            )
+            found[entry.path] = Mismatch(entry.path, expected, f"{size} bytes", source, named.get(entry.path))
         else:
             to_hash.append(entry)
     meter = ProgressMeter(progress, "verify", sum(paths[e.path].stat().st_size for e in to_hash))

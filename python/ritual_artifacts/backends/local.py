@@ -33,7 +33,14 @@ from ritual_artifacts.errors import (
     Mismatch,
     SourceChangedError,
 )
-from ritual_artifacts.hashing import DEFAULT_READ_SIZE, FileDigest, copy_files, hash_files, rename_files, write_file
+from ritual_artifacts.hashing import (
+    DEFAULT_READ_SIZE,
+    FileDigest,
+    copy_files,
+    hash_files,
+    rename_files,
+    write_file,
+)
 from ritual_artifacts.manifest import MAX_MANIFEST_BYTES, Manifest, ManifestEntry
 from ritual_artifacts.planning import ArtifactPlan, PlannedFile
 from ritual_artifacts.progress import ProgressCallback, ProgressMeter

@@ -35,9 +35,7 @@ FOLDER_TYPE = "ModelArtifact"
 def upload(
     path: Annotated[Path, typer.Argument(help="A folder or a file.")],
     repo: Annotated[str, typer.Argument(help="storage/owner/name[/version]")],
-    type_: Annotated[
-        str | None, typer.Option("--type", help="The model's class, as module:Class.")
-    ] = None,
+    type_: Annotated[str | None, typer.Option("--type", help="The model's class, as module:Class.")] = None,
     values: Annotated[
         list[str] | None,
         typer.Option("--set", help="field=value; file names are relative to PATH. Needs --type."),
@@ -99,9 +97,7 @@ def _build_typed(type_: str, values: list[str], folder: Path) -> BaseModel:
 def download(
     repo: Annotated[str, typer.Argument(help="storage/owner/name[/version]")],
     directory: Annotated[Path | None, typer.Argument(help="Default: the cache.")] = None,
-    digest: Annotated[
-        str | None, typer.Option(help="Accept only the artifact with this digest.")
-    ] = None,
+    digest: Annotated[str | None, typer.Option(help="Accept only the artifact with this digest.")] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace files of yours that are in the way.")
     ] = False,
@@ -124,7 +120,9 @@ def download(
             progress=progress,
         )
     if as_json:
-        show_json({"path": str(target), "repo_id": repo, "digest": manifest.digest, "files": _files(manifest)})
+        show_json(
+            {"path": str(target), "repo_id": repo, "digest": manifest.digest, "files": _files(manifest)}
+        )
     else:
         say(f"{len(manifest.files)} files, {human_size(manifest.size)}, verified: {manifest.digest}")
         show(str(target))
@@ -141,9 +139,7 @@ def copy(
     with progress_bar() as progress:
         if is_repo_id(target):
             repo_id, backend = open_repo(target)
-            result, _ = transfer.upload(
-                plan, backend, repo_id, expected=location.manifest, progress=progress
-            )
+            result, _ = transfer.upload(plan, backend, repo_id, expected=location.manifest, progress=progress)
             _show_result(result, as_json=as_json)
             return
         manifest = transfer.export(plan, Path(target), expected=location.manifest, progress=progress)
@@ -177,9 +173,7 @@ def verify(
         raise typer.Exit(1)
 
 
-def inspect(
-    where: Annotated[str, typer.Argument(metavar="PATH|REPO")], as_json: JsonOption = False
-) -> None:
+def inspect(where: Annotated[str, typer.Argument(metavar="PATH|REPO")], as_json: JsonOption = False) -> None:
     """Show an artifact's manifest. Its files are not read."""
     manifest = read_location_manifest(where)
     if as_json:

@@ -98,7 +98,9 @@ def _run(model: Path, room: Path, *, quiet: bool) -> dict[str, Any]:
 def _settings_in(room: Path) -> Iterator[None]:
     """Keep the store, the cache and the locks in `room`, here and in processes started from here."""
     before = dict(os.environ)
-    os.environ.update({f"RITUAL_{name.upper()}_DIR": str(room / name) for name in ("store", "cache", "state")})
+    os.environ.update(
+        {f"RITUAL_{name.upper()}_DIR": str(room / name) for name in ("store", "cache", "state")}
+    )
     try:
         yield
     finally:

@@ -126,7 +126,9 @@ def _cached_row(folder: CacheFolder) -> Row:
         "type": manifest.artifact_type if manifest else None,
         "files": len(manifest.files) if manifest else None,
         "size": folder.size,
-        "date": datetime.fromtimestamp(folder.path.stat().st_mtime).astimezone().isoformat(timespec="seconds"),
+        "date": datetime.fromtimestamp(folder.path.stat().st_mtime)
+        .astimezone()
+        .isoformat(timespec="seconds"),
         "digest": manifest.digest if manifest else None,
     }
 
