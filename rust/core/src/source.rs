@@ -235,11 +235,16 @@ mod tests {
             }
         }
 
+        fn named_pipe_in(folder: &Path) -> PathBuf {
+            let path = folder.join("pipe");
+            assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+            path
+        }
+
         #[test]
         fn a_named_pipe_is_refused_without_blocking() {
             let folder = tempfile::tempdir().unwrap();
-            let path = folder.path().join("pipe");
-            assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+            let path = named_pipe_in(folder.path());
 
             assert_eq!(refused_kind(&path, true), FileKind::Fifo);
         }
@@ -247,8 +252,7 @@ mod tests {
         #[test]
         fn a_named_pipe_that_appears_after_the_look_does_not_block_either() {
             let folder = tempfile::tempdir().unwrap();
-            let path = folder.path().join("pipe");
-            assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+            let path = named_pipe_in(folder.path());
             let mut options = OpenOptions::new();
             guard_open(options.read(true), true);
 
