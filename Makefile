@@ -120,6 +120,12 @@ rust-test: toolchain $(STAMPS)/build-tools
 pytest: $(STAMPS)/dev $(STAMPS)/package ## the Python tests only
 	$(PY) -m pytest --numprocesses auto
 
+# --- speed ---------------------------------------------------------------------------------------------
+
+.PHONY: bench
+bench: $(STAMPS)/package ## speed and memory beside plain tools, as ratios (BENCH="--size 4096 ...")
+	$(PY) benches/python/local_store.py $(BENCH)
+
 # --- stubs ---------------------------------------------------------------------------------------------
 
 $(BUILD)/stubs/stamp: $(STAMPS)/build-tools $(RUST_SOURCES)

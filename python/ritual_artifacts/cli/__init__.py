@@ -25,6 +25,7 @@ app = typer.Typer(
     name="ritual-artifacts",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
     help="Publish typed artifacts and bring them back, every byte verified.",
 )
 for command in (demo, upload, download, verify, inspect, ls, diff, copy, doctor):

@@ -24,6 +24,14 @@ impl CancelToken {
         self.0.store(true, Ordering::Relaxed);
     }
 
+    /// Where `stop` is set, cancel the rest of the call when `result` is an error.
+    pub(crate) fn cancel_after<T>(&self, stop: bool, result: Result<T>) -> Result<T> {
+        if stop && result.is_err() {
+            self.cancel();
+        }
+        result
+    }
+
     /// `Err(Error::Cancelled)` once [`cancel`](Self::cancel) was called, to be used with `?`.
     pub(crate) fn check(&self) -> Result<()> {
         if self.0.load(Ordering::Relaxed) { Err(Error::Cancelled) } else { Ok(()) }

@@ -65,17 +65,24 @@ pub struct HashOptions {
     pub max_workers: Option<NonZeroUsize>,
     /// Bytes per read.
     pub read_size: ReadSize,
+    /// Whether one file's error ends the call; the files not finished by then are cancelled.
+    pub stop_at_error: bool,
 }
 
 impl Default for HashOptions {
     fn default() -> Self {
-        Self { follow_symlinks: true, max_workers: None, read_size: ReadSize::DEFAULT }
+        Self {
+            follow_symlinks: true,
+            max_workers: None,
+            read_size: ReadSize::DEFAULT,
+            stop_at_error: false,
+        }
     }
 }
 
 /// Hash regular files on several threads; one result per path, in the order of `paths`.
 ///
-/// A file that fails does not stop the others. Once `cancel` is set, what is not finished is
+/// A file that fails stops the others only where the options say so. Once `cancel` is set, what is not finished is
 /// [`Error::Cancelled`](crate::Error::Cancelled).
 pub fn hash_files(
     paths: &[PathBuf],
@@ -88,10 +95,12 @@ pub fn hash_files(
         options.max_workers,
         || options.read_size.new_buffer(),
         |buffer, index| {
-            cancel.check()?;
             let path = &paths[index];
-            let mut source = Source::open(path, options.follow_symlinks)?;
-            digest_source(&mut source, path, buffer, progress, cancel)
+            let result = cancel
+                .check()
+                .and_then(|()| Source::open(path, options.follow_symlinks))
+                .and_then(|mut source| digest_source(&mut source, path, buffer, progress, cancel));
+            cancel.cancel_after(options.stop_at_error, result)
         },
     )
 }
@@ -145,6 +154,25 @@ mod tests {
         assert_eq!((path, source.kind()), (&missing, std::io::ErrorKind::NotFound));
         assert_eq!(results[1].as_ref().unwrap().size, 3);
         assert_eq!(progress.drain(), 3);
+    }
+
+    #[test]
+    fn an_error_stops_the_others_where_that_is_asked_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let empty = folder.path().join("empty");
+        fs::write(&empty, b"").unwrap();
+        let options = HashOptions {
+            max_workers: NonZeroUsize::new(1),
+            stop_at_error: true,
+            ..HashOptions::default()
+        };
+        // Nothing is larger than the first path, so it is looked at first.
+        let paths = [folder.path().to_owned(), empty];
+
+        let results = hash_files(&paths, &options, &Progress::new(), &CancelToken::new());
+
+        assert!(matches!(results[0], Err(Error::NotRegular { .. })), "{results:?}");
+        assert!(matches!(results[1], Err(Error::Cancelled)), "{results:?}");
     }
 
     #[test]

@@ -29,12 +29,12 @@ pub(crate) fn run<P: AsRef<Path> + Sync, W, T: Send>(
     let mut finished = thread::scope(|scope| {
         // The calling thread works too, so a system that is out of threads slows the work down
         // and does not end it.
-        let helpers: Vec<_> = (1..worker_count(max_workers, paths.len()))
+        let spawned: Vec<_> = (1..worker_count(max_workers, paths.len()))
             .map_while(|_| thread::Builder::new().spawn_scoped(scope, work).ok())
             .collect();
         let mut finished = work();
-        for helper in helpers {
-            finished.extend(helper.join().unwrap_or_else(|panic| resume_unwind(panic)));
+        for thread in spawned {
+            finished.extend(thread.join().unwrap_or_else(|panic| resume_unwind(panic)));
         }
         finished
     });

@@ -11,14 +11,14 @@ use pyo3::types::PyTuple;
 use ritual_artifacts_core as core;
 
 use crate::convert::{Block, MaxWorkers, ProgressCallback};
-use crate::errors::to_py_err;
+use crate::errors::{all_or_error, to_py_err};
 use crate::hashing::FileDigest;
 use crate::interrupt;
 
 /// Copy regular files, each pair's first path to its second; one item per pair, in their order,
 /// with the source's path and the size and SHA-256 of the bytes that landed.
 ///
-/// Every copy is attempted; then the first error, in the order of the pairs, is raised.
+/// An error ends the call; copies that were finished by then stay.
 #[pyfunction]
 #[pyo3(signature = (pairs, *, follow_symlinks = false, max_workers = None, progress = None))]
 pub(crate) fn copy_files(
@@ -31,14 +31,13 @@ pub(crate) fn copy_files(
     let options = core::CopyOptions {
         follow_symlinks,
         max_workers: max_workers.map(|MaxWorkers(number)| number),
+        stop_at_error: true,
         ..core::CopyOptions::default()
     };
-    interrupt::run(py, progress.as_ref(), |progress, cancel| {
+    let results = interrupt::run(py, progress.as_ref(), |progress, cancel| {
         core::copy_files(&pairs, &options, progress, cancel)
-    })?
-    .into_iter()
-    .map(|result| result.map(FileDigest::from).map_err(to_py_err))
-    .collect()
+    })?;
+    Ok(all_or_error(results)?.into_iter().map(FileDigest::from).collect())
 }
 
 /// Write a small file so that readers see the old content or all of the new one.

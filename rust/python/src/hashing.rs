@@ -7,7 +7,7 @@ use pyo3::types::PyList;
 use ritual_artifacts_core as core;
 
 use crate::convert::{MaxWorkers, ProgressCallback, ReadBytes};
-use crate::errors::to_py_err;
+use crate::errors::{all_or_error, to_py_err};
 use crate::interrupt;
 
 /// What a file held: its path as it was given, its size in bytes and its SHA-256.
@@ -50,8 +50,8 @@ impl From<core::FileDigest> for FileDigest {
 
 /// Hash regular files with SHA-256 on several threads; one item per path, in their order.
 ///
-/// With `return_exceptions` a file's error stands in its place; otherwise the first one, in the
-/// order of the paths, is raised.
+/// With `return_exceptions` a file's error stands in its place; otherwise the first one ends the
+/// call and is raised.
 #[pyfunction]
 #[pyo3(signature = (
     paths,
@@ -75,17 +75,20 @@ pub(crate) fn hash_files(
         follow_symlinks,
         max_workers: max_workers.map(|MaxWorkers(number)| number),
         read_size: read_size.0,
+        stop_at_error: !return_exceptions,
     };
     let results = interrupt::run(py, progress.as_ref(), |progress, cancel| {
         core::hash_files(&paths, &options, progress, cancel)
     })?;
 
+    if !return_exceptions {
+        return PyList::new(py, all_or_error(results)?.into_iter().map(FileDigest));
+    }
     let items = PyList::empty(py);
     for result in results {
         match result {
             Ok(digest) => items.append(FileDigest(digest))?,
-            Err(error) if return_exceptions => items.append(to_py_err(error).into_value(py))?,
-            Err(error) => return Err(to_py_err(error)),
+            Err(error) => items.append(to_py_err(error).into_value(py))?,
         }
     }
     Ok(items)

@@ -26,6 +26,8 @@ pub struct CopyOptions {
     pub max_workers: Option<NonZeroUsize>,
     /// Bytes per read.
     pub read_size: ReadSize,
+    /// Whether one copy's error ends the call; the copies not finished by then are cancelled.
+    pub stop_at_error: bool,
 }
 
 /// Copy regular files, each pair's first path to its second, on several threads; one result per
@@ -46,10 +48,12 @@ pub fn copy_files(
         options.max_workers,
         || options.read_size.new_buffer(),
         |buffer, index| {
-            cancel.check()?;
             let (from, to) = &pairs[index];
-            let source = Source::open(from, options.follow_symlinks)?;
-            Copy { source, from, to }.run(buffer, progress, cancel, clone_file)
+            let result =
+                cancel.check().and_then(|()| Source::open(from, options.follow_symlinks)).and_then(
+                    |source| Copy { source, from, to }.run(buffer, progress, cancel, clone_file),
+                );
+            cancel.cancel_after(options.stop_at_error, result)
         },
     )
 }
