@@ -1,0 +1,98 @@
+"""
+Hashing and durable file writes, in Rust.
+"""
+
+from _typeshed import SupportsGetItem
+from collections.abc import Callable
+from os import PathLike
+from pathlib import Path
+from typing import final
+from typing_extensions import Buffer
+
+__all__ = ["FileDigest", "PartialFile", "copy_files", "cpu_features", "hash_files", "rename_files", "write_file"]
+
+@final
+class FileDigest:
+    """
+    What a file held: its path as it was given, its size in bytes and its SHA-256.
+    """
+    def __eq__(self, value: object, /) -> bool: ...
+    def __hash__(self, /) -> int: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __repr__(self, /) -> str: ...
+    @property
+    def path(self, /) -> Path:
+        """
+        The path that was read.
+        """
+    @property
+    def sha256(self, /) -> str:
+        """
+        SHA-256 in lower-case hexadecimal.
+        """
+    @property
+    def size(self, /) -> int:
+        """
+        Size in bytes.
+        """
+
+@final
+class PartialFile:
+    """
+    A file that grows at its end, is hashed as it grows, and is continued where an earlier attempt
+    left it.
+
+    Opening it hashes what is there, and reports that to `progress`. After a write that failed it
+    has to be opened again.
+    """
+    def __enter__(self, /) -> PartialFile: ...
+    def __exit__(self, /, *_error: "object") -> None: ...
+    def __new__(cls, /, path: str | PathLike[str], *, progress: Callable[[int], object] | None = None) -> PartialFile: ...
+    def close(self, /) -> None:
+        """
+        Close the file as it is; closing twice is allowed.
+        """
+    def finish(self, /) -> FileDigest:
+        """
+        Put the content on the disk, close the file and say what it holds.
+        """
+    @property
+    def size(self, /) -> int:
+        """
+        Bytes in the file, those of earlier attempts included.
+        """
+    def write(self, /, data: Buffer) -> None:
+        """
+        Hash `data` and append it.
+        """
+
+def copy_files(pairs: SupportsGetItem[int, tuple[str | PathLike[str], str | PathLike[str]]], *, follow_symlinks: bool = False, max_workers: int | None = None, progress: Callable[[int], object] | None = None) -> list[FileDigest]:
+    """
+    Copy regular files, each pair's first path to its second; one item per pair, in their order,
+    with the source's path and the size and SHA-256 of the bytes that landed.
+
+    An error ends the call; copies that were finished by then stay.
+    """
+
+def cpu_features() -> list[str]:
+    """
+    The processor's instruction sets that speed SHA-256 up; empty where there are none.
+    """
+
+def hash_files(paths: SupportsGetItem[int, str | PathLike[str]], *, follow_symlinks: bool = True, max_workers: int | None = None, read_size: int = ..., progress: Callable[[int], object] | None = None, return_exceptions: bool = False) -> "list[FileDigest | Exception]":
+    """
+    Hash regular files with SHA-256 on several threads; one item per path, in their order.
+
+    With `return_exceptions` a file's error stands in its place; otherwise the first one ends the
+    call and is raised.
+    """
+
+def rename_files(pairs: SupportsGetItem[int, tuple[str | PathLike[str], str | PathLike[str]]]) -> None:
+    """
+    Rename each pair's first path to its second, then make all the new names durable.
+    """
+
+def write_file(path: str | PathLike[str], data: Buffer) -> None:
+    """
+    Write a small file so that readers see the old content or all of the new one.
+    """
