@@ -4,17 +4,21 @@ The layout is infernet-ml's, so that both find each other's downloads. A folder 
 manifest is there, which is written last; anything less is a download that was cut short.
 """
 
+import contextlib
 import logging
+import os
 import shutil
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from filelock import Timeout
 from pydantic import BaseModel, JsonValue
 
 from ritual_artifacts.errors import ArtifactNotFoundError, ManifestError, Mismatch, RepoIdError
 from ritual_artifacts.locks import lock_folder
-from ritual_artifacts.manifest import Manifest
+from ritual_artifacts.manifest import Manifest, ManifestEntry
 from ritual_artifacts.planning import MANIFEST_FILENAME, STAGING_DIRNAME
 from ritual_artifacts.progress import ProgressCallback
 from ritual_artifacts.repo_id import RitualRepoId, StorageId
@@ -44,7 +48,7 @@ class CachedArtifact(BaseModel):
     Attributes:
         type: Name of the artifact's class.
         path: The manifest file.
-        files: All files of the artifact's folder, the manifest among them.
+        files: The manifest file and the artifact's files.
         manifest: Content of the manifest file.
         repo_id: The repository that it came from.
     """
@@ -83,18 +87,12 @@ class CacheFolder:
     @property
     def is_complete(self) -> bool:
         """Whether every file is there, with its size; the bytes are not read."""
-        if self.manifest is None:
-            return False
-        places = self.places()
-        return all(
-            places[e.path].is_file() and e.size in {None, places[e.path].stat().st_size}
-            for e in self.manifest.files
-        )
+        return self.manifest is not None and all(_fits(self.path, entry) for entry in self.manifest.files)
 
     @property
     def size(self) -> int:
         """Bytes of all that is in the folder, partial files too."""
-        return sum(path.lstat().st_size for path in self.path.rglob("*") if not path.is_dir())
+        return _size_of(self.path)
 
 
 def list_folders(cache_dir: Path | None = None) -> Iterator[CacheFolder]:
@@ -142,7 +140,7 @@ def cached_artifacts(cache_dir: Path | None = None) -> list[CachedArtifact]:
         CachedArtifact(
             type=folder.manifest.artifact_type,
             path=folder.path / MANIFEST_FILENAME,
-            files=sorted(path for path in folder.path.rglob("*") if path.is_file()),
+            files=sorted([folder.path / MANIFEST_FILENAME, *folder.places().values()]),
             manifest=folder.manifest.to_document(),
             repo_id=folder.repo_id,
         )
@@ -160,33 +158,60 @@ def remove_cached(repo_id: RitualRepoId, cache_dir: Path | None = None) -> int:
     Raises:
         ArtifactNotFoundError: the cache does not have it.
     """
-    folder = find_folder(repo_id, cache_dir)
-    if not folder.path.is_dir():
-        message = f"the cache has no {repo_id}; 'ritual-artifacts cache ls' lists what it has"
-        raise ArtifactNotFoundError(message)
-    return _remove(folder)
+    path = repo_id.to_local_dir(cache_dir)
+    with lock_folder(path):
+        if not path.is_dir():
+            message = f"the cache has no {repo_id}; 'ritual-artifacts cache ls' lists what it has"
+            raise ArtifactNotFoundError(message)
+        return _remove(path)
 
 
 def prune(cache_dir: Path | None = None) -> int:
     """Remove downloads that were cut short, and the partial files of others.
 
+    What another process is downloading at this moment is passed over.
+
     Returns:
         Bytes freed.
     """
     freed = 0
-    for folder in list_folders(cache_dir):
-        if not folder.is_complete:
-            freed += _remove(folder)
-        elif (staging := folder.path / STAGING_DIRNAME).is_dir():
-            freed += _remove(CacheFolder(folder.repo_id, staging, None))
+    for listed in list_folders(cache_dir):
+        with contextlib.suppress(Timeout), lock_folder(listed.path).acquire(timeout=0):
+            folder = find_folder(listed.repo_id, cache_dir)  # it may have become complete since
+            freed += _remove(folder.path / STAGING_DIRNAME if folder.is_complete else folder.path)
     return freed
 
 
-def _remove(folder: CacheFolder) -> int:
-    with lock_folder(folder.path):
-        freed = folder.size
-        shutil.rmtree(folder.path)
+def _remove(folder: Path) -> int:
+    """Remove a folder, if it is there, the manifest first; the caller holds the lock."""
+    if folder.is_symlink():
+        folder.unlink()
+        return 0
+    if not folder.is_dir():
+        return 0
+    freed = _size_of(folder)
+    with contextlib.suppress(OSError):  # something else is there; `rmtree` takes it, or says why not
+        (folder / MANIFEST_FILENAME).unlink(missing_ok=True)
+    shutil.rmtree(folder)
     return freed
+
+
+def _fits(folder: Path, entry: ManifestEntry) -> bool:
+    """Say whether the entry's file is there, with its size."""
+    try:
+        status = (folder / entry.path).stat()
+    except OSError:
+        return False
+    return stat.S_ISREG(status.st_mode) and entry.size in {None, status.st_size}
+
+
+def _size_of(folder: Path) -> int:
+    size = 0
+    for subfolder, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):  # another process is just removing it
+                size += Path(subfolder, name).lstat().st_size
+    return size
 
 
 def verify_cached(folder: CacheFolder, progress: ProgressCallback | None = None) -> list[Mismatch]:

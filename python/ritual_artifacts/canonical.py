@@ -1,11 +1,14 @@
 """Canonical JSON (RFC 8785): one value, one sequence of bytes."""
 
-from collections.abc import Mapping, Sequence
-from typing import TypeAlias, Union
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, TypeAlias
 
 import rfc8785
 
-Json: TypeAlias = Union[None, bool, int, float, str, Sequence["Json"], Mapping[str, "Json"]]
+Json: TypeAlias = bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"] | None
+
+MAX_DEPTH: Final = 64
+"""Nesting of objects and arrays that a manifest may have."""
 
 
 def canonical_bytes(value: Json) -> bytes:
@@ -16,9 +19,23 @@ def canonical_bytes(value: Json) -> bytes:
             RFC 7493 (I-JSON) excludes, or a string that is not valid Unicode.
     """
     try:
-        return rfc8785.dumps(value)  # type: ignore[arg-type]  # its own alias asks for list and dict
+        return rfc8785.dumps(value)
     except rfc8785.IntegerDomainError as error:
         message = f"{error}; JSON keeps integers only up to 2^53 - 1: declare the field as str"
         raise ValueError(message) from None
     except (rfc8785.CanonicalizationError, UnicodeEncodeError, RecursionError) as error:
         raise ValueError(str(error)) from None
+
+
+def is_too_deep(value: Json) -> bool:
+    """Say whether objects and arrays are nested deeper than `MAX_DEPTH` in `value`."""
+    level: list[Json] = [value]
+    for _ in range(MAX_DEPTH):
+        level = [part for node in level if isinstance(node, dict | list) for part in _parts(node)]
+        if not level:
+            return False
+    return any(isinstance(node, dict | list) for node in level)
+
+
+def _parts(node: dict[str, Json] | list[Json]) -> Iterable[Json]:
+    return node.values() if isinstance(node, dict) else node

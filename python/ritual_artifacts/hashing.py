@@ -4,8 +4,11 @@ Nothing else imports `ritual_artifacts._core` for these jobs. All calls release 
 name the file in every error.
 """
 
+import errno
+import os
 from collections.abc import Callable, Sequence
 from os import PathLike
+from pathlib import Path
 from typing import Literal, TypeAlias, overload
 
 from ritual_artifacts import _core
@@ -19,6 +22,7 @@ __all__ = [
     "copy_files",
     "cpu_features",
     "hash_files",
+    "make_folder",
     "rename_files",
     "write_file",
 ]
@@ -113,3 +117,29 @@ def copy_files(
     """
     workers = max_workers or load_settings().max_workers
     return _core.copy_files(pairs, max_workers=workers, progress=progress)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and its missing parents; their names are on the disk when this returns.
+
+    Raises:
+        OSError: a folder cannot be made, or something else is in its place.
+    """
+    missing = [path for path in (folder, *folder.parents) if not path.is_dir()]
+    for path in reversed(missing):
+        path.mkdir(exist_ok=True)
+    for parent in {path.parent for path in missing}:
+        _sync_folder(parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name == "nt":  # it has no call for this: NTFS journals its names
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in {errno.EINVAL, errno.ENOTSUP}:  # what file systems say that cannot do it
+            raise
+    finally:
+        os.close(descriptor)

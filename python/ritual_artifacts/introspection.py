@@ -6,17 +6,20 @@ names in those places, into an equal model. Which places are files is decided by
 
 import json
 import uuid
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, is_dataclass
 from enum import Enum
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, RootModel, ValidationError
 from pydantic_core import PydanticSerializationError
-from typing_extensions import is_typeddict
+from typing_extensions import TypeIs, is_typeddict
 
-from ritual_artifacts.canonical import Json, canonical_bytes
+from ritual_artifacts.canonical import MAX_DEPTH, Json, canonical_bytes, is_too_deep
 from ritual_artifacts.errors import ArtifactModelError, ManifestError
 from ritual_artifacts.shapes import (
     METADATA,
@@ -31,10 +34,14 @@ from ritual_artifacts.shapes import (
     Values,
     is_secret,
     record_fields,
+    required_fields,
 )
 
 RESERVED_FIELDS: Final = ("repo_id", "artifact_type", "file_hashes", "ritual_artifacts")
 """Keys that the manifest needs for itself."""
+
+_MAX_PROBLEMS: Final = 5
+_MAX_EXPLANATION: Final = 2000
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 Resolve: TypeAlias = Callable[[str], Path]
@@ -57,6 +64,10 @@ class FileRef:
     kind: FileKind
 
 
+class Unordered(list["Node"]):
+    """The items of a set."""
+
+
 Node: TypeAlias = Json | FileRef | Sequence["Node"] | Mapping[str, "Node"]
 
 
@@ -66,8 +77,9 @@ def check_model(cls: type[BaseModel]) -> None:
     Raises:
         ArtifactModelError: `cls` has a reserved, secret or ambiguous field, or is a root model.
     """
-    if not issubclass(cls, BaseModel):
-        message = f"an artifact is a Pydantic model, not {cls.__name__}"
+    given: object = cls
+    if not (isinstance(given, type) and issubclass(given, BaseModel)):
+        message = f"an artifact is a Pydantic model, not {getattr(given, '__name__', given)!r}"
         raise ArtifactModelError(message)
     if issubclass(cls, RootModel):
         message = f"{cls.__name__} is a root model, which has no named fields; wrap it in a model"
@@ -97,11 +109,15 @@ def describe(artifact: BaseModel) -> dict[str, Node]:
             canonical_bytes(part)
         except (PydanticSerializationError, ValueError, TypeError, RecursionError) as error:
             hint = ""
-            if "utf-8" in str(error):
+            if "codec can't decode" in str(error):
                 hint = "; for binary data set ser_json_bytes and val_json_bytes to 'base64' in model_config"
             message = f"{cls.__name__}.{name} holds a value that JSON cannot hold: {error}{hint}"
             raise ArtifactModelError(message) from None
+        if is_too_deep(part):
+            message = f"{cls.__name__}.{name} is nested deeper than {MAX_DEPTH}, the limit of a manifest"
+            raise ArtifactModelError(message)
         dumped.update(part)
+    _refuse_reserved(f"the serializer of {cls.__name__}", dumped)
     return _describe_record(cls, artifact, dumped, ())
 
 
@@ -123,7 +139,7 @@ def rebuild(cls: type[ModelT], values: Mapping[str, Json], resolve: Resolve) -> 
     def place(name: str, kind: FileKind) -> str:
         path = resolve(name)
         if kind == "new":  # pydantic refuses a NewPath that exists, and after a download it does
-            placeholder = path.with_name(f".{uuid.uuid4().hex}")
+            placeholder = path.with_name(f".{uuid.uuid4().hex}{path.suffix}")
             placeholders[placeholder] = path
             path = placeholder
         return str(path)
@@ -132,14 +148,27 @@ def rebuild(cls: type[ModelT], values: Mapping[str, Json], resolve: Resolve) -> 
     try:
         artifact = cls.model_validate_json(json.dumps(tree), by_alias=False, by_name=True)
     except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(map(str, e['loc'])) or 'the model'}: {e['msg']}" for e in error.errors()
-        )
-        message = f"the manifest does not fit {cls.__name__}: {problems}"
+        message = f"the manifest does not fit {cls.__name__}: {explain(error, 'the model')}"
         raise ManifestError(message) from None
     if placeholders:
-        _substitute(artifact, placeholders)
+        _substitute(Record(cls), artifact, placeholders)
     return artifact
+
+
+def explain(error: ValidationError, whole: str) -> str:
+    """Say on one line what is wrong with values that come from a stranger.
+
+    Args:
+        error: What Pydantic says about them.
+        whole: What to call the place of an error that is not in one field.
+    """
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    problems = [f"{'.'.join(map(str, e['loc'])) or whole}: {e['msg']}" for e in found[:_MAX_PROBLEMS]]
+    if len(found) > len(problems):
+        problems.append(f"and {len(found) - len(problems)} more")
+    # what a terminal would obey is shown as an escape sequence
+    shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in "; ".join(problems))
+    return shown if len(shown) <= _MAX_EXPLANATION else f"{shown[:_MAX_EXPLANATION]}…"
 
 
 def file_names(cls: type[BaseModel], values: Mapping[str, Json]) -> dict[str, tuple[str, ...]]:
@@ -193,7 +222,7 @@ def _describe_record(cls: type, value: object, dumped: Json, at: _At) -> dict[st
     return described
 
 
-def _describe(shape: Shape, value: object, dumped: Json, at: _At) -> Node:  # noqa: C901, PLR0911 - one branch per shape
+def _describe(shape: Shape, value: object, dumped: Json, at: _At) -> Node:  # noqa: PLR0911 - one return per shape
     match shape:
         case Metadata():
             return _describe_metadata(value, dumped, at)
@@ -201,26 +230,37 @@ def _describe(shape: Shape, value: object, dumped: Json, at: _At) -> Node:  # no
             return _describe(_choose(members, value), value, dumped, at)
         case File(kind) if isinstance(value, Path):
             return FileRef(str(at[0]), value, kind)
-        case Items(item) if isinstance(value, Collection) and isinstance(dumped, list):
+        case Items(item) if isinstance(value, Collection) and _is_array_of(dumped, len(value)):
             parts = list(zip(value, dumped, strict=True))
             nodes = [_describe(item, held, part, (*at, i)) for i, (held, part) in enumerate(parts)]
-            return sorted(nodes, key=_set_order) if isinstance(value, set | frozenset) else nodes
-        case FixedItems(items) if isinstance(value, tuple) and isinstance(dumped, list):
+            return Unordered(nodes) if isinstance(value, AbstractSet) else nodes
+        case FixedItems(items) if isinstance(value, tuple) and _is_array_of(dumped, len(value), len(items)):
             zipped = zip(items, value, dumped, strict=True)
             return [_describe(s, held, part, (*at, i)) for i, (s, held, part) in enumerate(zipped)]
-        case Values(item) if isinstance(value, Mapping) and isinstance(dumped, dict):
+        case Values(item) if isinstance(value, Mapping) and _is_object_of(dumped, len(value)):
             pairs = zip(value.values(), dumped.items(), strict=True)
             return {key: _describe(item, held, part, (*at, key)) for held, (key, part) in pairs}
         case Record(cls) if issubclass(cls, RootModel) and isinstance(value, RootModel):
             return _describe(record_fields(cls)["root"], value.root, dumped, at)
-        case Record(cls):
+        case Record(cls) if isinstance(value, dict if is_typeddict(cls) else cls):
             return _describe_record(cls, value, dumped, at)
-    message = f"{_dotted(at)} does not hold what its type says: got {type(value).__name__}"
+    message = (
+        f"{_dotted(at)} does not hold what its type says, or has a serializer of its own that hides "
+        f"its files: it holds a {type(value).__name__} and is written as a {type(dumped).__name__}"
+    )
     raise ArtifactModelError(message)
 
 
+def _is_array_of(dumped: Json, *lengths: int) -> TypeIs[list[Json]]:
+    return isinstance(dumped, list) and {len(dumped)} == set(lengths)
+
+
+def _is_object_of(dumped: Json, length: int) -> TypeIs[dict[str, Json]]:
+    return isinstance(dumped, dict) and len(dumped) == length
+
+
 def _describe_metadata(value: object, dumped: Json, at: _At) -> Node:
-    """Refuse what must not be published, and give sets an order that does not change between runs."""
+    """Refuse what must not be published, and note which arrays are sets."""
     if isinstance(value, Path):
         message = f"{_dotted(at)} holds a path, but its type does not say so; declare it as Path, or use str"
         raise ArtifactModelError(message)
@@ -238,52 +278,49 @@ def _describe_metadata(value: object, dumped: Json, at: _At) -> Node:
     elif isinstance(dumped, list) and isinstance(value, Collection) and len(value) == len(dumped):
         zipped = enumerate(zip(value, dumped, strict=True))
         parts = [_describe_metadata(part, d, (*at, i)) for i, (part, d) in zipped]
-        node = sorted(parts, key=_set_order) if isinstance(value, set | frozenset) else parts
+        node = Unordered(parts) if isinstance(value, AbstractSet) else parts
     elif isinstance(value, RootModel):
         node = _describe_metadata(value.root, dumped, at)
     return node
 
 
-def _names_only(node: Node) -> Json:
-    """Replace each file reference by its path, which makes plain JSON of the tree."""
-    return fill(node, lambda ref: str(ref.path))
-
-
 def fill(node: Node, name_of: Callable[[FileRef], str]) -> Json:
-    """Replace each file reference in `node` by the name that `name_of` gives it."""
+    """Replace each file reference in `node` by the name that `name_of` gives it, and sort the sets."""
     if isinstance(node, FileRef):
         return name_of(node)
     if isinstance(node, Mapping):
         return {key: fill(part, name_of) for key, part in node.items()}
     if isinstance(node, Sequence) and not isinstance(node, str):
-        return [fill(part, name_of) for part in node]
+        filled = [fill(part, name_of) for part in node]
+        return sorted(filled, key=canonical_bytes) if isinstance(node, Unordered) else filled
     return node
 
 
 def file_refs(node: Node) -> list[FileRef]:
-    """List the file references in `node`, in its own order."""
-    found: list[FileRef] = []
-
-    def note(ref: FileRef) -> str:
-        found.append(ref)
-        return ""
-
-    fill(node, note)
-    return found
+    """List the file references in `node`, in an order that equal models have in common."""
+    if isinstance(node, FileRef):
+        return [node]
+    parts: Iterable[Node] = ()
+    if isinstance(node, Mapping):
+        parts = (part for _, part in sorted(node.items()))
+    elif isinstance(node, Sequence) and not isinstance(node, str):
+        parts = sorted(node, key=_set_order) if isinstance(node, Unordered) else node
+    return [ref for part in parts for ref in file_refs(part)]
 
 
 def _set_order(node: Node) -> tuple[bytes, bytes]:
     """Order the items of a set by what is the same on every machine first: names before whole paths."""
     names = fill(node, lambda ref: ref.path.name)
-    return canonical_bytes(names), canonical_bytes(_names_only(node))
+    return canonical_bytes(names), canonical_bytes(fill(node, lambda ref: str(ref.path)))
 
 
 def _choose(members: tuple[Shape, ...], value: object) -> Shape:
-    exact = [m for m in members if isinstance(m, Record) and type(value) is m.cls]
-    return next(iter(exact or [m for m in members if m != METADATA and _accepts(m, value)]), METADATA)
+    exact = (m for m in members if isinstance(m, Record) and type(value) is m.cls)
+    fitting = (m for m in members if m != METADATA and _accepts(m, value))
+    return next(chain(exact, fitting), METADATA)
 
 
-def _accepts(shape: Shape, value: object) -> bool:
+def _accepts(shape: Shape, value: object) -> bool:  # noqa: PLR0911 - one return per shape
     match shape:
         case Metadata():
             return not isinstance(value, Path)
@@ -292,14 +329,19 @@ def _accepts(shape: Shape, value: object) -> bool:
         case File():
             return isinstance(value, Path)
         case Items(item):
-            several = isinstance(value, Collection) and not isinstance(value, str | bytes | Mapping)
-            return several and all(_accepts(item, part) for part in value)
+            if not isinstance(value, Collection) or isinstance(value, str | bytes | Mapping):
+                return False
+            return all(_accepts(item, part) for part in value)
         case FixedItems(items):
             return isinstance(value, tuple) and len(value) == len(items) and all(map(_accepts, items, value))
         case Values(item):
             return isinstance(value, Mapping) and all(_accepts(item, part) for part in value.values())
+        case Record(cls) if is_typeddict(cls) and isinstance(value, dict):
+            shapes = record_fields(cls)
+            known = required_fields(cls) <= value.keys() <= shapes.keys()
+            return known and all(_accepts(shapes[key], part) for key, part in value.items())
         case Record(cls):
-            return isinstance(value, dict if is_typeddict(cls) else cls)
+            return not is_typeddict(cls) and isinstance(value, cls)
 
 
 # --- JSON with file names → model --------------------------------------------------------------------------
@@ -360,10 +402,10 @@ def _fits(shape: Shape, node: Json) -> bool:  # noqa: PLR0911 - one branch per s
 
 def _record_fits(cls: type, node: Mapping[str, Json]) -> bool:
     """Say whether an object can be a `cls`: no field is missing, and tags have one of their values."""
+    if not required_fields(cls) <= node.keys():
+        return False
     if issubclass(cls, BaseModel):
         for name, field in cls.model_fields.items():
-            if field.is_required() and not field.exclude and name not in node:
-                return False
             if get_origin(field.annotation) is Literal and name in node:
                 tags = [tag.value if isinstance(tag, Enum) else tag for tag in get_args(field.annotation)]
                 if node[name] not in tags:
@@ -377,18 +419,28 @@ def _count_unknown(shape: Shape, node: Json) -> int:
     return 0
 
 
-def _substitute(value: Any, paths: Mapping[Path, Path]) -> Any:  # noqa: ANN401 - any value of a model
-    """Replace paths inside a validated value; models, frozen ones too, are changed in place."""
-    if isinstance(value, Path):
-        return paths.get(value, value)
-    if isinstance(value, BaseModel) or is_dataclass(value):
-        held = vars(value)
-        held.update({name: _substitute(part, paths) for name, part in held.items()})
-        return value
-    if isinstance(value, dict):
-        return {key: _substitute(part, paths) for key, part in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return type(value)(_substitute(part, paths) for part in value)
+def _substitute(shape: Shape, value: Any, paths: Mapping[Path, Path]) -> Any:  # noqa: ANN401, C901 - any value of a model; one branch per shape
+    """Replace paths inside a value that was just validated; records, frozen ones too, change in place."""
+    match shape:
+        case File():
+            return paths.get(value, value)
+        case Choice(members):
+            return _substitute(_choose(members, value), value, paths)
+        case Items(item):
+            return type(value)(_substitute(item, part, paths) for part in value)
+        case FixedItems(items):
+            return tuple(_substitute(s, part, paths) for s, part in zip(items, value, strict=True))
+        case Values(item):
+            value.update({key: _substitute(item, part, paths) for key, part in value.items()})
+        case Record(cls) if is_typeddict(cls):
+            shapes = record_fields(cls)
+            value.update({key: _substitute(shapes[key], part, paths) for key, part in value.items()})
+        case Record(cls):
+            for name, part_shape in record_fields(cls).items():
+                if part_shape != METADATA:
+                    object.__setattr__(value, name, _substitute(part_shape, getattr(value, name), paths))
+        case Metadata():
+            pass
     return value
 
 
@@ -402,8 +454,15 @@ def check_comes_back(artifact: BaseModel, described: Mapping[str, Node]) -> None
         ArtifactModelError: a value would come back as another one, or not at all.
     """
     cls = type(artifact)
+    published = Counter(str(ref.path) for ref in file_refs(described))
+    placed: Counter[str] = Counter()
+
+    def resolve(name: str) -> Path:
+        placed[name] += 1
+        return Path(name)
+
     try:
-        again = rebuild(cls, {key: _names_only(node) for key, node in described.items()}, Path)
+        again = rebuild(cls, {k: fill(n, lambda ref: str(ref.path)) for k, n in described.items()}, resolve)
     except ManifestError as error:
         message = f"{cls.__name__} could not be built again from what would be published: {error}"
         raise ArtifactModelError(message) from None
@@ -411,6 +470,12 @@ def check_comes_back(artifact: BaseModel, described: Mapping[str, Node]) -> None
         message = (
             f"{cls.__name__}.{difference} would not come back equal after a download; "
             f"give the field a type that says what it holds, or exclude it with Field(exclude=True)"
+        )
+        raise ArtifactModelError(message)
+    if mistaken := sorted((placed - published) + (published - placed)):
+        message = (
+            f"{cls.__name__} has a union in which {mistaken[0]!r} could be a file or not; "
+            f"give its members a Literal field that tells them apart"
         )
         raise ArtifactModelError(message)
 
@@ -431,11 +496,9 @@ def _difference(first: object, second: object, at: _At) -> str | None:
 
 
 def _parts(value: object) -> Mapping[Any, object] | None:
-    if isinstance(value, BaseModel):
-        names = [name for name, field in type(value).model_fields.items() if not field.exclude]
-        return {name: getattr(value, name) for name in names} | (value.model_extra or {})
-    if is_dataclass(value):
-        return {field.name: getattr(value, field.name) for field in fields(value)}
+    if isinstance(value, BaseModel) or (is_dataclass(value) and not isinstance(value, type)):
+        held = {name: getattr(value, name) for name in record_fields(type(value))}
+        return held | ((value.model_extra or {}) if isinstance(value, BaseModel) else {})
     if isinstance(value, Mapping):
         return value
     return dict(enumerate(value)) if isinstance(value, list | tuple) else None

@@ -1,6 +1,7 @@
 """Locks between processes."""
 
 import hashlib
+import os
 from pathlib import Path
 
 from filelock import FileLock
@@ -21,4 +22,4 @@ def lock_folder(folder: Path) -> FileLock:
     in_cache = folder.is_relative_to(settings.cache_dir.resolve())
     locks = settings.cache_dir / CACHE_LOCKS_DIRNAME if in_cache else settings.state_dir / "locks"
     locks.mkdir(parents=True, exist_ok=True)
-    return FileLock(locks / f"{hashlib.sha256(str(folder).encode()).hexdigest()}.lock")
+    return FileLock(locks / f"{hashlib.sha256(os.fsencode(folder)).hexdigest()}.lock")

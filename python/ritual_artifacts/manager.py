@@ -1,15 +1,17 @@
 """`RitualArtifactManager`: a typed artifact, and every way to publish it and to bring it back."""
 
+import json
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Generic, Self, TypeAlias, TypeVar
+from typing import Any, Generic, Self, TypeAlias, TypeVar, cast
 
-from pydantic import BaseModel, PrivateAttr, ValidationError
+from pydantic import BaseModel, PrivateAttr
 
 from ritual_artifacts import cache, transfer
 from ritual_artifacts.backends import Backend, UploadResult, load_backend
 from ritual_artifacts.cache import BroadcastedArtifact, CachedArtifact
+from ritual_artifacts.canonical import canonical_bytes
 from ritual_artifacts.errors import (
     ArtifactError,
     ArtifactModelError,
@@ -18,8 +20,8 @@ from ritual_artifacts.errors import (
     ManifestError,
     RepoIdError,
 )
-from ritual_artifacts.hashing import FileDigest, hash_files
-from ritual_artifacts.introspection import check_model, file_names, rebuild
+from ritual_artifacts.hashing import hash_files
+from ritual_artifacts.introspection import RESERVED_FIELDS, check_model, file_names, rebuild
 from ritual_artifacts.manifest import Manifest
 from ritual_artifacts.planning import MANIFEST_FILENAME, ArtifactPlan, plan_files
 from ritual_artifacts.progress import ProgressCallback, ProgressMeter
@@ -30,7 +32,7 @@ log = logging.getLogger(__name__)
 
 ArtifactType = TypeVar("ArtifactType", bound=BaseModel)
 
-_Stamp: TypeAlias = tuple[Mapping[str, Any], tuple[tuple[str, Path, int, int, int], ...]]
+_Stamp: TypeAlias = tuple[bytes, tuple[tuple[str, Path, int, int, int, int], ...]]
 _COMMIT_LENGTH = 40
 
 
@@ -51,9 +53,11 @@ class RitualArtifactManager(BaseModel, Generic[ArtifactType]):
     repo_id: RitualRepoId | None = None
     artifact: ArtifactType
 
-    _manifest: Manifest | None = PrivateAttr(default=None)
-    _places: dict[str, Path] = PrivateAttr(default_factory=dict)
-    _stamp: _Stamp | None = PrivateAttr(default=None)
+    _described: Manifest | None = PrivateAttr(default=None)
+    _stamp: _Stamp | None = PrivateAttr(default=None)  # what `_described` was made of
+    _promised: Manifest | None = PrivateAttr(default=None)  # what the artifact came or left with
+    _places: dict[str, Path] = PrivateAttr(default_factory=dict)  # where the promised files are
+    _names: dict[Path, str] = PrivateAttr(default_factory=dict)  # how what came is called in the artifact
 
     def model_post_init(self, context: Any, /) -> None:  # noqa: ANN401 - pydantic's signature
         """Refuse a model that cannot be an artifact, before anything is done with it."""
@@ -72,13 +76,14 @@ class RitualArtifactManager(BaseModel, Generic[ArtifactType]):
         """
         plan = self._plan()
         stamp = _take_stamp(plan)
-        if self._manifest is None or self._stamp != stamp:
+        if self._described is None or self._stamp != stamp:
             meter = ProgressMeter(progress, "hash", plan.size)
             sources = [file.source for file in plan.files]
             digests = hash_files(sources, follow_symlinks=False, progress=meter.advance)
-            self._remember(Manifest.build(plan, digests, self.repo_id), plan, stamp)
-            return self.manifest()
-        return self._manifest
+            self._described, self._stamp = Manifest.build(plan, digests, self.repo_id), stamp
+            if self._promised is None:
+                self._places = _places_of(plan)
+        return self._described
 
     @property
     def digest(self) -> str:
@@ -97,27 +102,27 @@ class RitualArtifactManager(BaseModel, Generic[ArtifactType]):
     def verify(self, *, progress: ProgressCallback | None = None) -> Manifest:
         """Hash every file again and compare it with the manifest that the artifact came or left with.
 
-        An artifact that was neither uploaded, downloaded nor described before gets its manifest here.
+        An artifact that was neither downloaded nor uploaded is compared with its last `manifest()` or
+        `digest`; one that has none yet gets it here.
+
+        Returns:
+            The manifest that the files match.
 
         Raises:
             IntegrityError: files are missing or differ; every one of them is named.
         """
-        if self._manifest is None:
+        manifest = self._promised or self._described
+        if manifest is None:
             return self.manifest(progress=progress)
         source = str(self.repo_id or "this machine")
-        fields = _fields_by_file(type(self.artifact), self._manifest)
-        found, _ = find_mismatches(self._manifest, self._places, source, fields=fields, progress=progress)
+        fields = _fields_by_file(type(self.artifact), manifest)
+        found, _ = find_mismatches(manifest, self._places, source, fields=fields, progress=progress)
         if found:
             raise IntegrityError.of(found)
-        return self._manifest
+        return manifest
 
     def _plan(self) -> ArtifactPlan:
-        return plan_files(self.artifact, {path: name for name, path in self._places.items()})
-
-    def _remember(self, manifest: Manifest, plan: ArtifactPlan, stamp: _Stamp | None) -> None:
-        self._manifest = manifest
-        self._places = {file.path: file.source.absolute() for file in plan.files}
-        self._stamp = stamp
+        return plan_files(self.artifact, self._names)
 
     # --- publishing ---
 
@@ -164,7 +169,8 @@ class RitualArtifactManager(BaseModel, Generic[ArtifactType]):
         plan = self._plan()
         stamp = _take_stamp(plan)
         result, manifest = transfer.upload(plan, backend, repo, options=options, progress=progress)
-        self._remember(manifest, plan, stamp)
+        self._described, self._stamp = manifest, stamp
+        self._promised, self._places = manifest, _places_of(plan)
         return result
 
     def to_huggingface_hub(
@@ -252,8 +258,8 @@ class RitualArtifactManager(BaseModel, Generic[ArtifactType]):
         Args:
             artifact_class: The model's class.
             directory: The folder.
-            manifest_data: The model's fields, used where the folder has no manifest; paths are relative to
-                the folder, and there is nothing to verify.
+            manifest_data: Used where the folder has no manifest: a manifest's content, or just the model's
+                fields. Paths are relative to the folder; without `file_hashes` there is nothing to verify.
             verify: Hash every file and compare it with the manifest.
             expected_digest: Accept only the artifact with this digest.
             progress: Called while files are verified.
@@ -268,18 +274,24 @@ class RitualArtifactManager(BaseModel, Generic[ArtifactType]):
         try:
             manifest = Manifest.read(folder / MANIFEST_FILENAME)
         except FileNotFoundError:
-            if manifest_data is not None:
-                return cls._from_values(artifact_class, folder, manifest_data)
-            message = (
-                f"{folder} has no {MANIFEST_FILENAME}: it is not an artifact, or its download was cut short"
-            )
-            raise ArtifactNotFoundError(message) from None
+            if manifest_data is None:
+                message = (
+                    f"{folder} has no {MANIFEST_FILENAME}: "
+                    f"it is not an artifact, or its download was cut short"
+                )
+                raise ArtifactNotFoundError(message) from None
+            if "file_hashes" not in manifest_data:
+                manager = cls._from_values(artifact_class, folder, manifest_data)
+                if expected_digest is not None:
+                    check_expected_digest(manager.manifest(progress=progress), expected_digest, str(folder))
+                return manager
+            manifest = _parse_manifest(manifest_data)
         check_expected_digest(manifest, expected_digest, str(folder))
         fields = _fields_by_file(artifact_class, manifest)
+        verify = verify or (expected_digest is not None and not manifest.has_sizes)
         if verify:
-            complete = verify_folder(manifest, folder, fields=fields, progress=progress)
-            check_expected_digest(complete, expected_digest, str(folder))
-            manifest = complete
+            manifest = verify_folder(manifest, folder, fields=fields, progress=progress)
+            check_expected_digest(manifest, expected_digest, str(folder))
         repo_id = None if manifest.repo_id is None else RitualRepoId.from_unique_id(manifest.repo_id)
         return cls._load_from(artifact_class, folder, manifest, repo_id, verified=verify)
 
@@ -325,11 +337,14 @@ class RitualArtifactManager(BaseModel, Generic[ArtifactType]):
         target = repo.to_local_dir() if directory is None else Path(directory)
         if directory is None and fields is None and _is_pinned(repo, expected_digest):
             try:
-                return cls.from_dir(
+                cached = cls.from_dir(
                     artifact_class, target, expected_digest=expected_digest, progress=progress
                 )
-            except ArtifactError as error:
+            except (ArtifactError, OSError) as error:
                 log.info("fetching %s: it is not in the cache as it should be (%s)", repo, error)
+            else:
+                cached.repo_id = repo
+                return cached
         backend = _load(repo, repomanager_kwargs, hf_token, None)
         revision, manifest = transfer.read_manifest(backend, repo)
         names = file_names(artifact_class, manifest.fields)
@@ -387,9 +402,9 @@ class RitualArtifactManager(BaseModel, Generic[ArtifactType]):
     ) -> Self:
         values = {name: value for name, value in manifest.fields.items() if name not in left_out}
         artifact = rebuild(artifact_class, values, lambda name: manifest.resolve(folder, name))
-        manager = cls(repo_id=repo_id, artifact=artifact)
+        manager = cls._class_for(artifact_class)(repo_id=repo_id, artifact=artifact)
         if not left_out:
-            manager._adopt(manifest, folder, verified=verified)
+            manager._adopt(manifest, folder, verified=verified)  # noqa: SLF001 - a manager, just made
         return manager
 
     def _adopt(self, manifest: Manifest, folder: Path, *, verified: bool) -> None:
@@ -397,13 +412,23 @@ class RitualArtifactManager(BaseModel, Generic[ArtifactType]):
 
         Files that were just verified need not be hashed again while they look the same from outside.
         """
-        self._manifest = manifest
+        self._promised = manifest
         self._places = {e.path: (folder / e.path).absolute() for e in manifest.files}
+        self._names = _names_below(folder.absolute(), manifest)
         if verified:
             try:
-                self._stamp = _take_stamp(self._plan())
+                self._described, self._stamp = manifest, _take_stamp(self._plan())
             except (ArtifactModelError, OSError) as error:
                 log.info("this artifact could not be published again as it is: %s", error)
+
+    @classmethod
+    def _class_for(cls, artifact_class: type[ArtifactType]) -> type[Self]:
+        """Return the class of a manager of `artifact_class`.
+
+        `RitualArtifactManager[A].from_repo(B, …)` brings back a B, as in infernet-ml: the argument decides.
+        """
+        origin = cls.__pydantic_generic_metadata__["origin"]
+        return cls if origin is None else cast("type[Self]", origin.__class_getitem__(artifact_class))
 
     @classmethod
     def _from_values(
@@ -416,9 +441,9 @@ class RitualArtifactManager(BaseModel, Generic[ArtifactType]):
                 raise ManifestError(message)
             return path
 
-        own = {name: value for name, value in values.items() if name != "repo_id"}
+        own = {name: value for name, value in values.items() if name not in RESERVED_FIELDS}
         repo_id = values.get("repo_id")
-        return cls(
+        return cls._class_for(artifact_class)(
             repo_id=None if repo_id is None else _parse(repo_id),
             artifact=rebuild(artifact_class, own, resolve),
         )
@@ -471,10 +496,35 @@ def _load(
     return load_backend(repo.storage, given)
 
 
+def _parse_manifest(values: Mapping[str, Any]) -> Manifest:
+    source = "manifest_data"
+    try:
+        return Manifest.from_bytes(json.dumps(values).encode(), source)
+    except TypeError as error:
+        message = f"{source} is not a valid manifest: {error}"
+        raise ManifestError(message) from None
+
+
+def _places_of(plan: ArtifactPlan) -> dict[str, Path]:
+    return {file.path: file.source.absolute() for file in plan.files}
+
+
+def _names_below(folder: Path, manifest: Manifest) -> dict[Path, str]:
+    """Return the names of an artifact's files and directories by where they are."""
+    names = {}
+    for entry in manifest.files:
+        name = entry.path
+        while name:
+            names[folder / name] = name
+            name = name.rpartition("/")[0]
+    return names
+
+
 def _take_stamp(plan: ArtifactPlan) -> _Stamp:
     """Note what files look like from outside; while that stays the same, their digests are taken to."""
     stats = [(file, file.source.stat()) for file in plan.files]
-    return plan.fields, tuple((f.path, f.source, s.st_size, s.st_mtime_ns, s.st_ino) for f, s in stats)
+    seen = ((f.path, f.source, s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_ino) for f, s in stats)
+    return canonical_bytes(plan.fields), tuple(seen)
 
 
 def _is_pinned(repo: RitualRepoId, expected_digest: str | None) -> bool:

@@ -7,6 +7,8 @@ from a stranger: `Manifest.from_bytes` proves every promise of the format before
 
 import hashlib
 import json
+from bisect import bisect_left
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -14,9 +16,10 @@ from typing import Annotated, Any, Final, Literal, NoReturn, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
-from ritual_artifacts.canonical import Json, canonical_bytes
+from ritual_artifacts.canonical import MAX_DEPTH, canonical_bytes, is_too_deep
 from ritual_artifacts.errors import ManifestError
 from ritual_artifacts.hashing import FileDigest
+from ritual_artifacts.introspection import explain
 from ritual_artifacts.names import collision_key, find_collisions, path_problem
 from ritual_artifacts.planning import MANIFEST_FILENAME, RESERVED_PATHS, ArtifactPlan
 from ritual_artifacts.repo_id import RitualRepoId
@@ -25,12 +28,14 @@ MANIFEST_VERSION: Final = 2
 MAX_MANIFEST_BYTES: Final = 64 << 20
 """A larger manifest is refused before it is parsed."""
 MAX_ENTRIES: Final = 200_000
-MAX_DEPTH: Final = 64
-"""Nesting of objects and arrays that a manifest may have."""
+
+_SHOWN: Final = 100
+"""Characters of a hostile key that an error shows."""
 
 _OWN_KEYS: Final = frozenset({"repo_id", "artifact_type", "file_hashes", "ritual_artifacts"})
 
 Sha256Hex = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$", strict=True)]
+TypeName = Annotated[str, StringConstraints(min_length=1, max_length=1024, strict=True)]
 EntryPath = Annotated[str, StringConstraints(min_length=1, max_length=4096, strict=True)]
 Size = Annotated[int, Field(ge=0, le=2**53 - 1, strict=True)]
 
@@ -71,7 +76,7 @@ class ManifestDocument(BaseModel):
     model_config = ConfigDict(frozen=True, extra="allow", title=MANIFEST_FILENAME)
 
     repo_id: Annotated[str, StringConstraints(max_length=1024, strict=True)] | None = None
-    artifact_type: Annotated[str, StringConstraints(min_length=1, max_length=1024, strict=True)]
+    artifact_type: TypeName
     file_hashes: Annotated[dict[EntryPath, Sha256Hex], Field(max_length=MAX_ENTRIES)]
     ritual_artifacts: _Extension | None = None
 
@@ -88,13 +93,16 @@ class Manifest(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    artifact_type: str
+    artifact_type: TypeName
     fields: dict[str, Any]
     files: tuple[ManifestEntry, ...]
     repo_id: str | None = None
 
     @model_validator(mode="after")
     def _check_names(self) -> Self:
+        if not self.artifact_type.isprintable():
+            message = f"the artifact type {self.artifact_type!r} holds a character that cannot be printed"
+            raise ValueError(message)
         if self.repo_id is not None:
             RitualRepoId.from_unique_id(self.repo_id)
         for entry in self.files:
@@ -113,13 +121,21 @@ class Manifest(BaseModel):
     def build(
         cls, plan: ArtifactPlan, digests: Sequence[FileDigest], repo_id: RitualRepoId | None = None
     ) -> Self:
-        """Join a plan with the digests of its files, which stand in the plan's order."""
+        """Join a plan with the digests of its files, which stand in the plan's order.
+
+        Raises:
+            ManifestError: a reader would refuse the manifest.
+        """
         files = tuple(
             ManifestEntry(path=file.path, size=digest.size, sha256=digest.sha256)
             for file, digest in zip(plan.files, digests, strict=True)
         )
         named = None if repo_id is None else repo_id.to_unique_id()
-        return cls(artifact_type=plan.artifact_type, fields=dict(plan.fields), files=files, repo_id=named)
+        try:
+            return cls(artifact_type=plan.artifact_type, fields=dict(plan.fields), files=files, repo_id=named)
+        except ValidationError as error:
+            message = f"{plan.artifact_type!r} has no valid manifest: {explain(error, 'it')}"
+            raise ManifestError(message) from None
 
     @cached_property
     def digest(self) -> str | None:
@@ -168,21 +184,22 @@ class Manifest(BaseModel):
         Raises:
             ManifestError: the artifact has no such file or directory.
         """
-        if name not in self._names:
+        if name not in self._paths and not self._has_directory(name):
             message = f"a field names {name!r}, which is not among the artifact's files"
             raise ManifestError(message)
         return root / name
 
     @cached_property
-    def _names(self) -> frozenset[str]:
-        """Every name that a field may use: the files, and all folders that they are in."""
-        names = set()
-        for entry in self.files:
-            name = entry.path
-            while name and name not in names:
-                names.add(name)
-                name = name.rpartition("/")[0]
-        return frozenset(names)
+    def _paths(self) -> frozenset[str]:
+        return frozenset(entry.path for entry in self.files)
+
+    @cached_property
+    def _sorted_paths(self) -> list[str]:
+        return sorted(self._paths)
+
+    def _has_directory(self, name: str) -> bool:
+        following = bisect_left(self._sorted_paths, f"{name}/")
+        return any(path.startswith(f"{name}/") for path in self._sorted_paths[following : following + 1])
 
     def to_document(self) -> dict[str, Any]:
         """Return the content of the manifest file."""
@@ -203,9 +220,13 @@ class Manifest(BaseModel):
         """Serialize to the manifest file: ASCII JSON, indented by four spaces as infernet-ml does.
 
         Raises:
-            ManifestError: the manifest is larger than a reader accepts.
+            ManifestError: the manifest is larger or deeper than a reader accepts.
         """
-        data = (json.dumps(self.to_document(), indent=4, allow_nan=False) + "\n").encode()
+        document = self.to_document()
+        if is_too_deep(document):
+            message = f"the manifest is nested deeper than {MAX_DEPTH}, which no reader accepts"
+            raise ManifestError(message)
+        data = (json.dumps(document, indent=4, allow_nan=False) + "\n").encode()
         if len(data) > MAX_MANIFEST_BYTES or len(self.files) > MAX_ENTRIES:
             message = (
                 f"the manifest has {len(self.files)} files and {len(data)} bytes, "
@@ -240,8 +261,7 @@ class Manifest(BaseModel):
                 repo_id=document.repo_id,
             )
         except ValidationError as error:
-            where = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'it'}: {e['msg']}" for e in error.errors())
-            message = f"{source} is not a valid manifest: {where}"
+            message = f"{source} is not a valid manifest: {explain(error, 'it')}"
             raise ManifestError(message) from None
         except (ValueError, RecursionError) as error:
             message = f"{source} is not a valid manifest: {error}"
@@ -286,24 +306,17 @@ def _parse_strictly(data: bytes) -> dict[str, Any]:
     if not isinstance(values, dict):
         message = "it is not a JSON object"
         raise ValueError(message)  # noqa: TRY004 - the content is wrong, not a type in a program
-    level: list[Any] = [values]
-    for _ in range(MAX_DEPTH):
-        level = [
-            part
-            for node in level
-            for part in (node.values() if isinstance(node, dict) else node)
-            if isinstance(part, dict | list)
-        ]
-        if not level:
-            return values
-    message = f"it is nested deeper than {MAX_DEPTH}"
-    raise ValueError(message)
+    if is_too_deep(values):
+        message = f"it is nested deeper than {MAX_DEPTH}"
+        raise ValueError(message)
+    return values
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     values = dict(pairs)
     if len(values) != len(pairs):
-        message = "a key appears twice in one object"
+        twice = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
+        message = f"the key {twice[:_SHOWN]!a} appears twice in one object"
         raise ValueError(message)
     return values
 

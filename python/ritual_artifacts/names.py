@@ -7,10 +7,17 @@ decides for both what a single path component may look like.
 import os
 import unicodedata
 from collections.abc import Iterable
+from itertools import pairwise, takewhile
 from typing import Final
 
 MAX_COMPONENT_BYTES: Final = 255
 """Longest file name, in UTF-8 bytes, that ext4, XFS, APFS and NTFS all take."""
+
+MAX_PATH_BYTES: Final = 1024
+"""Longest relative path, in UTF-8 bytes; macOS has the lowest limit."""
+
+MAX_PATH_PARTS: Final = 64
+"""Most components of a relative path: no real artifact is nested so deep."""
 
 _FORBIDDEN_CATEGORIES: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
 # Unicode's bidirectional overrides and isolates: they make a name show as another one in a terminal.
@@ -23,7 +30,7 @@ _WINDOWS_DEVICES: Final = frozenset(
 _WINDOWS_FORBIDDEN: Final = frozenset('<>:"|?*')
 
 
-def component_problem(component: str) -> str | None:
+def component_problem(component: str) -> str | None:  # noqa: PLR0911 - one return per reason
     """Say why `component` cannot be one part of a portable path.
 
     Args:
@@ -36,13 +43,15 @@ def component_problem(component: str) -> str | None:
         return "is empty, '.' or '..'"
     if "/" in component or "\\" in component:
         return "holds a path separator"
-    if any(unicodedata.category(c) in _FORBIDDEN_CATEGORIES or c in _BIDI_CONTROLS for c in component):
+    if not component.isprintable() and any(
+        unicodedata.category(c) in _FORBIDDEN_CATEGORIES or c in _BIDI_CONTROLS for c in component
+    ):
         return "holds a control character or is not valid Unicode"
     if len(component.encode()) > MAX_COMPONENT_BYTES:
         return f"is longer than {MAX_COMPONENT_BYTES} bytes"
     if component[-1] in ". ":
         return "ends in a dot or a space, which Windows drops"
-    if component.split(".")[0].rstrip(" ").casefold() in _WINDOWS_DEVICES:
+    if component.partition(".")[0].rstrip(" ").casefold() in _WINDOWS_DEVICES:
         return "is a reserved device name on Windows"
     if len(component) > 1 and component[1] == ":" and component[0].isascii() and component[0].isalpha():
         return "starts with a drive letter"
@@ -62,9 +71,14 @@ def path_problem(path: str) -> str | None:
     """
     if path.startswith("/"):
         return "is absolute"
-    for component in path.split("/"):
+    parts = path.split("/")
+    if len(parts) > MAX_PATH_PARTS:
+        return f"has more than {MAX_PATH_PARTS} parts"
+    for component in parts:
         if problem := component_problem(component):
             return problem if component == path else f"has a part {component!r} that {problem}"
+    if len(path.encode()) > MAX_PATH_BYTES:
+        return f"is longer than {MAX_PATH_BYTES} bytes"
     return None
 
 
@@ -84,28 +98,32 @@ def find_collisions(paths: Iterable[str]) -> list[tuple[str, str]]:
     they have folders that differ only in case or normalization.
 
     Args:
-        paths: Relative POSIX paths.
+        paths: Relative POSIX paths, in any order.
 
     Returns:
-        For each path that collides with an earlier one: the earlier one, and the path.
+        Pairs of paths that collide. Every path of a set of equal ones, and every path below a file, is in a
+        pair; of folders that differ in spelling, there is one pair for each change of it.
     """
-    files: dict[str, str] = {}
-    folders: dict[str, tuple[str, str]] = {}  # key -> (the folder as written, a path in it)
+    # "/" sorts as the lowest character, so that what is below a file or folder directly follows it
+    keyed = sorted((collision_key(path).replace("/", "\0"), path) for path in paths)
     found: list[tuple[str, str]] = []
-    for path in paths:
-        key = collision_key(path)
-        if key in files:
-            found.append((files[key], path))
-        elif key in folders:
-            found.append((folders[key][1], path))
-        files.setdefault(key, path)
-        folder = path
-        while "/" in folder:
-            folder = folder.rpartition("/")[0]
-            folder_key = collision_key(folder)
-            known, owner = folders.setdefault(folder_key, (folder, path))
-            if folder_key in files:
-                found.append((files[folder_key], path))
-            elif known != folder:
-                found.append((owner, path))
+    if not keyed:
+        return found
+    file_key, file = keyed[0]
+    for (previous_key, previous), (key, path) in pairwise(keyed):
+        if key == file_key or key.startswith(file_key + "\0"):
+            found.append((file, path))
+        elif _differ_in_folder(previous_key, previous, key, path):
+            found.append((previous, path))
+            file_key, file = key, path
+        else:
+            file_key, file = key, path
     return found
+
+
+def _differ_in_folder(first_key: str, first: str, second_key: str, second: str) -> bool:
+    """Say whether two paths share a folder on some file systems only."""
+    keys = zip(first_key.split("\0")[:-1], second_key.split("\0")[:-1], strict=False)
+    names = zip(first.split("/")[:-1], second.split("/")[:-1], strict=False)
+    shared = takewhile(lambda pair: pair[0][0] == pair[0][1], zip(keys, names, strict=True))
+    return any(one != other for _, (one, other) in shared)

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 from pydantic import BaseModel
 
@@ -25,6 +25,8 @@ RESERVED_PATHS: Final = frozenset({MANIFEST_FILENAME, STAGING_DIRNAME})
 """First components that no file of an artifact may have (compared by `collision_key`)."""
 
 _LAST_LEVEL: Final = 2
+_Found: TypeAlias = tuple[str, Path, int]
+"""What follows the name in the artifact (nothing, or `/` and a relative path), the file, and its size."""
 
 
 @dataclass(frozen=True)
@@ -84,22 +86,24 @@ def plan_files(artifact: BaseModel, known_names: Mapping[Path, str] | None = Non
     sources: dict[Path, _Source] = {}
     in_field: Counter[str] = Counter()
     for ref in file_refs(list(described.values())):
-        path = _absolute(ref.path)
+        path = ref.path.absolute()
         if path not in sources:
-            name = (known_names or {}).get(path) or path.name
+            name = (known_names or {}).get(path) or _own_name(path)
             sources[path] = _Source(ref, in_field[ref.field], name, _find_files(ref))
             in_field[ref.field] += 1
+        elif sources[path].ref.kind != ref.kind:
+            _find_files(ref)  # a file in one field cannot be a directory in another
     if not sources:
         message = f"{type(artifact).__name__} names no file; an artifact has at least one field of type Path"
         raise ArtifactModelError(message)
     check_comes_back(artifact, described)
     names = _name_sources(sources)
     files = [
-        PlannedFile(names[path] + suffix, found, size, source.ref.field)
+        PlannedFile(names[path] + suffix, file, size, source.ref.field)
         for path, source in sources.items()
-        for suffix, found, size in source.files
+        for suffix, file, size in source.files
     ]
-    fields = {key: fill(node, lambda ref: names[_absolute(ref.path)]) for key, node in described.items()}
+    fields = {key: fill(node, lambda ref: names[ref.path.absolute()]) for key, node in described.items()}
     return ArtifactPlan(type(artifact).__name__, fields, _checked(files))
 
 
@@ -135,47 +139,56 @@ class _Source:
     ref: FileRef
     index: int
     name: str
-    files: list[tuple[str, Path, int]]
+    files: list[_Found]
 
 
-def _absolute(path: Path) -> Path:
-    return Path(os.path.abspath(path))  # noqa: PTH100 - Path.absolute keeps '..', and the name is needed
+def _own_name(path: Path) -> str:
+    return path.resolve().name if path.name == ".." else path.name
 
 
-def _find_files(ref: FileRef) -> list[tuple[str, Path, int]]:
-    """List (suffix to the name, path, size) of a file, or of every file below a directory."""
-    if ref.kind == "directory":
-        found = list(_walk(ref.path))
-        if not found:
-            message = f"field {ref.field!r}: the directory {ref.path} has no files"
-            raise ArtifactModelError(message)
-        return found
-    status = ref.path.lstat()
+def _find_files(ref: FileRef) -> list[_Found]:
+    """List the file that a field names, or every file below the directory that it names."""
+    try:
+        found = list(_walk(ref.path)) if ref.kind == "directory" else [("", ref.path, _file_size(ref.path))]
+    except ArtifactModelError as error:
+        message = f"field {ref.field!r}: {error}"
+        raise ArtifactModelError(message) from None
+    if not found:
+        message = f"field {ref.field!r}: the directory {ref.path} has no files"
+        raise ArtifactModelError(message)
+    return found
+
+
+def _file_size(path: Path) -> int:
+    status = path.lstat()
     if stat.S_ISDIR(status.st_mode):
         message = (
-            f"field {ref.field!r}: {ref.path} is a directory where a file is due; "
+            f"{path} is a directory where a file is due; "
             f"declare the field as pydantic.DirectoryPath to publish a whole directory"
         )
         raise ArtifactModelError(message)
-    _refuse_special(ref.path, status)
-    return [("", ref.path, status.st_size)]
+    _refuse_special(path, status)
+    return status.st_size
 
 
-def _walk(folder: Path) -> Iterator[tuple[str, Path, int]]:
+def _walk(folder: Path) -> Iterator[_Found]:
     status = folder.lstat()
     if not stat.S_ISDIR(status.st_mode):
         _refuse_special(folder, status)
         message = f"{folder} is a file where a directory is due"
         raise ArtifactModelError(message)
-    for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
-        path = Path(entry.path)
-        if entry.is_dir(follow_symlinks=False):
-            for suffix, found, size in _walk(path):
-                yield f"/{entry.name}{suffix}", found, size
-        else:
-            status = entry.stat(follow_symlinks=False)
-            _refuse_special(path, status)
-            yield f"/{entry.name}", path, status.st_size
+    pending = [("", folder)]
+    while pending:
+        prefix, current = pending.pop()
+        with os.scandir(current) as entries:
+            for entry in entries:
+                suffix, path = f"{prefix}/{entry.name}", Path(entry.path)
+                if entry.is_dir(follow_symlinks=False):
+                    pending.append((suffix, path))
+                else:
+                    status = entry.stat(follow_symlinks=False)
+                    _refuse_special(path, status)
+                    yield suffix, path, status.st_size
 
 
 def _refuse_special(path: Path, status: os.stat_result) -> None:

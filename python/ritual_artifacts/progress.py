@@ -12,7 +12,7 @@ class Progress:
     Attributes:
         stage: What is being done: `"hash"`, `"copy"`, `"upload"`, `"download"` or `"verify"`.
         bytes_done: Bytes finished so far in this stage.
-        bytes_total: Bytes that this stage has to do.
+        bytes_total: Bytes that this stage has to do; 0 where nobody knows.
     """
 
     stage: str
@@ -28,12 +28,16 @@ class ProgressMeter:
     """Adds up the bytes of one stage and reports the sum."""
 
     def __init__(self, callback: ProgressCallback | None, stage: str, bytes_total: int) -> None:
-        """Report `stage`, which has `bytes_total` bytes to do, to `callback` (None: report nothing)."""
+        """Report `stage`, which has `bytes_total` bytes to do, to `callback` (None: report nothing).
+
+        A stage with nothing to do is not reported.
+        """
         self._callback = callback
         self._stage = stage
         self._total = bytes_total
         self._done = 0
-        self.advance(0)
+        if bytes_total:
+            self.advance(0)
 
     def advance(self, count: int) -> None:
         """Count `count` more bytes as done."""

@@ -2,7 +2,7 @@
 
 from enum import IntEnum, StrEnum
 from pathlib import Path
-from typing import Final, NoReturn, Self
+from typing import TYPE_CHECKING, Final, NoReturn, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
@@ -57,22 +57,26 @@ class RitualRepoId(BaseModel):
     name: str
     version: str | None = None
 
-    def __init__(
-        self, *, storage: StorageId | str, owner: str, name: str, version: str | None = None
-    ) -> None:
-        """Check every part, so that an id is safe to use as a path wherever it came from.
+    if not TYPE_CHECKING:  # a type checker knows the arguments from the fields
 
-        Raises:
-            RepoIdError: a part is empty, `.`, `..`, or has a separator, a control character or another
-                shape that some file system cannot keep.
-        """
-        try:
-            super().__init__(storage=storage, owner=owner, name=name, version=version)
-        except ValidationError as error:
-            first = error.errors()[0]
-            part = ".".join(map(str, first["loc"]))
-            message = f"repository id has a bad {part} {first['input']!r}: {first['msg']}"
-            raise RepoIdError(message) from None
+        def __init__(self, /, **data: object) -> None:
+            """Check every part, so that an id is safe to use as a path wherever it came from.
+
+            Raises:
+                RepoIdError: a part is missing, empty, `.`, `..`, or has a separator, a control character or
+                    another shape that some file system cannot keep.
+            """
+            try:
+                super().__init__(**data)
+            except ValidationError as error:
+                first = error.errors()[0]
+                part = ".".join(map(str, first["loc"]))
+                if first["type"] == "missing":
+                    message = f"repository id has no {part}"
+                else:
+                    problem = first.get("ctx", {}).get("error", first["msg"])
+                    message = f"repository id has a bad {part} {first['input']!r}: {problem}"
+                raise RepoIdError(message) from None
 
     @field_validator("owner", "name", "version")
     @classmethod
@@ -196,8 +200,8 @@ class RitualRepoId(BaseModel):
         except ValueError:
             message = f"{local_dir} is not an artifact folder of the cache {root}"
             raise RepoIdError(message) from None
-        wanted = None if version == UNVERSIONED_MARKER else version
-        return cls(storage=storage, owner=owner, name=name, version=wanted)
+        parts = [storage, owner, name] if version == UNVERSIONED_MARKER else [storage, owner, name, version]
+        return cls.from_unique_id("/".join(parts))
 
     def to_web3(self) -> bytes:
         """Return the ABI encoding `(uint8,string,string,string)` that goes on chain.
@@ -230,7 +234,7 @@ class RitualRepoId(BaseModel):
             data = bytes.fromhex(repo_id.removeprefix("0x")) if isinstance(repo_id, str) else repo_id
             number, owner, name, version = decode(_WEB3_TYPES, data)
             storage = StorageIdInt(number).to_storage_id()
-        except (DecodingError, ValueError) as error:
+        except (DecodingError, ValueError, OverflowError) as error:  # eth_abi trusts lengths and offsets
             message = f"not an ABI-encoded repository id: {error}"
             raise RepoIdError(message) from None
         return cls(storage=storage, owner=owner, name=name, version=version or None)

@@ -1,7 +1,8 @@
 """Settings from the environment.
 
-An argument of a call wins over the environment, the environment over the default. Nothing is read when the
-package is imported: each call of `load_settings` looks at the environment again.
+An argument of a call wins over the environment, the environment over the default; an empty variable counts as
+one that is not set. Nothing is read when the package is imported: each call of `load_settings` looks at the
+environment again.
 """
 
 from pathlib import Path
@@ -26,7 +27,9 @@ class Settings(BaseSettings):
         max_workers: Threads for hashing and copying (`RITUAL_MAX_WORKERS`, default: one per core).
     """
 
-    model_config = SettingsConfigDict(env_prefix="RITUAL_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="RITUAL_", env_ignore_empty=True, frozen=True, extra="ignore"
+    )
 
     cache_dir: Path = Field(default_factory=lambda: Path.home() / ".cache" / "ritual")
     store_dir: Path = Field(default_factory=lambda: _DIRS.user_data_path / "store")
@@ -36,7 +39,10 @@ class Settings(BaseSettings):
     @field_validator("cache_dir", "store_dir", "state_dir")
     @classmethod
     def _make_absolute(cls, value: Path) -> Path:
-        return value.expanduser().absolute()
+        try:
+            return value.expanduser().absolute()
+        except RuntimeError as error:  # '~somebody' who has no home here
+            raise ValueError(str(error)) from None
 
 
 def load_settings() -> Settings:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ritual_artifacts.backends.base import Backend, UploadResult
-from ritual_artifacts.errors import IntegrityError, Mismatch, TransferError
+from ritual_artifacts.errors import IntegrityError, ManifestError, Mismatch, TransferError
 from ritual_artifacts.hashing import FileDigest, PartialFile, copy_files, hash_files
 from ritual_artifacts.manifest import Manifest, ManifestEntry
 from ritual_artifacts.planning import ArtifactPlan, PlannedFile
@@ -76,8 +76,7 @@ def export(
         if expected is not None:
             _compare_all(expected, manifest, str(target))
         present = staging.find_present(manifest)
-        staged = {e.path: staging.partial_path(e.path) for e in manifest.files if e.path not in present}
-        staging.commit(manifest, staged)
+        staging.commit(manifest, [e.path for e in manifest.files if e.path not in present])
     return manifest
 
 
@@ -117,24 +116,31 @@ def download(
 
     Raises:
         IntegrityError: the artifact or a file is not what was promised; every bad file is named.
+        ManifestError: `expected_digest` cannot be compared, because only a part is fetched.
         ConflictError: another file is in the way.
         BackendError: the backend failed.
         OSError: the disk is full, or the folder cannot be written.
     """
     check_expected_digest(manifest, expected_digest, str(repo_id))
+    if expected_digest is not None and manifest.digest is None and only is not None:
+        message = (
+            f"the manifest of {repo_id} has no sizes, so the artifact's digest shows only when all of it is "
+            f"there; fetch every field, or leave expected_digest out"
+        )
+        raise ManifestError(message)
     key = manifest.digest or f"{repo_id} {revision}"
     with stage_into(target, key, exclusive=exclusive, overwrite=overwrite, resumable=True) as staging:
         present = staging.find_present(manifest)
         wanted = [e for e in manifest.files if e.path not in present and (only is None or e.path in only)]
         fetch = _Fetch(backend, repo_id, revision, staging, fields or {})
         fetch.run(wanted, ProgressMeter(progress, "download", sum(e.size or 0 for e in wanted)))
-        staged = {entry.path: staging.partial_path(entry.path) for entry in wanted}
         complete = len(present) + len(wanted) == len(manifest.files)
         if complete and not manifest.has_sizes:
-            places = {e.path: staged.get(e.path, target / e.path) for e in manifest.files}
+            places = {e.path: target / e.path for e in manifest.files}
+            places |= {e.path: staging.partial_path(e.path) for e in wanted}
             manifest = manifest.with_sizes({name: path.stat().st_size for name, path in places.items()})
             check_expected_digest(manifest, expected_digest, str(repo_id))
-        staging.commit(manifest, staged, complete=complete)
+        staging.commit(manifest, [entry.path for entry in wanted], complete=complete)
     return manifest
 
 
@@ -192,13 +198,18 @@ class _Fetch:
         streams: list[ManifestEntry] = []
         for entry in entries:
             place = self._backend.find_local_file(self._repo_id, self._revision, entry)
-            if place is None:
+            if place is None and entry.size is not None:
+                streams.append(entry)  # which looks itself at what is staged
+            elif self._is_staged(entry):
+                continue
+            elif place is None:
                 streams.append(entry)
-            elif not self._is_staged(entry):
+            else:
                 copies.append((entry, place))
-        found = [self._stream(entry, meter) for entry in streams] + self._copy(copies, meter)
+        found = [*self._copy(copies, meter), *(self._stream(entry, meter) for entry in streams)]
         if mismatches := [mismatch for mismatch in found if mismatch is not None]:
-            raise IntegrityError.of(mismatches)
+            order = {entry.path: index for index, entry in enumerate(entries)}
+            raise IntegrityError.of(sorted(mismatches, key=lambda mismatch: order[mismatch.path]))
 
     def _is_staged(self, entry: ManifestEntry) -> bool:
         """Say whether a process that was killed left the whole file behind."""
@@ -219,14 +230,8 @@ class _Fetch:
             path.unlink()
         with PartialFile(path, progress=meter.advance) as partial:
             resumed = partial.size > 0
-            blocks = self._backend.read_file(self._repo_id, self._revision, entry, offset=partial.size)
-            for block in blocks:
-                # What comes after the promised size cannot be part of the file: it is not even stored.
-                wanted = block if entry.size is None else block[: entry.size - partial.size]
-                partial.write(wanted)
-                meter.advance(len(wanted))
-                if len(wanted) < len(block):
-                    break
+            if partial.size != entry.size:  # many storages answer with an error when asked for no bytes
+                self._receive(entry, partial, meter)
             digest = partial.finish()
         if entry.size is not None and digest.size < entry.size:
             message = (
@@ -236,6 +241,15 @@ class _Fetch:
             raise TransferError(message, retryable=True)
         mismatch = self._judge(entry, digest)
         return self._stream(entry, meter) if mismatch and resumed else mismatch
+
+    def _receive(self, entry: ManifestEntry, partial: PartialFile, meter: ProgressMeter) -> None:
+        for block in self._backend.read_file(self._repo_id, self._revision, entry, offset=partial.size):
+            # What comes after the promised size cannot be part of the file: it is not even stored.
+            wanted = block if entry.size is None else block[: entry.size - partial.size]
+            partial.write(wanted)
+            meter.advance(len(wanted))
+            if len(wanted) < len(block):
+                return
 
     def _judge(self, entry: ManifestEntry, digest: FileDigest) -> Mismatch | None:
         """Compare, and throw the bytes away when they are wrong."""

@@ -62,10 +62,12 @@ def find_mismatches(
             to_hash.append(entry)
     meter = ProgressMeter(progress, "verify", sum(paths[e.path].stat().st_size for e in to_hash))
     digests = hash_files([paths[e.path] for e in to_hash], progress=meter.advance)
+    sizes: dict[str, int] = {}
     for entry, digest in zip(to_hash, digests, strict=True):
         if mismatch := compare_digest(entry, digest, source, named.get(entry.path)):
             found[entry.path] = mismatch
-    sizes = {entry.path: digest.size for entry, digest in zip(to_hash, digests, strict=True)}
+        else:
+            sizes[entry.path] = digest.size
     return [found[e.path] for e in manifest.files if e.path in found], sizes
 
 

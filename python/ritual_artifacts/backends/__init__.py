@@ -4,9 +4,9 @@ The package brings some; others add theirs with the entry-point group `ritual_ar
 entry is called like a `StorageId` and names a class that `Backend` describes.
 """
 
+import inspect
 from collections.abc import Mapping
-from importlib import import_module
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Final
 
 from ritual_artifacts.backends.base import Backend, UploadResult, UploadSession
@@ -20,11 +20,10 @@ ENTRY_POINT_GROUP: Final = "ritual_artifacts.backends"
 _OWN: Final = {StorageId.Local: "ritual_artifacts.backends.local:LocalBackend"}
 
 
-def available_backends() -> dict[str, str]:
-    """Return `module:class` of each backend that is there, by storage; an entry point wins over our own."""
-    found = {str(storage): target for storage, target in _OWN.items()}
-    found |= {point.name: point.value for point in entry_points(group=ENTRY_POINT_GROUP)}
-    return found
+def available_backends() -> dict[str, EntryPoint]:
+    """Return where each backend that is there is loaded from; an entry point wins over our own."""
+    own = [EntryPoint(str(storage), target, ENTRY_POINT_GROUP) for storage, target in _OWN.items()]
+    return {point.name: point for point in [*own, *entry_points(group=ENTRY_POINT_GROUP)]}
 
 
 def load_backend(storage: StorageId, options: Mapping[str, Any] | None = None) -> Backend:
@@ -44,15 +43,17 @@ def load_backend(storage: StorageId, options: Mapping[str, Any] | None = None) -
             f"this installation can use {', '.join(sorted(available))}"
         )
         raise BackendError(message)
-    module, _, name = available[storage].partition(":")
+    point = available[storage]
     try:
-        backend_class = getattr(import_module(module), name)
+        backend_class = point.load()
     except (ImportError, AttributeError) as error:
-        message = f"the backend for {str(storage)!r}, {available[storage]}, cannot be imported: {error}"
+        message = f"the backend for {str(storage)!r}, {point.value}, cannot be imported: {error}"
         raise BackendError(message) from error
+    given = options or {}
     try:
-        backend: Backend = backend_class(**(options or {}))
+        inspect.signature(backend_class).bind(**given)  # not by calling it: it may fail in itself
     except TypeError as error:
         message = f"the backend for {str(storage)!r} does not take these options: {error}"
         raise BackendError(message) from None
+    backend: Backend = backend_class(**given)
     return backend

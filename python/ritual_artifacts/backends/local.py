@@ -7,13 +7,16 @@ Layout below the store's root::
     repos/<owner>/<name>/versions/<label>        the revision that a label names
     repos/<owner>/<name>/latest                  the revision that no label names: the newest
     incoming/<upload>/                           files that have landed and belong to nothing yet
+    sizes/<bytes>                                empty; there may be a content of this size
     lock                                         taken for each change of what is visible, never for long
 
 A revision's name is the hex part of its artifact's digest. Files land outside the lock; naming them is a
-matter of renames under it. So is the garbage collection, which therefore never sees half an upload.
+matter of renames under it. So is the garbage collection, which therefore never sees half an upload. A process
+that is killed leaves a folder in `incoming`, and perhaps contents that no version names, for that collection.
 """
 
 import contextlib
+import os
 import shutil
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -30,6 +33,7 @@ from ritual_artifacts.errors import (
     BackendError,
     ConflictError,
     IntegrityError,
+    ManifestError,
     Mismatch,
     SourceChangedError,
 )
@@ -38,6 +42,7 @@ from ritual_artifacts.hashing import (
     FileDigest,
     copy_files,
     hash_files,
+    make_folder,
     rename_files,
     write_file,
 )
@@ -49,6 +54,8 @@ from ritual_artifacts.settings import load_settings
 
 _HEX: Final = frozenset("0123456789abcdef")
 _DIGEST_LENGTH: Final = 64
+_ALIVE: Final = "alive.lock"
+"""In an upload's folder: locked as long as the upload lives."""
 
 
 @dataclass(frozen=True)
@@ -87,21 +94,22 @@ class LocalBackend:
         if options:
             message = f"an upload to the local store takes no options, but got {', '.join(sorted(options))}"
             raise BackendError(message)
-        incoming = self.root / "incoming"
-        incoming.mkdir(parents=True, exist_ok=True)
-        folder = incoming / uuid.uuid4().hex
-        lock_path = folder.with_suffix(".lock")
-        with FileLock(lock_path):  # tells `collect_garbage` that this upload is alive
-            folder.mkdir()
-            try:
-                yield _LocalUpload(self, repo_id, folder)
-            finally:
-                shutil.rmtree(folder)
-                lock_path.unlink(missing_ok=True)
+        alive = None
+        folder = self._incoming_path()
+        try:
+            with self.lock():  # between these steps a collection would take the upload for a dead one
+                make_folder(folder)
+                alive = FileLock(folder / _ALIVE)
+                alive.acquire()
+            yield _LocalUpload(self, repo_id, folder)
+        finally:
+            if alive is not None:
+                alive.release()
+            shutil.rmtree(folder, ignore_errors=True)  # what stays is the next collection's
 
     def lock(self) -> FileLock:
         """Return the lock that guards what is visible in the store."""
-        self.root.mkdir(parents=True, exist_ok=True)
+        make_folder(self.root)
         return FileLock(self.root / "lock")
 
     def remove(self, repo_id: RitualRepoId) -> int:
@@ -120,7 +128,7 @@ class LocalBackend:
                 revisions = self._revisions(repo_id)
                 if not revisions:
                     raise _not_found(repo_id)
-                shutil.rmtree(self._repo_folder(repo_id))
+                self._remove_repo(repo_id)
                 return len(revisions)
             revision = self.resolve(repo_id)
             self._label_path(repo_id, repo_id.version).unlink(missing_ok=True)
@@ -129,12 +137,19 @@ class LocalBackend:
             newest_first = [name for name in self._revisions(repo_id) if name != revision]
             latest = self._repo_folder(repo_id) / "latest"
             if not newest_first:
-                shutil.rmtree(self._repo_folder(repo_id))
+                self._remove_repo(repo_id)
                 return 1
             if _read_name(latest) == revision:
                 write_file(latest, newest_first[0].encode())
             self._revision_path(repo_id, revision).unlink()
             return 1
+
+    def _remove_repo(self, repo_id: RitualRepoId) -> None:
+        """Remove a repository in one step: a process that is killed leaves all of it or none."""
+        gone = self._incoming_path()
+        make_folder(gone.parent)
+        rename_files([(self._repo_folder(repo_id), gone)])
+        shutil.rmtree(gone, ignore_errors=True)
 
     def collect_garbage(self) -> int:
         """Remove the files that no version names, and what dead uploads left.
@@ -149,16 +164,20 @@ class LocalBackend:
         freed = 0
         with self.lock():
             named = {entry.sha256 for version in self.list_versions() for entry in version.manifest.files}
+            kept_sizes = set()
             for path in list(self._object_paths()):
-                if path.name not in named:
-                    freed += path.stat().st_size
+                size = path.stat().st_size
+                if path.name in named:
+                    kept_sizes.add(str(size))
+                else:
+                    _make_replaceable(path)
                     path.unlink()
-        for folder in [path for path in self._children("incoming") if path.is_dir()]:
-            lock = FileLock(folder.with_suffix(".lock"))
-            with contextlib.suppress(Timeout), lock.acquire(timeout=0):
-                freed += sum(path.stat().st_size for path in folder.iterdir())
-                shutil.rmtree(folder)
-                folder.with_suffix(".lock").unlink(missing_ok=True)
+                    freed += size
+            for hint in self._children("sizes"):
+                if hint.name not in kept_sizes:
+                    hint.unlink()
+            for folder in self._folders("incoming"):
+                freed += _sweep(folder)
         return freed
 
     # --- reading ---
@@ -212,8 +231,8 @@ class LocalBackend:
         Raises:
             ManifestError: a version's manifest cannot be read.
         """
-        for owner in self._children("repos"):
-            for folder in sorted(path for path in owner.iterdir() if path.is_dir()):
+        for owner in self._folders("repos"):
+            for folder in self._folders("repos", owner.name):
                 repo_id = RitualRepoId(storage=StorageId.Local, owner=owner.name, name=folder.name)
                 latest = _read_name(folder / "latest")
                 labels = self._labels(repo_id)
@@ -233,12 +252,17 @@ class LocalBackend:
         """Hash every object and return those whose content is not what their name says."""
         paths = list(self._object_paths())
         meter = ProgressMeter(progress, "verify", sum(path.stat().st_size for path in paths))
-        digests = hash_files(paths, progress=meter.advance)
-        return [
-            Mismatch(f"objects/{path.parent.name}/{path.name}", path.name, digest.sha256, str(self.root))
-            for path, digest in zip(paths, digests, strict=True)
-            if path.name != digest.sha256
-        ]
+        found = []
+        for path, digest in zip(
+            paths, hash_files(paths, progress=meter.advance, return_exceptions=True), strict=True
+        ):
+            if isinstance(digest, FileDigest):
+                if digest.sha256 != path.name:
+                    name = f"objects/{path.parent.name}/{path.name}"
+                    found.append(Mismatch(name, path.name, digest.sha256, str(self.root)))
+            elif not isinstance(digest, FileNotFoundError):  # removed meanwhile
+                raise digest
+        return found
 
     # --- layout ---
 
@@ -247,20 +271,33 @@ class LocalBackend:
         return self.root / "objects" / sha256[:2] / sha256
 
     def _object_paths(self) -> Iterator[Path]:
-        for folder in self._children("objects"):
+        for folder in self._folders("objects"):
             yield from sorted(path for path in folder.iterdir() if _is_digest(path.name))
 
-    def object_sizes(self) -> set[int]:
-        """Return the sizes of all objects: a file of another size cannot be stored already."""
-        sizes = set()
-        for path in self._object_paths():
-            with contextlib.suppress(FileNotFoundError):
-                sizes.add(path.stat().st_size)
-        return sizes
+    def may_hold(self, size: int) -> bool:
+        """Say whether some object may have this size; a file of another size cannot be stored already.
 
-    def _children(self, name: str) -> list[Path]:
-        folder = self.root / name
+        It is a hint, and right either way: a file that is stored already, but was taken for a new one, is
+        copied once for nothing.
+        """
+        return (self.root / "sizes" / str(size)).exists()
+
+    def note_sizes(self, sizes: Iterable[int]) -> None:
+        """Remember that there are objects of these sizes."""
+        folder = self.root / "sizes"
+        folder.mkdir(exist_ok=True)
+        for size in sizes:
+            (folder / str(size)).touch()
+
+    def _incoming_path(self) -> Path:
+        return self.root / "incoming" / uuid.uuid4().hex
+
+    def _children(self, *names: str) -> list[Path]:
+        folder = self.root.joinpath(*names)
         return sorted(folder.iterdir()) if folder.is_dir() else []
+
+    def _folders(self, *names: str) -> list[Path]:
+        return [path for path in self._children(*names) if path.is_dir()]
 
     def _repo_folder(self, repo_id: RitualRepoId) -> Path:
         return self.root / "repos" / repo_id.owner / repo_id.name
@@ -288,18 +325,27 @@ class LocalBackend:
         """Return the revision that the id's version label names, or None."""
         return _read_name(self._label_path(repo_id, repo_id.version)) if repo_id.version else None
 
-    def make_visible(self, repo_id: RitualRepoId, revision: str, data: bytes) -> None:
-        """Name a revision whose files are all there; the caller holds the lock."""
-        folder = self._repo_folder(repo_id)
-        for name in ("revisions", "versions"):
-            (folder / name).mkdir(parents=True, exist_ok=True)
-        if self.read_label(repo_id) == revision:
-            return
-        if not self._revision_path(repo_id, revision).exists():
-            write_file(self._revision_path(repo_id, revision), data)
-        write_file(folder / "latest", revision.encode())
-        if repo_id.version:
-            write_file(self._label_path(repo_id, repo_id.version), revision.encode())
+    def make_visible(self, repo_id: RitualRepoId, revision: str, data: bytes, folder: Path) -> None:
+        """Name a revision whose files are all there; the caller holds the lock.
+
+        The revision comes first and its label last: a process that is killed between them leaves a store in
+        which everything that is named is whole, and the next upload of the same finishes.
+
+        Args:
+            repo_id: The repository and, where there is one, the label.
+            revision: The revision's name.
+            data: Its manifest.
+            folder: Where files may be written before they are visible.
+        """
+        revision_path = self._revision_path(repo_id, revision)
+        if not _is_whole(revision_path):
+            _put({revision_path: data}, folder)
+        if self.read_label(repo_id) != revision:
+            name = revision.encode()
+            pointers = {self._repo_folder(repo_id) / "latest": name}
+            if repo_id.version:
+                pointers[self._label_path(repo_id, repo_id.version)] = name
+            _put(pointers, folder)
 
     def url_of(self, repo_id: RitualRepoId, revision: str) -> str:
         """Return the `file:` address of a revision's manifest."""
@@ -320,9 +366,8 @@ class _LocalUpload:
     def read_files(self, plan: ArtifactPlan, progress: ProgressCallback | None) -> list[FileDigest]:
         """Land each file and hash it as it lands; only hash what may be stored already."""
         meter = ProgressMeter(progress, "upload", plan.size)
-        sizes = self._store.object_sizes()
         labelled = self._store.read_label(self._repo_id) is not None  # a no-op or a conflict: copy nothing
-        maybe_stored = [labelled or file.size in sizes for file in plan.files]
+        maybe_stored = [labelled or self._store.may_hold(file.size) for file in plan.files]
         known = [file for file, maybe in zip(plan.files, maybe_stored, strict=True) if maybe]
         fresh = [file for file, maybe in zip(plan.files, maybe_stored, strict=True) if not maybe]
         hashed = iter(
@@ -348,11 +393,8 @@ class _LocalUpload:
                 if all(self._store.object_path(sha256).exists() for sha256 in self._stored):
                     self._refuse_conflict(revision)
                     sent = self._name_objects()
-                    self._store.make_visible(
-                        self._repo_id,
-                        revision,
-                        manifest.with_repo_id(self._repo_id.without_version()).to_bytes(),
-                    )
+                    data = manifest.with_repo_id(self._repo_id.without_version()).to_bytes()
+                    self._store.make_visible(self._repo_id, revision, data, self._folder)
                     break
             self._stored.clear()  # a garbage collection came between: look again
         return UploadResult(
@@ -366,6 +408,10 @@ class _LocalUpload:
         )
 
     def _refuse_conflict(self, revision: str) -> None:
+        label = self._repo_id.version
+        if label is not None and _is_digest(label) and label != revision:
+            message = f"{self._repo_id}: a version label cannot be the digest of another artifact"
+            raise ConflictError(message)
         named = self._store.read_label(self._repo_id)
         if named not in {None, revision}:
             message = (
@@ -404,17 +450,61 @@ class _LocalUpload:
 
     def _name_objects(self) -> int:
         """Move what has landed to where its digest says; the caller holds the lock."""
-        sent = 0
+        sizes = []
         pairs = []
         for sha256, path in self._landed.items():
             target = self._store.object_path(sha256)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            sent += path.stat().st_size
+            make_folder(target.parent)
+            _make_replaceable(target)
+            sizes.append(path.stat().st_size)
             path.chmod(0o444)
             pairs.append((path, target))
+        self._store.note_sizes(sizes)
         rename_files(pairs)
         self._landed.clear()
-        return sent
+        return sum(sizes)
+
+
+def _put(contents: Mapping[Path, bytes], folder: Path) -> None:
+    """Write small files, first in `folder`, where a killed process may leave them, then in their order."""
+    pairs = []
+    for index, (path, content) in enumerate(contents.items()):
+        staged = folder / f"pointer-{index}"
+        write_file(staged, content)
+        make_folder(path.parent)
+        pairs.append((staged, path))
+    rename_files(pairs)
+
+
+def _sweep(folder: Path) -> int:
+    """Remove an upload's folder unless the upload is alive; return the bytes freed."""
+    alive = FileLock(folder / _ALIVE)
+    try:
+        alive.acquire(timeout=0)
+    except Timeout:
+        return 0
+    alive.release()
+    freed = 0
+    for subfolder, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):  # the upload is just ending, and removes it itself
+                freed += Path(subfolder, name).lstat().st_size
+    shutil.rmtree(folder, ignore_errors=True)
+    return freed
+
+
+def _make_replaceable(path: Path) -> None:
+    """Let a read-only object be removed or replaced, which only Windows refuses."""
+    if os.name == "nt":
+        with contextlib.suppress(FileNotFoundError):
+            path.chmod(0o666)
+
+
+def _is_whole(revision_path: Path) -> bool:
+    try:
+        return Manifest.read(revision_path).digest == f"sha256:{revision_path.name}"
+    except (FileNotFoundError, ManifestError):
+        return False
 
 
 def _is_digest(name: str) -> bool:
@@ -428,7 +518,7 @@ def _read_name(path: Path) -> str | None:
         IntegrityError: it holds something else.
     """
     try:
-        name = path.read_text().strip()
+        name = path.read_bytes().decode(errors="replace").strip()
     except (FileNotFoundError, NotADirectoryError):
         return None
     if not _is_digest(name):

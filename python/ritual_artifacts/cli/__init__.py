@@ -1,9 +1,10 @@
 """The command line, `ritual-artifacts`.
 
-Data goes to standard output, everything else to standard error. Exit codes: 0 done, 1 mismatch or failure,
-2 usage, 3 network, 4 authentication, 130 interrupted.
+Data goes to standard output, everything else to standard error; errors are text there with `--json` too.
+Exit codes: 0 done, 1 mismatch or failure, 2 usage, 3 network, 4 authentication, 130 interrupted.
 """
 
+import os
 import sys
 from typing import Annotated
 
@@ -16,7 +17,7 @@ from ritual_artifacts.cli.doctor import doctor
 from ritual_artifacts.cli.hash import hash_
 from ritual_artifacts.cli.output import say, show
 from ritual_artifacts.cli.storage import cache_app, ls, store_app
-from ritual_artifacts.errors import ArtifactError, AuthenticationError, RepoIdError, TransferError
+from ritual_artifacts.errors import ArtifactError, AuthenticationError, RepoIdError
 
 FAILURE, USAGE, NETWORK, AUTHENTICATION, INTERRUPTED = 1, 2, 3, 4, 130
 
@@ -24,6 +25,7 @@ FAILURE, USAGE, NETWORK, AUTHENTICATION, INTERRUPTED = 1, 2, 3, 4, 130
 app = typer.Typer(
     name="ritual-artifacts",
     no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     help="Publish typed artifacts and bring them back, every byte verified.",
@@ -35,7 +37,7 @@ app.add_typer(cache_app, name="cache")
 app.add_typer(store_app, name="store")
 
 
-def _show_version(wanted: bool) -> None:  # noqa: FBT001 - typer's callback
+def _show_version(wanted: bool) -> None:
     if wanted:
         show(f"ritual-artifacts {__version__}")
         raise typer.Exit
@@ -43,7 +45,7 @@ def _show_version(wanted: bool) -> None:  # noqa: FBT001 - typer's callback
 
 @app.callback()
 def _options(
-    version: Annotated[  # noqa: ARG001 - handled by its callback
+    version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
@@ -54,19 +56,27 @@ def main() -> None:
     """Run the command line and exit with its code."""
     try:
         app()
-    except KeyboardInterrupt:
-        say("interrupted; what was finished is kept, the same command continues")
-        sys.exit(INTERRUPTED)
+    except SystemExit as stop:
+        if stop.code == INTERRUPTED:  # what typer makes of Ctrl-C
+            say("interrupted; nothing half-done is in place, and a download goes on where it stopped")
+        raise
     except (ArtifactError, OSError) as error:
-        say(f"error: {error}")
+        say(f"error: {_describe(error)}")
         sys.exit(_exit_code(error))
+
+
+def _describe(error: Exception) -> str:
+    """Say what went wrong; an error of the operating system without its number."""
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        return f"{os.fsdecode(error.filename)}: {error.strerror}"
+    return str(error)
 
 
 def _exit_code(error: Exception) -> int:
     match error:
         case RepoIdError():
             return USAGE
-        case TransferError():
+        case ConnectionError() | TimeoutError():  # TransferError is a ConnectionError
             return NETWORK
         case AuthenticationError():
             return AUTHENTICATION

@@ -1,8 +1,9 @@
 """`upload`, `download`, `copy`, `verify`, `inspect` and `diff`."""
 
-import importlib
 import json
+import pkgutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,24 +13,43 @@ from pydantic import BaseModel
 from ritual_artifacts import transfer
 from ritual_artifacts.backends import UploadResult
 from ritual_artifacts.canonical import canonical_bytes
-from ritual_artifacts.cli.locations import is_repo_id, locate, open_repo, read_location_manifest
+from ritual_artifacts.cli.locations import (
+    is_repo_id,
+    locate,
+    locate_folder,
+    open_repo,
+    read_location_manifest,
+)
 from ritual_artifacts.cli.output import (
+    SHORT_DIGEST,
+    DigestOption,
     JsonOption,
+    OverwriteOption,
     human_size,
-    mismatch_json,
     progress_bar,
     say,
     show,
     show_json,
     show_manifest,
+    show_mismatches,
 )
+from ritual_artifacts.errors import IntegrityError, ManifestError, Mismatch
 from ritual_artifacts.introspection import rebuild
 from ritual_artifacts.manifest import Manifest
-from ritual_artifacts.planning import MANIFEST_FILENAME, ArtifactPlan, plan_files, plan_folder
+from ritual_artifacts.planning import (
+    MANIFEST_FILENAME,
+    STAGING_DIRNAME,
+    ArtifactPlan,
+    plan_files,
+    plan_folder,
+)
+from ritual_artifacts.repo_id import RitualRepoId
 from ritual_artifacts.verification import check_expected_digest, find_mismatches
 
 FOLDER_TYPE = "ModelArtifact"
 """Type of an artifact that is just a folder: a list of files and metadata about them, as in infernet-ml."""
+_SHOWN_LENGTH = 33
+"""Characters of a value that `diff` shows: two of them fit on a line."""
 
 
 def upload(
@@ -38,11 +58,16 @@ def upload(
     type_: Annotated[str | None, typer.Option("--type", help="The model's class, as module:Class.")] = None,
     values: Annotated[
         list[str] | None,
-        typer.Option("--set", help="field=value; file names are relative to PATH. Needs --type."),
+        typer.Option(
+            "--set", help="field=value; file names are relative to PATH, lists are JSON. Needs --type."
+        ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Publish a folder, or a typed artifact whose files are in it."""
+    """Publish a folder or a file, or a typed artifact whose files are in the folder.
+
+    A folder with a manifest (a download, say) is published as that artifact, and only if it still matches.
+    """
     if values and not type_:
         message = "--set needs --type"
         raise typer.BadParameter(message)
@@ -51,13 +76,31 @@ def upload(
     if type_:
         plan = plan_files(_build_typed(type_, values or [], path))
     elif (path / MANIFEST_FILENAME).is_file():
-        expected = read_location_manifest(str(path))
-        plan = transfer.plan_again(expected, locate(str(path)).places)
+        location = locate_folder(path)
+        expected = location.manifest
+        plan = transfer.plan_again(expected, location.places)
+        _tell_left_out(path, expected)
     else:
         plan = plan_path(path)
     with progress_bar() as progress:
         result, _ = transfer.upload(plan, backend, repo_id, expected=expected, progress=progress)
     _show_result(result, as_json=as_json)
+
+
+def _tell_left_out(folder: Path, manifest: Manifest) -> None:
+    named = {folder / entry.path for entry in manifest.files} | {folder / MANIFEST_FILENAME}
+    staging = folder / STAGING_DIRNAME
+    others = [
+        path
+        for path in folder.rglob("*")
+        if path not in named and staging not in path.parents and not path.is_dir()
+    ]
+    if others:
+        noun = "file that its manifest does" if len(others) == 1 else "files that its manifest does"
+        say(
+            f"{folder} has {len(others)} {noun} not name, left out; "
+            f"remove {MANIFEST_FILENAME} to publish the folder as it is"
+        )
 
 
 def plan_path(path: Path) -> ArtifactPlan:
@@ -73,34 +116,52 @@ class _SingleFile(BaseModel):
 
 
 def _build_typed(type_: str, values: list[str], folder: Path) -> BaseModel:
-    module, _, name = type_.partition(":")
-    sys.path.insert(0, str(Path.cwd()))  # as `python -m` does: the user's module is beside the files
-    try:
-        cls = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
-        message = f"{type_!r} cannot be imported as module:Class: {error}"
-        raise typer.BadParameter(message) from None
-    if not (isinstance(cls, type) and issubclass(cls, BaseModel)):
-        message = f"{type_} is not a Pydantic model"
-        raise typer.BadParameter(message)
+    cls = _import_model(type_)
     fields: dict[str, Any] = {}
     for item in values:
         field, equals, value = item.partition("=")
         if not equals or field not in cls.model_fields:
-            message = f"--set {item!r} must be field=value with a field of {cls.__name__}"
+            known = ", ".join(cls.model_fields)
+            message = f"--set {item!r} must be field=value, with a field of {cls.__name__}: {known}"
             raise typer.BadParameter(message)
-        container = value[:1] in {"[", "{"} and cls.model_fields[field].annotation is not str
-        fields[field] = json.loads(value) if container else value
-    return rebuild(cls, fields, lambda name: folder / name)
+        fields[field] = _parse_value(field, value) if cls.model_fields[field].annotation is not str else value
+    try:
+        return rebuild(cls, fields, lambda name: folder / name)
+    except ManifestError as error:
+        problem = str(error).removeprefix(f"the manifest does not fit {cls.__name__}: ")
+        message = f"the values do not fit {cls.__name__}: {problem}"
+        raise typer.BadParameter(message) from None
+
+
+def _import_model(type_: str) -> type[BaseModel]:
+    if (here := str(Path.cwd())) not in sys.path:  # as `python -m` does
+        sys.path.insert(0, here)
+    try:
+        cls = pkgutil.resolve_name(type_)
+    except Exception as error:  # noqa: BLE001 - importing runs the user's module, which may raise anything
+        message = f"--type {type_!r} cannot be imported as module:Class: {type(error).__name__}: {error}"
+        raise typer.BadParameter(message) from None
+    if not (isinstance(cls, type) and issubclass(cls, BaseModel)):
+        message = f"--type {type_!r} is not a Pydantic model"
+        raise typer.BadParameter(message)
+    return cls
+
+
+def _parse_value(field: str, value: str) -> Any:  # noqa: ANN401 - any JSON
+    if value[:1] not in {"[", "{"}:
+        return value
+    try:
+        return json.loads(value)
+    except ValueError as error:
+        message = f"--set {field}: the value begins like JSON, but is none: {error}"
+        raise typer.BadParameter(message) from None
 
 
 def download(
     repo: Annotated[str, typer.Argument(help="storage/owner/name[/version]")],
     directory: Annotated[Path | None, typer.Argument(help="Default: the cache.")] = None,
-    digest: Annotated[str | None, typer.Option(help="Accept only the artifact with this digest.")] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace files of yours that are in the way.")
-    ] = False,
+    digest: DigestOption = None,
+    overwrite: OverwriteOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Fetch an artifact; every byte is verified before it is at its place."""
@@ -124,13 +185,14 @@ def download(
             {"path": str(target), "repo_id": repo, "digest": manifest.digest, "files": _files(manifest)}
         )
     else:
-        say(f"{len(manifest.files)} files, {human_size(manifest.size)}, verified: {manifest.digest}")
+        say(f"{_count(manifest)}, verified: {manifest.digest}")
         show(str(target))
 
 
 def copy(
     source: Annotated[str, typer.Argument(metavar="A", help="A folder or a repository.")],
     target: Annotated[str, typer.Argument(metavar="B", help="A repository or a folder.")],
+    overwrite: OverwriteOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Copy an artifact, verified, from a folder or repository to another one."""
@@ -142,35 +204,44 @@ def copy(
             result, _ = transfer.upload(plan, backend, repo_id, expected=location.manifest, progress=progress)
             _show_result(result, as_json=as_json)
             return
-        manifest = transfer.export(plan, Path(target), expected=location.manifest, progress=progress)
+        origin = location.manifest.repo_id
+        manifest = transfer.export(
+            plan,
+            Path(target),
+            None if origin is None else RitualRepoId.from_unique_id(origin),
+            expected=location.manifest,
+            overwrite=overwrite,
+            progress=progress,
+        )
     if as_json:
         show_json({"path": target, "digest": manifest.digest, "files": _files(manifest)})
     else:
+        say(f"{_count(manifest)}, verified: {manifest.digest}")
         show(target)
 
 
 def verify(
     where: Annotated[str, typer.Argument(metavar="PATH|REPO")],
-    digest: Annotated[str | None, typer.Option(help="The digest that the artifact must have.")] = None,
+    digest: DigestOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Hash every file and compare it with the manifest; exit code 1 when something differs."""
     location = locate(where)
-    check_expected_digest(location.manifest, digest, where)
+    found = _check_digest(location.manifest, digest, where)
     with progress_bar() as progress:
-        found, sizes = find_mismatches(location.manifest, location.places, where, progress=progress)
+        mismatches, sizes = find_mismatches(location.manifest, location.places, where, progress=progress)
+    found += mismatches
     if not found and not location.manifest.has_sizes:
-        check_expected_digest(location.manifest.with_sizes(sizes), digest, where)
-    if as_json:
-        show_json({"ok": not found, "mismatches": [mismatch_json(mismatch) for mismatch in found]})
-    elif found:
-        for mismatch in found:
-            show(f"MISMATCH {mismatch}")
-    else:
-        count = len(location.manifest.files)
-        show(f"OK {where}: {count} files, {human_size(location.manifest.size)}, all as the manifest says")
-    if found:
-        raise typer.Exit(1)
+        found += _check_digest(location.manifest.with_sizes(sizes), digest, where)
+    show_mismatches(found, f"{where}: {_count(location.manifest, sizes)}, as promised", as_json=as_json)
+
+
+def _check_digest(manifest: Manifest, digest: str | None, where: str) -> list[Mismatch]:
+    try:
+        check_expected_digest(manifest, digest, where)
+    except IntegrityError as error:
+        return list(error.mismatches)
+    return []
 
 
 def inspect(where: Annotated[str, typer.Argument(metavar="PATH|REPO")], as_json: JsonOption = False) -> None:
@@ -198,31 +269,51 @@ def diff(
     """Compare two artifacts by their manifests; exit code 1 when they differ."""
     old, new = read_location_manifest(first), read_location_manifest(second)
     changes = {
-        "type": _changes({"": old.artifact_type}, {"": new.artifact_type}),
-        "fields": _changes(old.fields, new.fields),
-        "files": _changes({e.path: e.sha256 for e in old.files}, {e.path: e.sha256 for e in new.files}),
+        "type": _find_changes({"type": old.artifact_type}, {"type": new.artifact_type}),
+        "fields": _find_changes(old.fields, new.fields),
+        "files": _find_changes({e.path: e.sha256 for e in old.files}, {e.path: e.sha256 for e in new.files}),
     }
+    equal = not any(changes.values())
     if as_json:
-        show_json(changes)
+        show_json({"equal": equal} | changes)
     else:
         for part, found in changes.items():
-            for name, (before, after) in found.items():
-                sign = "+" if before is None else "-" if after is None else "~"
-                show(f"{sign} {part.removesuffix('s')} {name}: {_brief(before)} -> {_brief(after)}")
-    if any(changes.values()):
+            for name, change in found.items():
+                sign = "~" if len(change) > 1 else "+" if "new" in change else "-"
+                label = part.removesuffix("s") if name == part else f"{part.removesuffix('s')} {name}"
+                values = (v[:SHORT_DIGEST] if part == "files" else _shorten(v) for v in change.values())
+                show(f"{sign} {label}: {' -> '.join(values)}")
+        if equal:
+            say(f"no difference: {new.digest or 'the same type, fields and files'}")
+    if not equal:
         raise typer.Exit(1)
 
 
-def _changes(old: dict[str, Any], new: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
+def _find_changes(old: dict[str, Any], new: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return what differs, by name: `old` and `new`, or only one of them where the other has none."""
     return {
-        name: (old.get(name), new.get(name))
+        name: {side: values[name] for side, values in (("old", old), ("new", new)) if name in values}
         for name in sorted(old.keys() | new.keys())
-        if name not in old or name not in new or canonical_bytes(old[name]) != canonical_bytes(new[name])
+        if name not in old or name not in new or _comparable(old[name]) != _comparable(new[name])
     }
 
 
-def _brief(value: Any) -> str:  # noqa: ANN401 - any JSON
-    return "nothing" if value is None else json.dumps(value)
+def _comparable(value: Any) -> bytes:  # noqa: ANN401 - any JSON
+    try:
+        return canonical_bytes(value)
+    except ValueError:  # an old manifest may hold integers that canonical JSON does not have
+        return json.dumps(value, sort_keys=True).encode()
+
+
+def _shorten(value: Any) -> str:  # noqa: ANN401 - any JSON
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= _SHOWN_LENGTH else f"{text[:_SHOWN_LENGTH]}…"
+
+
+def _count(manifest: Manifest, sizes: Mapping[str, int] | None = None) -> str:
+    count = len(manifest.files)
+    size = sum(sizes.values()) if sizes else manifest.size
+    return f"{count} file{'' if count == 1 else 's'}, {human_size(size)}"
 
 
 def _files(manifest: Manifest) -> list[dict[str, Any]]:
@@ -244,5 +335,7 @@ def _show_result(result: UploadResult, *, as_json: bool) -> None:
         )
     else:
         sent, reused = human_size(result.bytes_sent), human_size(result.bytes_reused)
-        say(f"{len(result.files)} files published, {sent} stored, {reused} were there already")
+        count = len(result.files)
+        noun = "file" if count == 1 else "files"
+        say(f"{count} {noun} published: {sent} stored, {reused} there already")
         show(f"{result.repo_id} {result.digest}")

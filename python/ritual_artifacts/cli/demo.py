@@ -17,7 +17,7 @@ from ritual_artifacts import transfer
 from ritual_artifacts.backends.local import LocalBackend
 from ritual_artifacts.cli.artifacts import plan_path
 from ritual_artifacts.cli.output import JsonOption, human_size, show, show_json, show_manifest
-from ritual_artifacts.errors import ArtifactError
+from ritual_artifacts.errors import ArtifactError, IntegrityError, Mismatch
 from ritual_artifacts.repo_id import RitualRepoId
 
 _REPO = "local/demo/model/v1"
@@ -26,11 +26,14 @@ _SAMPLE_SIZE = 4 << 20
 
 def demo(
     path: Annotated[
-        Path | None, typer.Argument(help="A model's folder; default a small sample written for this.")
+        Path | None, typer.Argument(help="A model's folder or file; default a small sample.")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Upload a model to a local store, download it in a second process, and tamper with it. Leaves nothing."""
+    """Show a whole round trip: upload, download in a second process, tampering caught.
+
+    The store is a temporary one, and nothing is left behind.
+    """
     with ExitStack() as stack:
         room = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ritual-artifacts-demo-")))
         stack.enter_context(_settings_in(room))
@@ -65,33 +68,42 @@ def _run(model: Path, room: Path, *, quiet: bool) -> dict[str, Any]:
     equal = downloaded["digest"] == manifest.digest
     tell(f"   {len(downloaded['files'])} files, digest {'equal' if equal else 'DIFFERENT'}")
 
-    tell("3. flip one bit of the downloaded copy, then verify it")
-    victim = max(manifest.files, key=lambda entry: entry.size or 0).path
-    _flip_one_bit(target / victim)
+    victim = max(manifest.files, key=lambda entry: entry.size or 0)
+    tell(f"3. {_tamper(target / victim.path)} of the downloaded {victim.path}, then verify the copy")
     verified = _run_in_second_process(["verify", str(target)])
     for mismatch in verified["mismatches"]:
-        tell(f"   caught: {mismatch['path']} expected {mismatch['expected']}")
-        tell(f"   {'':{len(mismatch['path'])}}              got {mismatch['actual']}")
+        tell(f"   caught: {mismatch['path']}")
+        tell(f"      expected {mismatch['expected']}")
+        tell(f"      got      {mismatch['actual']}")
+    caught = [mismatch["path"] for mismatch in verified["mismatches"]] == [victim.path]
 
-    tell("4. flip one bit in the store itself, then download again")
-    stored = backend.object_path(next(e.sha256 for e in manifest.files if e.path == victim))
+    stored = backend.object_path(victim.sha256)
     stored.chmod(0o644)
-    _flip_one_bit(stored)
+    tell(f"4. {_tamper(stored)} of that file in the store itself, then download again")
     refused = room / "refused"
-    try:
-        revision, _ = transfer.read_manifest(backend, repo_id)
-        transfer.download(backend, repo_id, revision, manifest, refused)
-    except ArtifactError as error:
-        tell(f"   refused: {error}")
-    left = (refused / victim).exists()
-    tell(f"   {victim} {'IS' if left else 'is not'} in the target folder")
+    mismatches = _try_download(backend, repo_id, refused)
+    for found in mismatches:
+        tell(f"   refused: {found.path}")
+        tell(f"      expected {found.expected}")
+        tell(f"      got      {found.actual}")
+    left = (refused / victim.path).exists()
+    tell(f"   {victim.path} {'IS' if left else 'is not'} in the target folder")
     return {
         "digest": manifest.digest,
         "bytes_sent": result.bytes_sent,
         "bytes_sent_again": again.bytes_sent,
         "downloaded_equal": equal,
-        "tampering_caught": [m["path"] for m in verified["mismatches"]] == [victim] and not left,
+        "tampering_caught": caught and bool(mismatches) and not left,
     }
+
+
+def _try_download(backend: LocalBackend, repo_id: RitualRepoId, target: Path) -> tuple[Mismatch, ...]:
+    revision, manifest = transfer.read_manifest(backend, repo_id)
+    try:
+        transfer.download(backend, repo_id, revision, manifest, target)
+    except IntegrityError as error:
+        return error.mismatches
+    return ()
 
 
 @contextmanager
@@ -109,7 +121,8 @@ def _settings_in(room: Path) -> Iterator[None]:
 
 
 def _run_in_second_process(arguments: list[str]) -> dict[str, Any]:
-    command = [sys.executable, "-m", "ritual_artifacts", *arguments, "--json"]
+    # -P: no module in the current folder may stand in for one of ours.
+    command = [sys.executable, "-P", "-m", "ritual_artifacts", *arguments, "--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own interpreter and arguments
     if not done.stdout:
         message = f"the second process failed: {done.stderr.strip()}"
@@ -118,12 +131,15 @@ def _run_in_second_process(arguments: list[str]) -> dict[str, Any]:
     return printed
 
 
-def _flip_one_bit(path: Path) -> None:
+def _tamper(path: Path) -> str:
+    """Change a file as little as possible, and say how."""
+    middle = path.stat().st_size // 2
     with path.open("r+b") as file:
-        file.seek(path.stat().st_size // 2)
-        byte = file.read(1) or b"\0"
-        file.seek(-len(byte), os.SEEK_CUR) if path.stat().st_size else None
-        file.write(bytes([byte[0] ^ 1]))
+        file.seek(middle)
+        byte = file.read(1)
+        file.seek(middle)
+        file.write(bytes([byte[0] ^ 1]) if byte else b"\0")
+    return "flip one bit" if byte else "add a byte to the end"
 
 
 def _write_sample(folder: Path) -> Path:

@@ -4,13 +4,14 @@ import os
 import platform
 import shutil
 from pathlib import Path
+from typing import Any
 
 import typer
 
 from ritual_artifacts import __version__
 from ritual_artifacts.backends import available_backends, load_backend
 from ritual_artifacts.cli.output import JsonOption, human_size, show, show_json
-from ritual_artifacts.errors import BackendError
+from ritual_artifacts.errors import ArtifactError
 from ritual_artifacts.hashing import cpu_features
 from ritual_artifacts.repo_id import StorageId
 from ritual_artifacts.settings import load_settings
@@ -21,47 +22,65 @@ _CREDENTIALS = ("HF_TOKEN", "ARWEAVE_WALLET_FILE_PATH")
 def doctor(as_json: JsonOption = False) -> None:
     """Report versions, processor, folders, backends; exit code 1 when a folder cannot be written."""
     settings = load_settings()
-    folders = {
-        "cache": settings.cache_dir,
-        "store": settings.store_dir,
-        "state": settings.state_dir,
-    }
-    report = {
+    instructions = cpu_features()
+    about = {
         "version": __version__,
         "python": platform.python_version(),
         "platform": platform.platform(),
         "workers": settings.max_workers or os.cpu_count(),
-        "sha256_instructions": cpu_features(),
-        "folders": {name: _folder_report(path) for name, path in folders.items()},
-        "backends": {str(storage): _backend_report(storage) for storage in StorageId},
-        # Whether a credential is set, never what it is.
-        "credentials": {name: "set" if os.environ.get(name) else "not set" for name in _CREDENTIALS},
+        "sha256_instructions": instructions,
     }
+    folders = {
+        "cache": _inspect_folder(settings.cache_dir),
+        "store": _inspect_folder(settings.store_dir),
+        "state": _inspect_folder(settings.state_dir),
+    }
+    backends = {str(storage): _try_backend(storage) for storage in StorageId}
+    # Whether a credential is set, never what it is.
+    credentials = {name: bool(os.environ.get(name)) for name in _CREDENTIALS}
     if as_json:
-        show_json(report)
+        show_json(about | {"folders": folders, "backends": backends, "credentials": credentials})
     else:
-        for name, value in report.items():
-            parts = value.items() if isinstance(value, dict) else [("", value)]
-            for part, text in parts:
-                shown = ", ".join(text) or "none found: portable code" if isinstance(text, list) else text
-                show(f"{f'{name} {part}'.strip():<38}{shown}")
-    if any("not writable" in folder for folder in report["folders"].values()):
+        shown = ", ".join(instructions) or "none found: portable code"
+        _show_rows(None, about | {"sha256_instructions": shown})
+        _show_rows("folders", {name: _describe_folder(folder) for name, folder in folders.items()})
+        _show_rows("backends", backends)
+        _show_rows("credentials", {name: "set" if on else "not set" for name, on in credentials.items()})
+    if not all(folder["writable"] for folder in folders.values()):
         raise typer.Exit(1)
 
 
-def _folder_report(path: Path) -> str:
-    existing = next(parent for parent in (path, *path.parents) if parent.exists())
-    writable = existing.is_dir() and os.access(existing, os.W_OK)
-    state = "writable" if writable else "not writable"
-    free = human_size(shutil.disk_usage(existing).free)
-    return f"{path} ({state}{'' if path.exists() else ', not made yet'}, {free} free)"
+def _show_rows(title: str | None, rows: dict[str, Any]) -> None:
+    if title:
+        show("")
+        show(title)
+    indent = "  " if title else ""
+    width = max(map(len, rows))
+    for name, value in rows.items():
+        show(f"{indent}{name:<{width}}  {value}")
 
 
-def _backend_report(storage: StorageId) -> str:
+def _inspect_folder(path: Path) -> dict[str, Any]:
+    existing = next(parent for parent in (path, *path.parents) if os.path.exists(parent))  # noqa: PTH110 - Path.exists raises where a parent is closed to us
+    return {
+        "path": str(path),
+        "exists": existing == path,
+        "writable": existing.is_dir() and os.access(existing, os.W_OK),
+        "free_bytes": shutil.disk_usage(existing).free,
+    }
+
+
+def _describe_folder(folder: dict[str, Any]) -> str:
+    state = "writable" if folder["writable"] else "NOT WRITABLE"
+    made = "" if folder["exists"] else ", not made yet"
+    return f"{folder['path']} ({state}{made}, {human_size(folder['free_bytes'])} free)"
+
+
+def _try_backend(storage: StorageId) -> str:
     if storage not in available_backends():
         return "not in this installation"
     try:
         load_backend(storage)
-    except BackendError as error:
+    except ArtifactError as error:
         return str(error)
     return "ready"

@@ -1,5 +1,6 @@
 """`hash`: digests in the format of `sha256sum`."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -26,16 +27,19 @@ def hash_(
         for digest in digests:
             typer.echo(_format_line(digest))
     for path, result in zip(paths, results, strict=True):
-        if isinstance(result, OSError):
-            say(f"ritual-artifacts hash: {path}: {result.strerror}")
-        elif isinstance(result, Exception):
-            say(f"ritual-artifacts hash: {result}")
+        if isinstance(result, Exception):
+            strerror = result.strerror if isinstance(result, OSError) else None
+            say(f"error: {path}: {strerror}" if strerror else f"error: {result}")
     if len(digests) < len(results):
         raise typer.Exit(1)
 
 
-def _format_line(digest: FileDigest) -> str:
-    """Format one line; a name with a line break or backslash is escaped as coreutils does, marked by `\\`."""
+def _format_line(digest: FileDigest) -> bytes:
+    r"""Format one line; a name with a line break or backslash is escaped as coreutils does, marked by `\`.
+
+    Bytes, because a file's name need not be valid Unicode.
+    """
     name = str(digest.path)
     escaped = name.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r")
-    return f"{'' if escaped == name else chr(92)}{digest.sha256}  {escaped}"
+    mark = "" if escaped == name else "\\"
+    return os.fsencode(f"{mark}{digest.sha256}  {escaped}")

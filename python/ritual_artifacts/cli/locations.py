@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from ritual_artifacts import transfer
+from ritual_artifacts import cache, transfer
 from ritual_artifacts.backends import Backend, load_backend
-from ritual_artifacts.errors import ArtifactNotFoundError, BackendError
+from ritual_artifacts.errors import ArtifactNotFoundError, BackendError, RepoIdError
 from ritual_artifacts.manifest import Manifest
 from ritual_artifacts.planning import MANIFEST_FILENAME
 from ritual_artifacts.repo_id import RitualRepoId, StorageId
@@ -32,8 +32,19 @@ def is_repo_id(text: str) -> bool:
 
 
 def open_repo(text: str) -> tuple[RitualRepoId, Backend]:
-    """Parse a repository id and load its backend."""
-    repo_id = RitualRepoId.from_unique_id(text)
+    """Parse a repository id and load its backend.
+
+    Raises:
+        RepoIdError: it is malformed.
+        BackendError: its storage is not available.
+    """
+    try:
+        repo_id = RitualRepoId.from_unique_id(text)
+    except RepoIdError as error:
+        if not Path(text).exists():
+            raise
+        message = f"{error}; for the path of that name write ./{text}"
+        raise RepoIdError(message) from None
     return repo_id, load_backend(repo_id.storage)
 
 
@@ -47,30 +58,58 @@ def read_location_manifest(text: str) -> Manifest:
     if is_repo_id(text):
         repo_id, backend = open_repo(text)
         return transfer.read_manifest(backend, repo_id)[1]
+    return locate_folder(Path(text)).manifest
+
+
+def locate_folder(folder: Path) -> Location:
+    """Find the artifact in a folder.
+
+    Raises:
+        ArtifactNotFoundError: there is none.
+        ManifestError: its manifest is malformed or hostile.
+    """
     try:
-        return Manifest.read(Path(text) / MANIFEST_FILENAME)
+        manifest = Manifest.read(folder / MANIFEST_FILENAME)
     except (FileNotFoundError, NotADirectoryError):
-        message = f"{text} has no {MANIFEST_FILENAME}, so it is not an artifact's folder"
+        what = (
+            f"has no {MANIFEST_FILENAME}, so it is not an artifact's folder"
+            if folder.exists()
+            else "is not there; a repository id starts with " + ", ".join(f"'{s}/'" for s in StorageId)
+        )
+        message = f"{folder} {what}"
         raise ArtifactNotFoundError(message) from None
+    return Location(str(folder), manifest, {e.path: folder / e.path for e in manifest.files})
 
 
 def locate(text: str) -> Location:
-    """Find the artifact and the files of a folder or a repository.
+    """Find the artifact and the files of a folder or a repository; a copy in the cache will do.
 
     Raises:
         ArtifactNotFoundError: there is no such artifact.
         BackendError: the repository's files are not on this machine.
     """
     if not is_repo_id(text):
-        manifest = read_location_manifest(text)
-        return Location(text, manifest, {e.path: Path(text) / e.path for e in manifest.files})
+        return locate_folder(Path(text))
     repo_id, backend = open_repo(text)
     revision, manifest = transfer.read_manifest(backend, repo_id)
     places = {}
     for entry in manifest.files:
         place = backend.find_local_file(repo_id, revision, entry)
         if place is None:
-            message = f"{repo_id} is not on this machine; download it first"
-            raise BackendError(message)
+            return _locate_cached(repo_id, manifest)
         places[entry.path] = place
     return Location(text, manifest, places)
+
+
+def _locate_cached(repo_id: RitualRepoId, manifest: Manifest) -> Location:
+    folder = cache.find_folder(repo_id)
+    if folder.manifest is None or _hashes(folder.manifest) != _hashes(manifest):
+        message = (
+            f"the files of {repo_id} are not on this machine; first 'ritual-artifacts download {repo_id}'"
+        )
+        raise BackendError(message)
+    return Location(str(repo_id), manifest, folder.places())
+
+
+def _hashes(manifest: Manifest) -> dict[str, str]:
+    return {entry.path: entry.sha256 for entry in manifest.files}

@@ -1,6 +1,7 @@
 """What the command line prints: data on standard output, everything else on standard error."""
 
 import json
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Annotated, Any
@@ -17,26 +18,58 @@ from ritual_artifacts.manifest import Manifest
 from ritual_artifacts.progress import Progress, ProgressCallback
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
+OverwriteOption = Annotated[
+    bool, typer.Option("--overwrite", help="Replace files of yours that are in the way.")
+]
 
-_PIPED_WIDTH = 160
+_ENDLESS = 1_000_000
+"""Width of a pipe or file: nothing is folded or cut where a program reads it."""
+SHORT_DIGEST = 16
+"""Hex digits that are enough to tell digests apart by eye."""
+_ROOM_FOR_DIGESTS = 110
+"""On a terminal narrower than this, tables show the beginning of a digest only."""
+
+
+def check_digest(text: str | None) -> str | None:
+    """Check an option that takes a digest, before anything is done."""
+    digits = (text or "").removeprefix("sha256:")
+    if text is not None and (len(digits) != 64 or not set(digits) <= set("0123456789abcdef")):  # noqa: PLR2004 - SHA-256 in hex
+        message = f"{text!r} is no digest; it is 'sha256:' and 64 lower-case hex digits"
+        raise typer.BadParameter(message)
+    return text
+
+
+DigestOption = Annotated[
+    str | None,
+    typer.Option("--digest", callback=check_digest, help="Accept only the artifact with this digest."),
+]
+
+
+def printable(text: str) -> str:
+    """Escape what a terminal would act on: control and formatting characters, broken Unicode."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def _console(*, stderr: bool) -> Console:
     # Names come from strangers: no markup, no emoji codes, no highlighting.
     console = Console(stderr=stderr, markup=False, emoji=False, highlight=False)
-    if not console.is_terminal:
-        console.width = _PIPED_WIDTH
+    if not _is_terminal(stderr=stderr):  # rich would believe FORCE_COLOR here
+        console.width = _ENDLESS
     return console
 
 
-def say(text: str, *, style: str | None = None) -> None:
+def _is_terminal(*, stderr: bool) -> bool:
+    return (sys.stderr if stderr else sys.stdout).isatty()
+
+
+def say(text: str) -> None:
     """Print a line for people on standard error."""
-    _console(stderr=True).print(text, style=style, soft_wrap=True)
+    _console(stderr=True).print(printable(text), soft_wrap=True)
 
 
 def show(text: str) -> None:
     """Print a line of data on standard output."""
-    _console(stderr=False).print(text, soft_wrap=True)
+    _console(stderr=False).print(printable(text), soft_wrap=True)
 
 
 def show_json(value: Any) -> None:  # noqa: ANN401 - any JSON
@@ -44,29 +77,36 @@ def show_json(value: Any) -> None:  # noqa: ANN401 - any JSON
     typer.echo(json.dumps(value, indent=2))
 
 
-def show_table(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str | None = None) -> None:
-    """Print a table on standard output."""
-    table = Table(*columns, title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+def show_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table on standard output; columns called `size` and `files` are numbers."""
+    table = Table(*columns, box=None, pad_edge=False, header_style="bold")
     for column in table.columns:
         column.overflow = "fold"
         column.justify = "right" if column.header in {"size", "files"} else "left"
+        column.no_wrap = column.header not in {"file", "repository", "version"}
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(printable, row))
     _console(stderr=False).print(table)
 
 
 def show_manifest(manifest: Manifest, title: str) -> None:
     """Print a manifest as a table of its files and a list of its fields."""
+    show(title)
+    console = _console(stderr=False)
     rows = [
-        (entry.path, "?" if entry.size is None else f"{entry.size:,}", entry.sha256)
+        (
+            entry.path,
+            "?" if entry.size is None else f"{entry.size:,}",
+            entry.sha256 if console.width >= _ROOM_FOR_DIGESTS else f"{entry.sha256[:SHORT_DIGEST]}…",
+        )
         for entry in manifest.files
     ]
-    show_table(["file", "size", "sha256"], rows, title)
+    show_table(["file", "size", "sha256"], rows)
     names = {entry.path for entry in manifest.files}
     metadata = {k: v for k, v in manifest.fields.items() if not _names_files(v, names)}
     show(f"type      {manifest.artifact_type}")
     for name, value in metadata.items():
-        show(f"metadata  {name} = {json.dumps(value)}")
+        show(f"metadata  {name} = {json.dumps(value, ensure_ascii=False)}")
     show(f"digest    {manifest.digest or 'unknown: the manifest has no sizes'}")
 
 
@@ -75,7 +115,20 @@ def _names_files(value: Any, names: set[str]) -> bool:  # noqa: ANN401 - any JSO
     return bool(parts) and all(isinstance(part, str) and part in names for part in parts)
 
 
-def mismatch_json(mismatch: Mismatch) -> dict[str, str | None]:
+def show_mismatches(found: Sequence[Mismatch], all_well: str, *, as_json: bool) -> None:
+    """Print what a verification found, or `all_well`; exit code 1 when it found something."""
+    if as_json:
+        show_json({"ok": not found, "mismatches": [_mismatch_json(mismatch) for mismatch in found]})
+    elif found:
+        for mismatch in found:
+            show(f"MISMATCH {mismatch}")
+    else:
+        show(f"OK {all_well}")
+    if found:
+        raise typer.Exit(1)
+
+
+def _mismatch_json(mismatch: Mismatch) -> dict[str, str | None]:
     """Return a mismatch as JSON."""
     return {
         "path": mismatch.path,
@@ -95,7 +148,7 @@ def human_size(size: int) -> str:
 def progress_bar() -> Iterator[ProgressCallback | None]:
     """Show a bar on standard error while the block runs; nothing where that is no terminal."""
     console = _console(stderr=True)
-    if not console.is_terminal:
+    if not (_is_terminal(stderr=True) and console.is_interactive):
         yield None
         return
     columns = (
@@ -110,7 +163,8 @@ def progress_bar() -> Iterator[ProgressCallback | None]:
 
         def report(progress: Progress) -> None:
             if progress.stage not in tasks:
-                tasks[progress.stage] = bars.add_task(progress.stage)
-            bars.update(tasks[progress.stage], completed=progress.bytes_done, total=progress.bytes_total)
+                tasks[progress.stage] = bars.add_task(progress.stage, total=None)
+            total = progress.bytes_total or None  # None: nobody knows
+            bars.update(tasks[progress.stage], completed=progress.bytes_done, total=total)
 
         yield report

@@ -12,18 +12,21 @@ from ritual_artifacts.cache import CacheFolder
 from ritual_artifacts.cli.output import (
     JsonOption,
     human_size,
-    mismatch_json,
     progress_bar,
+    say,
     show,
     show_json,
+    show_mismatches,
     show_table,
 )
-from ritual_artifacts.errors import Mismatch, RepoIdError
+from ritual_artifacts.errors import RepoIdError
+from ritual_artifacts.planning import MANIFEST_FILENAME
 from ritual_artifacts.repo_id import RitualRepoId, StorageId
 
 cache_app = typer.Typer(no_args_is_help=True, help="Downloaded artifacts.")
 store_app = typer.Typer(no_args_is_help=True, help="The embedded local store.")
 
+RepoArgument = Annotated[str, typer.Argument(help="storage/owner/name[/version]")]
 Row = dict[str, Any]
 
 
@@ -44,7 +47,7 @@ def cache_ls(as_json: JsonOption = False) -> None:
 
 
 @cache_app.command("rm")
-def cache_rm(repo: Annotated[str, typer.Argument()], as_json: JsonOption = False) -> None:
+def cache_rm(repo: RepoArgument, as_json: JsonOption = False) -> None:
     """Remove an artifact from the cache."""
     _show_freed(cache.remove_cached(RitualRepoId.from_unique_id(repo)), as_json=as_json)
 
@@ -57,12 +60,16 @@ def cache_prune(as_json: JsonOption = False) -> None:
 
 @cache_app.command("verify")
 def cache_verify(as_json: JsonOption = False) -> None:
-    """Hash every file in the cache; exit code 1 when something differs."""
-    found = []
+    """Hash every downloaded artifact; exit code 1 when something differs."""
+    found, count = [], 0
     with progress_bar() as progress:
         for folder in cache.list_folders():
+            if folder.manifest is None and not (folder.path / MANIFEST_FILENAME).exists():
+                say(f"passed over {folder.repo_id}, whose download was cut short; download it again")
+                continue
             found += cache.verify_cached(folder, progress)
-    _show_found(found, "the cache", as_json=as_json)
+            count += 1
+    show_mismatches(found, f"artifacts in the cache: {count}, all as promised", as_json=as_json)
 
 
 @store_app.command("ls")
@@ -72,7 +79,7 @@ def store_ls(as_json: JsonOption = False) -> None:
 
 
 @store_app.command("rm")
-def store_rm(repo: Annotated[str, typer.Argument()], as_json: JsonOption = False) -> None:
+def store_rm(repo: RepoArgument, as_json: JsonOption = False) -> None:
     """Remove a version, or all of a repository; `store gc` then frees the files that nothing else names."""
     repo_id = RitualRepoId.from_unique_id(repo)
     if repo_id.storage is not StorageId.Local:
@@ -82,7 +89,11 @@ def store_rm(repo: Annotated[str, typer.Argument()], as_json: JsonOption = False
     if as_json:
         show_json({"removed_revisions": removed})
     else:
-        show(f"removed {removed} revisions of {repo}; 'ritual-artifacts store gc' frees their files")
+        show(f"revisions of {repo} removed: {removed}")
+        if removed:
+            say("'ritual-artifacts store gc' frees the files that nothing else names")
+        else:
+            say("only the label is gone: the same artifact has another one")
 
 
 @store_app.command("gc")
@@ -96,7 +107,7 @@ def store_verify(as_json: JsonOption = False) -> None:
     """Hash every file in the local store; exit code 1 when one is damaged."""
     with progress_bar() as progress:
         found = LocalBackend().find_damage(progress)
-    _show_found(found, "the local store", as_json=as_json)
+    show_mismatches(found, "every file in the local store has its digest", as_json=as_json)
 
 
 def _stored_rows() -> Iterable[Row]:
@@ -110,7 +121,7 @@ def _stored_rows() -> Iterable[Row]:
             "type": version.manifest.artifact_type,
             "files": len(version.manifest.files),
             "size": version.manifest.size,
-            "date": version.created.isoformat(timespec="seconds"),
+            "date": version.created.astimezone().isoformat(timespec="seconds"),
             "digest": version.manifest.digest,
         }
 
@@ -125,7 +136,7 @@ def _cached_row(folder: CacheFolder) -> Row:
         "state": "complete" if folder.is_complete else "incomplete",
         "type": manifest.artifact_type if manifest else None,
         "files": len(manifest.files) if manifest else None,
-        "size": folder.size,
+        "size": manifest.size if manifest and folder.is_complete else folder.size,
         "date": datetime.fromtimestamp(folder.path.stat().st_mtime)
         .astimezone()
         .isoformat(timespec="seconds"),
@@ -138,19 +149,20 @@ def _show_rows(rows: Iterable[Row], *, as_json: bool) -> None:
     if as_json:
         show_json(listed)
         return
-    columns = ["where", "repository", "version", "state", "type", "files", "size", "date", "digest"]
+    if not listed:
+        say("nothing here yet; 'ritual-artifacts upload' and 'ritual-artifacts download' bring something")
+        return
+    columns = ["where", "repository", "version", "files", "size", "date", "digest"]
     show_table(
         columns,
         [
             (
-                row["where"],
+                row["where"] if row["state"] == "complete" else f"{row['where']}: {row['state']}",
                 row["repo_id"],
                 ", ".join(row["version"]) or "-",
-                row["state"],
-                row["type"] or "?",
                 "?" if row["files"] is None else str(row["files"]),
                 human_size(row["size"]),
-                row["date"][:16].replace("T", " "),
+                row["date"][:10],
                 (row["digest"] or "?").removeprefix("sha256:")[:12],
             )
             for row in listed
@@ -163,15 +175,3 @@ def _show_freed(freed: int, *, as_json: bool) -> None:
         show_json({"bytes_freed": freed})
     else:
         show(f"{human_size(freed)} freed")
-
-
-def _show_found(found: list[Mismatch], what: str, *, as_json: bool) -> None:
-    if as_json:
-        show_json({"ok": not found, "mismatches": [mismatch_json(mismatch) for mismatch in found]})
-    elif found:
-        for mismatch in found:
-            show(f"MISMATCH {mismatch}")
-    else:
-        show(f"OK: every file in {what} is as it should be")
-    if found:
-        raise typer.Exit(1)

@@ -1,0 +1,291 @@
+"""Kills a process at every step of an upload or download, and checks what it leaves and that the next one ends it.
+
+Run as a script by `test_killed.py`, in a process with a single thread, so that it can fork. A step is the time
+before, in the middle of, and after each call that changes a file.
+"""
+
+import contextlib
+import itertools
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from ritual_artifacts import RitualRepoId, StorageId, staging, transfer
+from ritual_artifacts.backends import local
+from ritual_artifacts.backends.base import Backend
+from ritual_artifacts.backends.local import LocalBackend
+from ritual_artifacts.errors import ArtifactNotFoundError
+from ritual_artifacts.manifest import Manifest
+from ritual_artifacts.planning import ArtifactPlan, plan_folder
+from ritual_artifacts.verification import verify_folder
+from tests.backends.streaming import Server, StreamingBackend
+
+OLD = {"changed.bin": b"old" * 5000, "same.bin": b"same", "sub/gone.bin": b"gone"}
+NEW = {"changed.bin": b"new" * 5000, "same.bin": b"same", "sub/deep/added.bin": b"added" * 3000, "z.bin": b""}
+MODULES = (staging, transfer, local)
+FOREIGN = b"a file of the user's own"
+
+
+class Killer:
+    """Counts steps, and dies at one of them."""
+
+    def __init__(self, at: int) -> None:
+        self._left = at
+
+    def step(self, litter: Path | None = None) -> None:
+        if self._left == 0:
+            if litter is not None:  # what the core leaves when it dies while it writes
+                litter.write_bytes(b"half")
+            os.kill(os.getpid(), signal.SIGKILL)
+        self._left -= 1
+
+    def install(self) -> None:
+        for module, name in itertools.product(MODULES, ("rename_files", "copy_files")):
+            if hasattr(module, name):
+                setattr(module, name, self._pair_by_pair(getattr(module, name), copies=name == "copy_files"))
+        for module in MODULES:
+            if hasattr(module, "write_file"):
+                module.write_file = self._around(module.write_file, lambda path: path.parent)
+            if hasattr(module, "make_folder"):
+                module.make_folder = self._around(module.make_folder, None)
+        shutil.rmtree = self._file_by_file(shutil.rmtree)
+        staging._remove = self._around(staging._remove, None)
+
+    def _around(self, function: Any, litter_folder: Callable[[Path], Path] | None) -> Any:
+        def wrapped(path: Path, *args: Any, **options: Any) -> Any:
+            self.step()
+            if litter_folder is not None:
+                self.step(litter_folder(path) / ".ritual-killed.tmp")
+            result = function(path, *args, **options)
+            self.step()
+            return result
+
+        return wrapped
+
+    def _file_by_file(self, remove_tree: Any) -> Any:
+        def wrapped(folder: Path, **options: Any) -> None:
+            for path in sorted(path for path in folder.rglob("*") if not path.is_dir()):
+                self.step()
+                path.unlink()
+            self.step()
+            remove_tree(folder, **options)
+            self.step()
+
+        return wrapped
+
+    def _pair_by_pair(self, function: Any, *, copies: bool) -> Any:
+        def wrapped(pairs: list[tuple[Path, Path]], **options: Any) -> Any:
+            results = []
+            for source, target in pairs:
+                self.step()
+                if copies:
+                    self.step(target.parent / ".ritual-killed.tmp")
+                results += function([(source, target)], **options) or []
+                self.step()
+            return results
+
+        return wrapped
+
+
+def publish(root: Path, backend: Backend, name: str, files: dict[str, bytes], label: str | None) -> Manifest:
+    return transfer.upload(plan(root, name, files), backend, repo_id(backend, label))[1]
+
+
+def plan(root: Path, name: str, files: dict[str, bytes]) -> ArtifactPlan:
+    folder = root / "sources" / name
+    for path, content in files.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(content)
+    return plan_folder(folder, "Files", "files", {})
+
+
+def repo_id(backend: Backend, label: str | None = None) -> RitualRepoId:
+    storage = StorageId.Local if isinstance(backend, LocalBackend) else StorageId.Arweave
+    return RitualRepoId(storage=storage, owner="me", name="model", version=label)
+
+
+def fetch(backend: Backend, target: Path, *, exclusive: bool) -> Manifest:
+    repo = repo_id(backend)
+    revision, manifest = transfer.read_manifest(backend, repo)
+    return transfer.download(backend, repo, revision, manifest, target, exclusive=exclusive)
+
+
+def verified(folder: Path) -> str | None:
+    return verify_folder(Manifest.read(folder / "ritual_manifest.json"), folder).digest
+
+
+def assert_no_litter(root: Path) -> None:
+    left = [path for path in root.rglob("*") if path.name.startswith((".ritual-", "alive"))]
+    assert not left, left
+
+
+class Upload:
+    """A second version into a store that has one already."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.store = LocalBackend(root / "store")
+        self.old = publish(root, self.store, "old", OLD, "v1").digest
+        self.plan = plan(root, "new", NEW)
+        self.new = transfer.upload(self.plan, LocalBackend(root / "other"), repo_id(self.store))[1].digest
+
+    def run(self) -> None:
+        transfer.upload(self.plan, self.store, repo_id(self.store, "v2"))
+
+    def _read(self, label: str | None) -> str | None:
+        repo = repo_id(self.store, label)
+        revision, manifest = transfer.read_manifest(self.store, repo)
+        places = {e.path: self.store.find_local_file(repo, revision, e) for e in manifest.files}
+        assert all(place is not None and place.is_file() for place in places.values())
+        return manifest.digest
+
+    def check_killed(self) -> None:
+        assert self._read("v1") == self.old
+        assert self._read(None) in {self.old, self.new}
+        with contextlib.suppress(ArtifactNotFoundError):
+            assert self._read("v2") == self.new
+        assert not self.store.find_damage()
+
+    def check_finished(self) -> None:
+        assert [self._read(label) for label in ("v1", "v2", None)] == [self.old, self.new, self.new]
+        assert not self.store.find_damage()
+        self.store.collect_garbage()
+        assert self._read("v1") == self.old
+        assert not list((self.root / "store" / "incoming").iterdir())
+        named = {e.sha256 for version in self.store.list_versions() for e in version.manifest.files}
+        assert {path.name for path in (self.root / "store" / "objects").glob("*/*")} == named
+        assert_no_litter(self.root)
+
+
+class Remove(Upload):
+    """The repository is removed."""
+
+    def run(self) -> None:
+        with contextlib.suppress(ArtifactNotFoundError):
+            self.store.remove(repo_id(self.store))
+
+    def check_killed(self) -> None:
+        if list(self.store.list_versions()):
+            assert self._read("v1") == self._read(None) == self.old
+        else:
+            with contextlib.suppress(ArtifactNotFoundError):
+                self._read("v1")
+                raise AssertionError
+
+    def check_finished(self) -> None:
+        self.store.collect_garbage()
+        assert not [path for path in (self.root / "store" / "objects").glob("*/*") if path.is_file()]
+        assert_no_litter(self.root)
+
+
+class Download:
+    """A newer version into a folder with an older one and a file of the user's own."""
+
+    exclusive = False
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.target = root / "out"
+        self.backend = self.make_backend()
+        self.old = publish(root, self.backend, "old", OLD, None).digest
+        fetch(self.backend, self.target, exclusive=self.exclusive)
+        (self.target / "sub" / "foreign").write_bytes(FOREIGN)
+        self.new = publish(root, self.backend, "new", self.new_files(), None).digest
+
+    def make_backend(self) -> Backend:
+        return LocalBackend(self.root / "store")
+
+    def new_files(self) -> dict[str, bytes]:
+        return NEW
+
+    def run(self) -> None:
+        fetch(self.backend, self.target, exclusive=self.exclusive)
+
+    def check_killed(self) -> None:
+        if (self.target / "ritual_manifest.json").exists():
+            assert verified(self.target) in {self.old, self.new}
+        copy = self.root / "copy"
+        shutil.copytree(self.target, copy)  # the next run is to find what the killed one left
+        staging.finish_interrupted(copy)
+        assert verified(copy) in {self.old, self.new}
+
+    def check_finished(self) -> None:
+        assert verified(self.target) == self.new
+        assert (self.target / "sub" / "foreign").read_bytes() == FOREIGN
+        assert_no_litter(self.target)
+
+
+class Stream(Download):
+    """The same, with bytes that arrive in pieces."""
+
+    def make_backend(self) -> Backend:
+        return StreamingBackend(Server())
+
+
+class Export(Download):
+    """The same, by a copy out of the user's files."""
+
+    def run(self) -> None:
+        transfer.export(plan(self.root, "new", NEW), self.target)
+
+
+class Cache(Download):
+    """A newer version into the cache, in which a file became a folder."""
+
+    exclusive = True
+
+    def new_files(self) -> dict[str, bytes]:
+        return NEW | {"changed.bin": b"new", "same.bin": b"same", "sub": b"a folder before"}
+
+    def __init__(self, root: Path) -> None:
+        NEW.pop("sub/deep/added.bin", None)
+        super().__init__(root)
+
+    def check_finished(self) -> None:
+        assert verified(self.target) == self.new
+        names = {str(path.relative_to(self.target)) for path in self.target.rglob("*")}
+        assert names == {"changed.bin", "same.bin", "sub", "z.bin", "ritual_manifest.json"}
+
+
+SCENARIOS = {scenario.__name__: scenario for scenario in (Upload, Remove, Download, Stream, Export, Cache)}
+
+
+def kill_at_every_step(make: Callable[[Path], Any], root: Path) -> Iterator[int]:
+    for at in itertools.count():
+        folder = root / str(at)
+        scenario = make(folder)
+        child = os.fork()
+        if child == 0:
+            killer = Killer(at)
+            killer.install()
+            if isinstance(scenario, Stream):
+                scenario.backend.server.on_block = lambda _: killer.step()
+            scenario.run()
+            os._exit(0)
+        status = os.waitpid(child, 0)[1]
+        if os.WIFEXITED(status):
+            assert os.WEXITSTATUS(status) == 0, f"step {at}: the child failed without being killed"
+            return
+        try:
+            scenario.check_killed()
+            scenario.run()
+            scenario.check_finished()
+        except BaseException:
+            sys.stderr.write(f"killed at step {at}\n")
+            raise
+        shutil.rmtree(folder)
+        yield at
+
+
+def main() -> None:
+    name, root = sys.argv[1:]
+    points = list(kill_at_every_step(SCENARIOS[name], Path(root)))
+    sys.stdout.write(f"{len(points)}\n")
+
+
+if __name__ == "__main__":
+    main()
