@@ -12,7 +12,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, is_dataclass
 from enum import Enum
 from itertools import chain
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, Final, Literal, TypeAlias, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, RootModel, ValidationError
@@ -228,8 +228,8 @@ def _describe(shape: Shape, value: object, dumped: Json, at: _At) -> Node:  # no
             return _describe_metadata(value, dumped, at)
         case Choice(members):
             return _describe(_choose(members, value), value, dumped, at)
-        case File(kind) if isinstance(value, Path):
-            return FileRef(str(at[0]), value, kind)
+        case File(kind) if isinstance(value, PurePath):  # what pydantic makes of os.PathLike is no Path
+            return FileRef(str(at[0]), Path(value), kind)
         case Items(item) if isinstance(value, Collection) and _is_array_of(dumped, len(value)):
             parts = list(zip(value, dumped, strict=True))
             nodes = [_describe(item, held, part, (*at, i)) for i, (held, part) in enumerate(parts)]
@@ -323,11 +323,11 @@ def _choose(members: tuple[Shape, ...], value: object) -> Shape:
 def _accepts(shape: Shape, value: object) -> bool:  # noqa: PLR0911 - one return per shape
     match shape:
         case Metadata():
-            return not isinstance(value, Path)
+            return not isinstance(value, PurePath)
         case Choice(members):
             return any(_accepts(member, value) for member in members)
         case File():
-            return isinstance(value, Path)
+            return isinstance(value, PurePath)
         case Items(item):
             if not isinstance(value, Collection) or isinstance(value, str | bytes | Mapping):
                 return False

@@ -9,7 +9,7 @@ import hashlib
 import json
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, NoReturn, Self
@@ -20,7 +20,7 @@ from ritual_artifacts.canonical import MAX_DEPTH, canonical_bytes, is_too_deep
 from ritual_artifacts.errors import ManifestError
 from ritual_artifacts.hashing import FileDigest
 from ritual_artifacts.introspection import explain
-from ritual_artifacts.names import collision_key, find_collisions, path_problem
+from ritual_artifacts.names import MAX_PATH_BYTES, collision_key, find_collisions, path_problem
 from ritual_artifacts.planning import MANIFEST_FILENAME, RESERVED_PATHS, ArtifactPlan
 from ritual_artifacts.repo_id import RitualRepoId
 
@@ -36,7 +36,7 @@ _OWN_KEYS: Final = frozenset({"repo_id", "artifact_type", "file_hashes", "ritual
 
 Sha256Hex = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$", strict=True)]
 TypeName = Annotated[str, StringConstraints(min_length=1, max_length=1024, strict=True)]
-EntryPath = Annotated[str, StringConstraints(min_length=1, max_length=4096, strict=True)]
+EntryPath = Annotated[str, StringConstraints(min_length=1, max_length=MAX_PATH_BYTES, strict=True)]
 Size = Annotated[int, Field(ge=0, le=2**53 - 1, strict=True)]
 
 
@@ -226,7 +226,11 @@ class Manifest(BaseModel):
         if is_too_deep(document):
             message = f"the manifest is nested deeper than {MAX_DEPTH}, which no reader accepts"
             raise ManifestError(message)
-        data = (json.dumps(document, indent=4, allow_nan=False) + "\n").encode()
+        try:
+            data = (json.dumps(document, indent=4, allow_nan=False) + "\n").encode()
+        except (TypeError, ValueError) as error:
+            message = f"the manifest has a field that JSON cannot hold: {error}"
+            raise ManifestError(message) from None
         if len(data) > MAX_MANIFEST_BYTES or len(self.files) > MAX_ENTRIES:
             message = (
                 f"the manifest has {len(self.files)} files and {len(data)} bytes, "
@@ -253,11 +257,10 @@ class Manifest(BaseModel):
             fields = {key: value for key, value in values.items() if key not in _OWN_KEYS}
             json.dumps(fields, ensure_ascii=False, allow_nan=False).encode()  # no 1e999, no lone surrogates
             extension = document.ritual_artifacts
-            files = extension.files if extension else _files_without_sizes(document.file_hashes)
             manifest = cls(
                 artifact_type=document.artifact_type,
                 fields=fields,
-                files=tuple(sorted(files, key=lambda entry: entry.path)),
+                files=_entries(document),
                 repo_id=document.repo_id,
             )
         except ValidationError as error:
@@ -290,8 +293,12 @@ class Manifest(BaseModel):
             return cls.from_bytes(file.read(MAX_MANIFEST_BYTES + 1), str(path))
 
 
-def _files_without_sizes(file_hashes: Mapping[str, str]) -> tuple[ManifestEntry, ...]:
-    return tuple(ManifestEntry(path=path, size=None, sha256=value) for path, value in file_hashes.items())
+def _entries(document: ManifestDocument) -> tuple[ManifestEntry, ...]:
+    """Return the files by path; a manifest of infernet-ml has no sizes."""
+    found: Iterable[tuple[str, int | None, str]] = ((p, None, sha) for p, sha in document.file_hashes.items())
+    if document.ritual_artifacts:
+        found = ((file.path, file.size, file.sha256) for file in document.ritual_artifacts.files)
+    return tuple(ManifestEntry(path=path, size=size, sha256=sha256) for path, size, sha256 in sorted(found))
 
 
 def _parse_strictly(data: bytes) -> dict[str, Any]:

@@ -118,6 +118,7 @@ class StreamingBackend:
 
     def find_local_file(self, repo_id: RitualRepoId, revision: str, entry: ManifestEntry) -> Path | None:
         del repo_id, revision, entry
+        return None
 
 
 class _Session:
@@ -135,9 +136,7 @@ class _Session:
         del progress
         assert manifest.digest is not None
         revision = manifest.digest.removeprefix("sha256:")
-        repository = self._server.repositories.setdefault(
-            str(self._repo_id.without_version()), Repository()
-        )
+        repository = self._server.repositories.setdefault(str(self._repo_id.without_version()), Repository())
         label = self._repo_id.version
         if label and repository.labels.get(label, revision) != revision:
             message = f"{self._repo_id} is already another artifact"

@@ -1,4 +1,4 @@
-"""The local store: every content once, versions that stay, and a collection that takes only what nobody names."""
+"""The local store: every content once, versions that stay, and a collection that takes what nobody names."""
 
 import json
 import os
@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 from pydantic import BaseModel
+from tests.backends.streaming import flip_one_bit
 
 from ritual_artifacts import RitualRepoId, StorageId, transfer
 from ritual_artifacts.backends.base import UploadResult
@@ -20,9 +21,9 @@ from ritual_artifacts.errors import (
     ManifestError,
     SourceChangedError,
 )
+from ritual_artifacts.hashing import FileDigest
 from ritual_artifacts.manifest import Manifest
 from ritual_artifacts.planning import plan_files
-from tests.backends.streaming import flip_one_bit
 
 
 class Sample(BaseModel):
@@ -74,10 +75,13 @@ def test_a_second_upload_copies_nothing(
 ) -> None:
     files = [write("a.bin"), write("b.bin")]
     upload(store, *files)
-    landed: list[object] = []
-    monkeypatch.setattr(
-        "ritual_artifacts.backends.local.copy_files", lambda pairs, **_: landed.extend(pairs) or []
-    )
+    landed: list[tuple[Path, Path]] = []
+
+    def spy(pairs: list[tuple[Path, Path]], **_: object) -> list[FileDigest]:
+        landed.extend(pairs)
+        return []
+
+    monkeypatch.setattr("ritual_artifacts.backends.local.copy_files", spy)
 
     upload(store, *files, note="new metadata")
 
@@ -385,13 +389,11 @@ def test_a_file_that_changes_before_it_lands_is_not_published(
     source = write("a.bin", content=b"as long as it is..")
     plan = plan_files(Sample(files=[source]))
 
-    with (
-        store.start_upload(repo("v1"), {}) as session,
-        pytest.raises(SourceChangedError, match=r"a\.bin.*nothing was published"),
-    ):
+    with store.start_upload(repo("v1"), {}) as session:
         manifest = Manifest.build(plan, session.read_files(plan, None), repo())
         source.write_bytes(change)
-        session.publish(manifest, plan, None)
+        with pytest.raises(SourceChangedError, match=r"a\.bin.*nothing was published"):
+            session.publish(manifest, plan, None)
 
     with pytest.raises(ArtifactNotFoundError):
         store.resolve(repo("v1"))

@@ -1,7 +1,8 @@
-"""Kills a process at every step of an upload or download, and checks what it leaves and that the next one ends it.
+"""Kills a process at every step of an upload or download, and checks what that leaves.
 
-Run as a script by `test_killed.py`, in a process with a single thread, so that it can fork. A step is the time
-before, in the middle of, and after each call that changes a file.
+After each kill there must be the old state or the new one, and the next run must finish. Run as a script by
+`test_killed.py`, in a process with a single thread, so that it can fork. A step is the time before, in the
+middle of, and after each call that changes a file.
 """
 
 import contextlib
@@ -14,6 +15,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from tests.backends.streaming import Server, StreamingBackend
+
 from ritual_artifacts import RitualRepoId, StorageId, staging, transfer
 from ritual_artifacts.backends import local
 from ritual_artifacts.backends.base import Backend
@@ -22,7 +25,6 @@ from ritual_artifacts.errors import ArtifactNotFoundError
 from ritual_artifacts.manifest import Manifest
 from ritual_artifacts.planning import ArtifactPlan, plan_folder
 from ritual_artifacts.verification import verify_folder
-from tests.backends.streaming import Server, StreamingBackend
 
 OLD = {"changed.bin": b"old" * 5000, "same.bin": b"same", "sub/gone.bin": b"gone"}
 NEW = {"changed.bin": b"new" * 5000, "same.bin": b"same", "sub/deep/added.bin": b"added" * 3000, "z.bin": b""}
@@ -47,13 +49,14 @@ class Killer:
         for module, name in itertools.product(MODULES, ("rename_files", "copy_files")):
             if hasattr(module, name):
                 setattr(module, name, self._pair_by_pair(getattr(module, name), copies=name == "copy_files"))
-        for module in MODULES:
-            if hasattr(module, "write_file"):
-                module.write_file = self._around(module.write_file, lambda path: path.parent)
-            if hasattr(module, "make_folder"):
-                module.make_folder = self._around(module.make_folder, None)
+        for module in (staging, local):
+            self._replace(module, "write_file", lambda path: path.parent)
+            self._replace(module, "make_folder", None)
         shutil.rmtree = self._file_by_file(shutil.rmtree)
         staging._remove = self._around(staging._remove, None)
+
+    def _replace(self, module: object, name: str, litter_folder: Callable[[Path], Path] | None) -> None:
+        setattr(module, name, self._around(getattr(module, name), litter_folder))
 
     def _around(self, function: Any, litter_folder: Callable[[Path], Path] | None) -> Any:
         def wrapped(path: Path, *args: Any, **options: Any) -> Any:
@@ -79,7 +82,7 @@ class Killer:
 
     def _pair_by_pair(self, function: Any, *, copies: bool) -> Any:
         def wrapped(pairs: list[tuple[Path, Path]], **options: Any) -> Any:
-            results = []
+            results: list[Any] = []
             for source, target in pairs:
                 self.step()
                 if copies:
@@ -135,6 +138,9 @@ class Upload:
 
     def run(self) -> None:
         transfer.upload(self.plan, self.store, repo_id(self.store, "v2"))
+
+    def run_killed(self, _: Killer) -> None:
+        self.run()
 
     def _read(self, label: str | None) -> str | None:
         repo = repo_id(self.store, label)
@@ -205,6 +211,9 @@ class Download:
     def run(self) -> None:
         fetch(self.backend, self.target, exclusive=self.exclusive)
 
+    def run_killed(self, _: Killer) -> None:
+        self.run()
+
     def check_killed(self) -> None:
         if (self.target / "ritual_manifest.json").exists():
             assert verified(self.target) in {self.old, self.new}
@@ -223,7 +232,12 @@ class Stream(Download):
     """The same, with bytes that arrive in pieces."""
 
     def make_backend(self) -> Backend:
-        return StreamingBackend(Server())
+        self.server = Server()
+        return StreamingBackend(self.server)
+
+    def run_killed(self, killer: Killer) -> None:
+        self.server.on_block = lambda _: killer.step()
+        self.run()
 
 
 class Export(Download):
@@ -262,9 +276,7 @@ def kill_at_every_step(make: Callable[[Path], Any], root: Path) -> Iterator[int]
         if child == 0:
             killer = Killer(at)
             killer.install()
-            if isinstance(scenario, Stream):
-                scenario.backend.server.on_block = lambda _: killer.step()
-            scenario.run()
+            scenario.run_killed(killer)
             os._exit(0)
         status = os.waitpid(child, 0)[1]
         if os.WIFEXITED(status):

@@ -22,7 +22,7 @@ def test_every_kill_leaves_the_old_or_the_new_and_the_next_run_finishes(
 ) -> None:
     run = subprocess.run(  # noqa: S603 - our own script
         [sys.executable, str(SCRIPT), scenario, str(tmp_path)],
-        env=os.environ | {"PYTHONPATH": str(CHECKOUT)},
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(CHECKOUT), *sys.path])},
         capture_output=True,
         text=True,
         check=False,

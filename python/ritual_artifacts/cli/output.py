@@ -104,10 +104,10 @@ def show_manifest(manifest: Manifest, title: str) -> None:
     show_table(["file", "size", "sha256"], rows)
     names = {entry.path for entry in manifest.files}
     metadata = {k: v for k, v in manifest.fields.items() if not _names_files(v, names)}
-    show(f"type      {manifest.artifact_type}")
+    show(f"type    {manifest.artifact_type}")
     for name, value in metadata.items():
-        show(f"metadata  {name} = {json.dumps(value, ensure_ascii=False)}")
-    show(f"digest    {manifest.digest or 'unknown: the manifest has no sizes'}")
+        show(f"field   {name} = {json.dumps(value, ensure_ascii=False)}")
+    show(f"digest  {manifest.digest or 'unknown: the manifest has no sizes'}")
 
 
 def _names_files(value: Any, names: set[str]) -> bool:  # noqa: ANN401 - any JSON

@@ -1,0 +1,73 @@
+"""Ways to run the command line: inside this process, and in one of its own."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from ritual_artifacts import cli
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+Run = Callable[..., Outcome]
+
+
+@pytest.fixture
+def run(capfdbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Return a function that runs a command in this process, through the same door as users do."""
+
+    def run_command(*arguments: object) -> Outcome:
+        monkeypatch.setattr(sys, "argv", ["ritual-artifacts", *map(str, arguments)])
+        capfdbinary.readouterr()
+        code: object = 0
+        try:
+            cli.main()
+        except SystemExit as stop:
+            code = stop.code or 0
+        out, err = (part.decode(errors="surrogateescape") for part in capfdbinary.readouterr())
+        assert isinstance(code, int)
+        return Outcome(code, out, err)
+
+    return run_command
+
+
+@pytest.fixture
+def run_process(tmp_path: Path) -> Run:
+    """Return a function that runs a command in a process of its own, in the test's folder."""
+
+    def run_command(*arguments: object, environment: Mapping[str, str] | None = None) -> Outcome:
+        done = subprocess.run(  # noqa: S603 - our own command
+            [sys.executable, "-m", "ritual_artifacts", *map(str, arguments)],
+            capture_output=True,
+            check=False,
+            cwd=tmp_path,
+            env={**os.environ, **(environment or {})},
+        )
+        out, err = (part.decode(errors="surrogateescape") for part in (done.stdout, done.stderr))
+        return Outcome(done.returncode, out, err)
+
+    return run_command
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    """Return a folder with a model that has names and bytes of several kinds."""
+    folder = tmp_path / "model"
+    (folder / "tokenizer").mkdir(parents=True)
+    (folder / "config.json").write_text("{}")
+    (folder / "weights.bin").write_bytes(bytes(range(256)) * 40)
+    (folder / "empty").write_bytes(b"")
+    (folder / "tokenizer" / "[red]größe[bold] :smile:.txt").write_text("x")
+    return folder

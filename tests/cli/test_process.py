@@ -1,0 +1,361 @@
+"""The command as a process: exit codes, streams, interruption, and what a terminal gets to see."""
+
+import json
+import os
+import re
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+MANIFEST = "ritual_manifest.json"
+REMOTE = "huggingface/me/model"
+SIZE = 3_000_000
+
+Run = Callable[..., Any]
+
+# A backend as a third party installs it: a module, and metadata with an entry point.
+STUB = """
+import os, threading
+from pathlib import Path
+from ritual_artifacts.errors import AuthenticationError, TransferError
+
+class Remote:
+    folder = Path(os.environ["STUB_FOLDER"])
+    mode = os.environ.get("STUB_MODE", "")
+
+    def resolve(self, repo_id):
+        if self.mode == "refused":
+            raise AuthenticationError("the storage does not know this token; log in again")
+        if self.mode == "reset":
+            raise ConnectionResetError(104, "Connection reset by peer")
+        if self.mode == "slow":
+            raise TimeoutError("timed out")
+        return "revision"
+
+    def read_manifest(self, repo_id, revision):
+        return (self.folder / "ritual_manifest.json").read_bytes()
+
+    def find_local_file(self, repo_id, revision, entry):
+        return None
+
+    def read_file(self, repo_id, revision, entry, *, offset=0):
+        with open(os.environ["STUB_LOG"], "a") as log:
+            log.write(f"{entry.path} {offset}\\n")
+        data = (self.folder / entry.path).read_bytes()
+        half = len(data) // 2
+        yield data[offset:half]
+        if self.mode == "cut":
+            raise TransferError("the connection was cut", retryable=True)
+        if self.mode == "hang":
+            os.write(int(os.environ["STUB_READY"]), b"x")
+            while True:
+                threading.Event().wait(0.1)
+        yield data[max(offset, half):]
+"""
+
+
+@pytest.fixture
+def stub(tmp_path: Path, run: Run) -> dict[str, str]:
+    """Install a backend for Hugging Face that has one artifact, and return the environment to use it."""
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "weights.bin").write_bytes(bytes(range(250)) * (SIZE // 250))
+    run("upload", source, "local/me/model")
+    run("download", "local/me/model", tmp_path / "remote")
+    site = tmp_path / "site"
+    info = site / "stub_backend-1.0.dist-info"
+    info.mkdir(parents=True)
+    (site / "stub_backend.py").write_text(STUB)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: stub-backend\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[ritual_artifacts.backends]\nhuggingface = stub_backend:Remote\n")
+    return {
+        "PYTHONPATH": str(site),
+        "STUB_FOLDER": str(tmp_path / "remote"),
+        "STUB_LOG": str(tmp_path / "log"),
+    }
+
+
+# --- exit codes --------------------------------------------------------------------------------------------
+
+
+def test_the_version_is_printed(run_process: Run) -> None:
+    outcome = run_process("--version")
+
+    assert (outcome.code, outcome.out) == (0, f"ritual-artifacts {version('ritual-artifacts')}\n")
+
+
+def test_the_installed_command_is_the_same(tmp_path: Path) -> None:
+    command = Path(sys.executable).with_name("ritual-artifacts")
+
+    done = subprocess.run([command, "--version"], capture_output=True, check=True, cwd=tmp_path)  # noqa: S603 - our own command
+
+    assert done.stdout.decode() == f"ritual-artifacts {version('ritual-artifacts')}\n"
+
+
+COMMANDS = [
+    "demo",
+    "upload",
+    "download",
+    "verify",
+    "inspect",
+    "hash",
+    "ls",
+    "diff",
+    "copy",
+    "cache",
+    "doctor",
+]
+
+
+@pytest.mark.parametrize("flag", ["--help", "-h"])
+def test_help_names_every_command(flag: str, run: Run) -> None:
+    outcome = run(flag)
+
+    assert outcome.code == 0
+    assert all(re.search(rf"\b{command}\b", outcome.out) for command in COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help(command: str, run: Run) -> None:
+    outcome = run(command, "--help")
+
+    assert (outcome.code, outcome.err) == (0, "")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["no-such-command"],
+        ["ls", "--no-such-option"],
+        ["upload"],
+        ["upload", "."],
+        ["download", "not-an-id"],
+        ["download", "ftp/me/x"],
+        ["download", "local/../x"],
+        ["verify", "huggingface"],
+        ["diff", "local/a"],
+    ],
+    ids=" ".join,
+)
+def test_wrong_usage_is_2(arguments: list[str], run: Run) -> None:
+    outcome = run(*arguments)
+
+    assert (outcome.code, outcome.out) == (2, "")
+    assert outcome.err
+    assert "Traceback" not in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("mode", "code", "message"),
+    [
+        ("", 0, "1 file, 3.0 MB, verified"),
+        ("cut", 3, "error: the connection was cut\n"),
+        ("reset", 3, "Connection reset by peer"),
+        ("slow", 3, "error: timed out\n"),
+        ("refused", 4, "error: the storage does not know this token; log in again\n"),
+    ],
+)
+def test_network_is_3_and_authentication_4(
+    mode: str, code: int, message: str, run_process: Run, stub: Mapping[str, str]
+) -> None:
+    outcome = run_process("download", REMOTE, "out", "--json", environment={**stub, "STUB_MODE": mode})
+    text = run_process("download", REMOTE, "out", environment={**stub, "STUB_MODE": mode})
+
+    assert (outcome.code, text.code) == (code, code)
+    assert bool(outcome.out) is (code == 0)
+    assert message in text.err
+    assert "Traceback" not in outcome.err + text.err
+
+
+def test_a_storage_without_backend_is_a_failure_that_says_so(run: Run, model: Path) -> None:
+    for arguments in (["upload", model, REMOTE], ["download", REMOTE], ["copy", model, REMOTE]):
+        outcome = run(*arguments)
+
+        assert (outcome.code, outcome.out) == (1, "")
+    assert "no backend for 'huggingface' is installed" in run("download", REMOTE).err
+
+
+def test_a_remote_artifact_is_verified_in_the_cache(run_process: Run, stub: Mapping[str, str]) -> None:
+    before = run_process("verify", REMOTE, environment=stub)
+    run_process("download", REMOTE, environment=stub)
+    after = run_process("verify", REMOTE, environment=stub)
+
+    assert before.code == 1
+    assert f"first 'ritual-artifacts download {REMOTE}'" in before.err
+    assert after.code == 0
+
+
+# --- Ctrl-C ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no signal that only this process gets")
+def test_an_interrupted_download_goes_on_where_it_stopped(
+    run_process: Run, stub: Mapping[str, str], tmp_path: Path
+) -> None:
+    ready, told = os.pipe()
+    process = subprocess.Popen(  # noqa: S603 - our own command
+        [sys.executable, "-m", "ritual_artifacts", "download", REMOTE, "out"],
+        env={**os.environ, **stub, "STUB_MODE": "hang", "STUB_READY": str(told)},
+        pass_fds=[told],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    os.close(told)
+    assert os.read(ready, 1) == b"x"
+    os.close(ready)
+
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+
+    assert (process.returncode, out) == (130, b"")
+    assert err.decode().startswith("interrupted; ")
+    assert not list((tmp_path / "out").glob("*.*[!l]"))
+    assert sum(p.stat().st_size for p in (tmp_path / "out").rglob("*") if p.is_file()) == SIZE // 2
+
+    again = run_process("download", REMOTE, "out", environment=stub)
+
+    assert again.code == 0
+    assert (tmp_path / "log").read_text().splitlines() == ["weights.bin 0", f"weights.bin {SIZE // 2}"]
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [MANIFEST, "weights.bin"]
+
+
+# --- streams -----------------------------------------------------------------------------------------------
+
+
+def test_a_pipe_gets_data_alone_and_no_bar(run_process: Run, model: Path) -> None:
+    colourful = {"FORCE_COLOR": "1", "CLICOLOR_FORCE": "1", "TERM": "xterm-256color", "COLUMNS": "20"}
+    uploaded = run_process("upload", model, "local/me/model", environment=colourful)
+    listed = run_process("hash", model / "weights.bin", environment=colourful)
+
+    assert re.fullmatch(r"local/me/model sha256:[0-9a-f]{64}\n", uploaded.out)
+    assert "published" in uploaded.err
+    assert "%" not in uploaded.err
+    assert "\r" not in uploaded.err
+    assert "\x1b[?25l" not in uploaded.err
+    assert (listed.code, listed.err) == (0, "")
+    assert listed.out.endswith("weights.bin\n")
+
+
+def test_a_pipe_gets_long_names_in_one_piece(run_process: Run, tmp_path: Path) -> None:
+    name = f"{'long-' * 40}.bin"
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / name).write_bytes(b"x")
+    run_process("upload", "folder", f"local/{'o' * 100}/{'n' * 100}")
+
+    listed = run_process("ls", environment={"COLUMNS": "40"})
+    shown = run_process("inspect", f"local/{'o' * 100}/{'n' * 100}", environment={"COLUMNS": "40"})
+
+    assert f"local/{'o' * 100}/{'n' * 100} " in listed.out
+    assert name in shown.out
+
+
+def on_a_terminal(
+    arguments: list[str | Path], folder: Path, columns: int, environment: Mapping[str, str] | None = None
+) -> tuple[str, int]:
+    """Run a command on a terminal of its own and return what it showed there."""
+    fcntl, pty, struct, termios = (pytest.importorskip(m) for m in ("fcntl", "pty", "struct", "termios"))
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    outside = {name: value for name, value in os.environ.items() if name not in {"COLUMNS", "LINES"}}
+    process = subprocess.Popen(  # noqa: S603 - our own command
+        [sys.executable, "-m", "ritual_artifacts", *arguments],
+        env={**outside, "TERM": "xterm", **(environment or {})},
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        stdout=theirs,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    shown = b""
+    try:
+        while select.select([ours], [], [], 60)[0] and (block := os.read(ours, 1 << 16)):
+            shown += block
+    except OSError:  # how Linux says that the other side is gone
+        pass
+    os.close(ours)
+    return shown.decode().replace("\r\n", "\n"), process.wait(60)
+
+
+def test_a_terminal_gets_a_bar(model: Path, tmp_path: Path) -> None:
+    shown, code = on_a_terminal(["upload", model, "local/me/model"], tmp_path, 80)
+
+    assert code == 0
+    assert "upload ━" in re.sub(r"\x1b\[[0-9;]*m", "", shown)
+    assert "4 files published" in shown
+
+
+def test_a_dumb_terminal_gets_no_bar(model: Path, tmp_path: Path) -> None:
+    shown, code = on_a_terminal(["upload", model, "local/me/model"], tmp_path, 80, {"TERM": "dumb"})
+
+    assert code == 0
+    assert "━" not in shown
+    assert "\x1b" not in shown
+
+
+def test_no_color_means_no_colour(model: Path, tmp_path: Path) -> None:
+    colourful, _ = on_a_terminal(["upload", model, "local/me/model"], tmp_path, 80)
+    plain, _ = on_a_terminal(["upload", model, "local/me/again"], tmp_path, 80, {"NO_COLOR": "1"})
+
+    colour = re.compile(r"\x1b\[(?:\d+;)*(?:3\d|4\d|9\d)(?:;\d+)*m")
+    assert colour.search(colourful)
+    assert not colour.search(plain)
+
+
+@pytest.mark.usefixtures("uploaded")
+@pytest.mark.parametrize("columns", [80, 120])
+@pytest.mark.parametrize(
+    "command", [["ls"], ["inspect", "local/me/model"], ["--help"], ["upload", "--help"]], ids=" ".join
+)
+def test_what_is_shown_fits_the_terminal(command: list[str | Path], columns: int, tmp_path: Path) -> None:
+    shown, code = on_a_terminal(command, tmp_path, columns)
+
+    lines = [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in shown.splitlines()]
+    assert code == 0
+    assert [line for line in lines if len(line) > columns] == []
+
+
+@pytest.fixture
+def uploaded(run: Run, model: Path) -> None:
+    run("upload", model, "local/me/model")
+    run("download", "local/me/model")
+
+
+# --- hostile names -----------------------------------------------------------------------------------------
+
+
+def test_markup_in_a_name_is_only_text(run: Run, model: Path) -> None:
+    run("upload", model, "local/me/model")
+
+    shown = run("inspect", "local/me/model")
+
+    assert "tokenizer/[red]größe[bold] :smile:.txt" in shown.out
+
+
+def test_a_strangers_manifest_cannot_act_on_the_terminal(run: Run, tmp_path: Path) -> None:
+    evil = "\x1b]0;owned\x07\x1b[2J\u202e[red]\r\nOK"
+    document = {"artifact_type": "T", "file_hashes": {}, evil: evil}
+    (tmp_path / MANIFEST).write_text(json.dumps(document))
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / MANIFEST).write_text(json.dumps({"artifact_type": "T", "file_hashes": {}}))
+
+    for outcome in (run("inspect", tmp_path), run("diff", tmp_path, tmp_path / "other")):
+        assert all(line.isprintable() for line in outcome.out.splitlines())
+        assert not any(line.startswith("OK") for line in outcome.out.splitlines())
+        assert "[red]" in outcome.out
+
+
+def test_a_hostile_argument_cannot_act_on_the_terminal(run: Run) -> None:
+    for arguments in (["inspect", "\x1b[2Jx"], ["hash", "\x1b[2Jx"], ["download", "local/\x1b[2J/x"]):
+        outcome = run(*arguments)
+
+        assert outcome.code in {1, 2}
+        assert "\x1b[2J" not in outcome.err
+        assert "[2J" in outcome.err

@@ -1,0 +1,246 @@
+"""The cache: infernet-ml's layout, in which only what is whole counts."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+
+from ritual_artifacts import RitualArtifactManager, RitualRepoId, cache
+from ritual_artifacts.errors import ArtifactNotFoundError
+from ritual_artifacts.locks import lock_folder
+
+
+class Sample(BaseModel):
+    weights: Path
+    note: str = ""
+
+
+@pytest.fixture
+def root(own_folders: Path) -> Path:
+    return own_folders / "cache"
+
+
+@pytest.fixture
+def fetch(write: Callable[..., Path]) -> Callable[..., RitualArtifactManager[Sample]]:
+    def publish_and_fetch(repo: str, content: bytes = b"weights") -> RitualArtifactManager[Sample]:
+        artifact = Sample(weights=write("weights.bin", content=content))
+        RitualArtifactManager(artifact=artifact).to_repo(repo)
+        return RitualArtifactManager.from_repo(Sample, repo)
+
+    return publish_and_fetch
+
+
+def listed() -> list[str]:
+    return [str(folder.repo_id) for folder in cache.list_folders()]
+
+
+def test_the_layout_is_infernet_mls(fetch: Callable[..., object], root: Path) -> None:
+    fetch("local/me/model/v1")
+    fetch("local/me/model")
+
+    folder = root / "local" / "me" / "model"
+    assert {path.name for path in folder.iterdir()} == {"v1", "default"}
+    for version in ("v1", "default"):
+        assert {p.name for p in (folder / version).iterdir()} == {"weights.bin", "ritual_manifest.json"}
+        document = json.loads((folder / version / "ritual_manifest.json").read_bytes())
+        assert document["artifact_type"] == "Sample"
+        assert document["weights"] == "weights.bin"
+        assert list(document["file_hashes"]) == ["weights.bin"]
+
+
+def test_what_infernet_ml_downloaded_is_found(root: Path) -> None:
+    folder = root / "huggingface" / "me" / "model" / "default"
+    folder.mkdir(parents=True)
+    (folder / "weights.bin").write_bytes(b"abc")
+    sha256 = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    document = {
+        "weights": "weights.bin",
+        "note": "x",
+        "repo_id": "huggingface/me/model",
+        "artifact_type": "Sample",
+        "file_hashes": {"weights.bin": sha256},
+    }
+    (folder / "ritual_manifest.json").write_text(json.dumps(document, indent=4))
+
+    [found] = cache.cached_artifacts()
+
+    assert RitualArtifactManager.has_artifact("huggingface/me/model")
+    assert (found.type, str(found.repo_id)) == ("Sample", "huggingface/me/model")
+    assert found.files == [folder / "ritual_manifest.json", folder / "weights.bin"]
+    assert found.manifest["file_hashes"] == {"weights.bin": sha256}
+    assert RitualArtifactManager.from_dir(Sample, folder).artifact.note == "x"
+
+
+def test_the_files_of_an_artifact_are_its_own(fetch: Callable[..., object], root: Path) -> None:
+    fetch("local/me/model")
+    folder = root / "local" / "me" / "model" / "default"
+    (folder / "junk").write_bytes(b"junk")
+    (folder / ".ritual-partial" / "x").mkdir(parents=True)
+    (folder / ".ritual-partial" / "x" / "half").write_bytes(b"half")
+
+    [found] = cache.cached_artifacts()
+
+    assert found.files == [folder / "ritual_manifest.json", folder / "weights.bin"]
+
+
+def lose_manifest(folder: Path) -> None:
+    (folder / "ritual_manifest.json").unlink()
+
+
+def lose_file(folder: Path) -> None:
+    (folder / "weights.bin").unlink()
+
+
+def truncate_file(folder: Path) -> None:
+    (folder / "weights.bin").write_bytes(b"weigh")
+
+
+def break_manifest(folder: Path) -> None:
+    (folder / "ritual_manifest.json").write_bytes(b"{")
+
+
+def put_a_folder_in_the_place(folder: Path) -> None:
+    (folder / "weights.bin").unlink()
+    (folder / "weights.bin").mkdir()
+
+
+DAMAGES = [lose_manifest, lose_file, truncate_file, break_manifest, put_a_folder_in_the_place]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_partial_folder_does_not_count(
+    damage: Callable[[Path], None], fetch: Callable[..., object], root: Path
+) -> None:
+    fetch("local/me/model/v1")
+    assert RitualArtifactManager.has_artifact("local/me/model/v1")
+
+    damage(root / "local" / "me" / "model" / "v1")
+
+    assert not RitualArtifactManager.has_artifact("local/me/model/v1")
+    assert cache.cached_artifacts() == []
+    assert listed() == ["local/me/model/v1"]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_partial_folder_is_repaired_by_the_next_download(
+    damage: Callable[[Path], None], fetch: Callable[..., object], root: Path
+) -> None:
+    fetch("local/me/model/v1")
+    damage(root / "local" / "me" / "model" / "v1")
+
+    manager = RitualArtifactManager.from_repo(Sample, "local/me/model/v1")
+
+    assert manager.artifact.weights.read_bytes() == b"weights"
+    assert RitualArtifactManager.has_artifact("local/me/model/v1")
+
+
+def test_nothing_is_cached_where_there_is_no_cache(root: Path) -> None:
+    assert listed() == []
+    assert not RitualArtifactManager.has_artifact("local/me/model")
+    assert not root.exists()
+
+
+def test_foreign_junk_is_passed_over(fetch: Callable[..., object], root: Path) -> None:
+    fetch("local/me/model/v1")
+    (root / "junk").write_bytes(b"junk")
+    (root / "elsewhere" / "a" / "b" / "c").mkdir(parents=True)
+    (root / "local" / ".DS_Store").write_bytes(b"junk")
+    (root / "local" / "me" / "file").write_bytes(b"junk")
+    (root / "local" / "me" / "model" / "file").write_bytes(b"junk")
+    (root / "local" / "me" / "model" / "ends in a dot.").mkdir()
+
+    assert listed() == ["local/me/model/v1"]
+    assert cache.prune() == 0
+    assert (root / "local" / "me" / "model" / "ends in a dot.").exists()
+
+
+def test_an_artifact_is_removed(fetch: Callable[..., object], root: Path) -> None:
+    fetch("local/me/model/v1")
+    fetch("local/me/model")
+    repo = RitualRepoId.from_unique_id("local/me/model/v1")
+    size = sum(path.stat().st_size for path in (root / "local/me/model/v1").iterdir())
+
+    assert cache.remove_cached(repo) == size
+
+    assert listed() == ["local/me/model"]
+    with pytest.raises(ArtifactNotFoundError, match="cache ls"):
+        cache.remove_cached(repo)
+
+
+def test_removing_a_link_leaves_what_it_leads_to(
+    fetch: Callable[..., object], root: Path, tmp_path: Path
+) -> None:
+    fetch("local/me/model/v1")
+    folder = root / "local" / "me" / "model" / "v1"
+    folder.rename(tmp_path / "elsewhere")
+    folder.symlink_to(tmp_path / "elsewhere", target_is_directory=True)
+
+    cache.remove_cached(RitualRepoId.from_unique_id("local/me/model/v1"))
+
+    assert not folder.exists()
+    assert (tmp_path / "elsewhere" / "weights.bin").exists()
+
+
+def test_pruning_removes_what_was_cut_short_and_keeps_the_rest(
+    fetch: Callable[..., object], root: Path
+) -> None:
+    fetch("local/me/model/whole")
+    fetch("local/me/model/half")
+    (root / "local/me/model/half/ritual_manifest.json").unlink()
+    partial = root / "local/me/model/whole/.ritual-partial"
+    partial.mkdir()
+    (partial / "x").write_bytes(bytes(100))
+
+    assert cache.prune() == 100 + len(b"weights")
+
+    assert listed() == ["local/me/model/whole"]
+    assert RitualArtifactManager.has_artifact("local/me/model/whole")
+    assert not partial.exists()
+
+
+def test_pruning_passes_over_what_is_being_downloaded(fetch: Callable[..., object], root: Path) -> None:
+    fetch("local/me/model/half")
+    folder = root / "local/me/model/half"
+    (folder / "ritual_manifest.json").unlink()
+
+    with lock_folder(folder):
+        assert cache.prune() == 0
+    assert folder.exists()
+
+    assert cache.prune() > 0
+    assert not folder.exists()
+
+
+def test_verifying_names_what_differs(fetch: Callable[..., object], root: Path) -> None:
+    fetch("local/me/model/v1")
+    repo = RitualRepoId.from_unique_id("local/me/model/v1")
+    assert cache.verify_cached(cache.find_folder(repo)) == []
+    (root / "local/me/model/v1/weights.bin").write_bytes(b"Weights")
+
+    [mismatch] = cache.verify_cached(cache.find_folder(repo))
+
+    assert (mismatch.path, mismatch.source) == ("weights.bin", "local/me/model/v1")
+
+
+def test_verifying_a_folder_without_a_manifest_says_so(fetch: Callable[..., object], root: Path) -> None:
+    fetch("local/me/model/v1")
+    (root / "local/me/model/v1/ritual_manifest.json").unlink()
+
+    [mismatch] = cache.verify_cached(cache.find_folder(RitualRepoId.from_unique_id("local/me/model/v1")))
+
+    assert (mismatch.path, mismatch.actual) == ("ritual_manifest.json", "missing")
+
+
+def test_everybody_who_shares_the_cache_shares_its_locks(
+    root: Path, own_folders: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = lock_folder(root / "local/me/model/v1").lock_file
+    monkeypatch.setenv("RITUAL_STATE_DIR", str(own_folders / "another user's"))
+
+    assert lock_folder(root / "local/me/model/v1").lock_file == first
+    assert Path(first).parent == root / ".locks"
+    assert Path(lock_folder(own_folders / "elsewhere").lock_file).is_relative_to(
+        own_folders / "another user's"
+    )

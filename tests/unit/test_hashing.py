@@ -1,0 +1,157 @@
+"""The door to the core: settings, order, errors, and folders that are on the disk."""
+
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ritual_artifacts import hashing
+from ritual_artifacts.errors import ArtifactError, ArtifactModelError
+from ritual_artifacts.hashing import (
+    FileDigest,
+    PartialFile,
+    copy_files,
+    hash_files,
+    make_folder,
+    rename_files,
+)
+
+
+def test_digests_stand_in_the_order_of_the_paths(write: Callable[..., Path]) -> None:
+    paths = [write(f"{size}.bin", size) for size in (5, 300_000, 0, 1 << 20, (1 << 20) + 1, 64)]
+
+    digests = hash_files(paths, max_workers=3, read_size=4096)
+
+    expected = [(p, p.stat().st_size, hashlib.sha256(p.read_bytes()).hexdigest()) for p in paths]
+    assert [(d.path, d.size, d.sha256) for d in digests] == expected
+
+
+def test_no_files_give_no_digests() -> None:
+    assert hash_files([]) == []
+    assert copy_files([]) == []
+
+
+def test_the_first_error_in_the_order_of_the_paths_is_raised(
+    write: Callable[..., Path], tmp_path: Path
+) -> None:
+    with pytest.raises(FileNotFoundError) as caught:
+        hash_files([write("a.bin"), tmp_path / "first", tmp_path / "second"])
+
+    assert caught.value.filename == str(tmp_path / "first")
+
+
+def test_errors_can_stand_in_the_list(write: Callable[..., Path], tmp_path: Path) -> None:
+    good, missing, folder = hash_files(
+        [write("a.bin"), tmp_path / "missing", tmp_path], return_exceptions=True
+    )
+
+    assert isinstance(good, FileDigest)
+    assert isinstance(missing, FileNotFoundError)
+    assert isinstance(folder, IsADirectoryError)
+
+
+def test_a_link_is_read_through_or_refused(write: Callable[..., Path], tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(write("a.bin"))
+
+    assert hash_files([tmp_path / "link"])[0].size == 1000
+    with pytest.raises(ArtifactModelError, match="link"):
+        hash_files([tmp_path / "link"], follow_symlinks=False)
+    with pytest.raises(ArtifactModelError, match="link"):
+        copy_files([(tmp_path / "link", tmp_path / "copy")])
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no FIFOs here")
+def test_a_fifo_is_refused_without_being_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+
+    with pytest.raises(ArtifactModelError, match="fifo"):
+        hash_files([tmp_path / "fifo"])
+
+
+def test_the_number_of_workers_is_a_setting(
+    write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RITUAL_MAX_WORKERS", "0")
+
+    with pytest.raises(ArtifactError, match="RITUAL_MAX_WORKERS"):
+        hash_files([write("a.bin")])
+    assert hash_files([write("a.bin")], max_workers=1)[0].size == 1000
+
+
+def test_progress_adds_up_to_every_byte(write: Callable[..., Path], tmp_path: Path) -> None:
+    source = write("a.bin", 3_000_000)
+    hashed: list[int] = []
+    copied: list[int] = []
+
+    hash_files([source], progress=hashed.append)
+    copy_files([(source, tmp_path / "copy")], progress=copied.append)
+
+    assert sum(hashed) == sum(copied) == 3_000_000
+
+
+def test_what_progress_raises_stops_the_work(write: Callable[..., Path]) -> None:
+    def fail(_: int) -> None:
+        message = "enough"
+        raise RuntimeError(message)
+
+    with pytest.raises(RuntimeError, match="enough"):
+        hash_files([write("a.bin", 1_000_000)], progress=fail)
+
+
+def test_a_copy_is_equal_and_its_digest_is_that_of_the_copy(
+    write: Callable[..., Path], tmp_path: Path
+) -> None:
+    source = write("a.bin", 100_001)
+
+    [digest] = copy_files([(source, tmp_path / "copy")])
+
+    assert (tmp_path / "copy").read_bytes() == source.read_bytes()
+    assert digest.sha256 == hashlib.sha256(source.read_bytes()).hexdigest()
+    assert digest.path == source
+    assert (tmp_path / "copy").stat().st_nlink == 1
+
+
+def test_a_partial_file_continues(tmp_path: Path) -> None:
+    with PartialFile(tmp_path / "part") as partial:
+        partial.write(b"one ")
+
+    with PartialFile(tmp_path / "part") as partial:
+        assert partial.size == 4
+        partial.write(b"two")
+        digest = partial.finish()
+
+    assert (digest.size, digest.sha256) == (7, hashlib.sha256(b"one two").hexdigest())
+
+
+def test_new_folders_are_synced_by_their_parents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[Path] = []
+    monkeypatch.setattr(hashing, "_sync_folder", synced.append)
+
+    make_folder(tmp_path / "a" / "b")
+    assert (tmp_path / "a" / "b").is_dir()
+    assert sorted(synced) == [tmp_path, tmp_path / "a"]
+
+    synced.clear()
+    make_folder(tmp_path / "a" / "b")
+    assert synced == []
+
+
+def test_a_file_where_a_folder_is_due_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+
+    with pytest.raises(NotADirectoryError) as caught:
+        make_folder(tmp_path / "file" / "below")
+
+    assert caught.value.filename == str(tmp_path / "file")
+
+
+def test_a_rename_that_fails_names_both_paths(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError) as caught:
+        rename_files([(tmp_path / "missing", tmp_path / "target")])
+
+    assert (caught.value.filename, caught.value.filename2) == (
+        str(tmp_path / "missing"),
+        str(tmp_path / "target"),
+    )

@@ -1,0 +1,211 @@
+"""Staging: files wait out of sight, and a commit that was begun is always finished."""
+
+import hashlib
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ritual_artifacts import staging
+from ritual_artifacts.errors import ConflictError
+from ritual_artifacts.hashing import FileDigest, hash_files
+from ritual_artifacts.manifest import Manifest, ManifestEntry
+from ritual_artifacts.staging import Staging, finish_interrupted, stage_into
+
+
+def manifest_of(**files: bytes) -> Manifest:
+    entries = tuple(
+        ManifestEntry(path=name, size=len(content), sha256=hashlib.sha256(content).hexdigest())
+        for name, content in sorted(files.items())
+    )
+    return Manifest(artifact_type="Files", fields={}, files=entries)
+
+
+def put(way: Staging, **files: bytes) -> None:
+    for name, content in files.items():
+        way.partial_path(name).write_bytes(content)
+
+
+def fail(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def bring(
+    target: Path, files: dict[str, bytes], *, exclusive: bool = False, staged: list[str] | None = None
+) -> None:
+    """Stage files and commit them, or those named in `staged`."""
+    with stage_into(target, "key", exclusive=exclusive, overwrite=True) as way:
+        put(way, **files)
+        way.commit(manifest_of(**files), list(files) if staged is None else staged)
+
+
+def give_up(target: Path, *, resumable: bool) -> None:
+    """Stage a part of a file, and be interrupted."""
+    with stage_into(target, "key", resumable=resumable) as way:
+        put(way, a=b"half")
+        fail()
+
+
+def test_nothing_is_in_place_before_the_commit(tmp_path: Path) -> None:
+    with stage_into(tmp_path / "out", "key") as way:
+        put(way, a=b"a")
+        before = [path.name for path in (tmp_path / "out").iterdir()]
+        way.commit(manifest_of(a=b"a"), ["a"])
+
+    assert before == [".ritual-partial"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a", "ritual_manifest.json"]
+
+
+def test_partial_files_survive_only_where_they_are_wanted(tmp_path: Path) -> None:
+    for resumable in (True, False):
+        with pytest.raises(KeyboardInterrupt):
+            give_up(tmp_path / str(resumable), resumable=resumable)
+
+    assert (tmp_path / "True").exists()
+    assert not (tmp_path / "False").exists()
+
+
+def test_partial_files_of_another_artifact_are_dropped(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        give_up(tmp_path, resumable=True)
+    [old] = (tmp_path / ".ritual-partial").glob("*/*")
+
+    with stage_into(tmp_path, "another key"):
+        assert not old.exists()
+
+
+def test_a_file_of_another_size_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a").write_bytes(b"another size")
+    (tmp_path / "b").write_bytes(b"b")
+    read: list[str] = []
+
+    def spy(paths: list[Path], *, follow_symlinks: bool) -> list[FileDigest]:
+        read.extend(path.name for path in paths)
+        return hash_files(paths, follow_symlinks=follow_symlinks)
+
+    monkeypatch.setattr(staging, "hash_files", spy)
+
+    with stage_into(tmp_path, "key", overwrite=True) as way:
+        present = way.find_present(manifest_of(a=b"a", b=b"b"))
+
+    assert read == ["b"]
+    assert present == {"b"}
+
+
+def test_an_unchanged_artifact_is_not_written_again(tmp_path: Path) -> None:
+    for staged in (["a"], []):
+        with stage_into(tmp_path, "key") as way:
+            put(way, **dict.fromkeys(staged, b"a"))
+            way.commit(manifest_of(a=b"a"), staged)
+        stamps = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir() if path.is_file()}
+        if staged:
+            first = stamps
+
+    assert stamps == first
+
+
+def test_a_part_of_an_artifact_has_no_manifest(tmp_path: Path) -> None:
+    with stage_into(tmp_path / "out", "key") as way:
+        put(way, a=b"a")
+        way.commit(manifest_of(a=b"a", b=b"b"), ["a"], complete=False)
+
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["a"]
+
+
+def interrupted(target: Path, monkeypatch: pytest.MonkeyPatch, *, exclusive: bool = False) -> None:
+    """Replace an artifact, and fail right before the files are renamed."""
+    bring(target, {"a": b"old", "gone": b"gone"}, exclusive=exclusive)
+    with monkeypatch.context() as patch:
+        patch.setattr(Staging, "_refuse_obstacles", fail)
+        with pytest.raises(KeyboardInterrupt):
+            bring(target, {"a": b"new"}, exclusive=exclusive)
+
+
+@pytest.mark.parametrize("exclusive", [False, True])
+def test_an_interrupted_commit_is_finished(
+    exclusive: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    interrupted(out, monkeypatch, exclusive=exclusive)
+    assert not (out / "ritual_manifest.json").exists()
+
+    assert finish_interrupted(out)
+
+    assert Manifest.read(out / "ritual_manifest.json").digest == manifest_of(a=b"new").digest
+    assert (out / "a").read_bytes() == b"new"
+    assert (out / "gone").exists() != exclusive
+
+
+def test_what_the_next_one_wants_does_not_matter_for_an_interrupted_commit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupted(tmp_path / "out", monkeypatch)
+
+    with stage_into(tmp_path / "out", "third") as way:
+        assert way.find_present(manifest_of(a=b"new", c=b"c")) == {"a"}
+
+
+def test_a_commit_is_not_finished_through_a_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    with monkeypatch.context() as patch:
+        patch.setattr(Staging, "_apply", fail)
+        with pytest.raises(KeyboardInterrupt):
+            bring(target, {"sub/a": b"a"})
+    (target / "sub").symlink_to(elsewhere, target_is_directory=True)
+
+    with pytest.raises(ConflictError, match="symbolic link"):
+        finish_interrupted(target)
+
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_an_unverified_rest_is_never_taken_for_a_staged_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a").write_bytes(b"whole")
+    with monkeypatch.context() as patch:
+        patch.setattr(Staging, "_apply", fail)
+        with pytest.raises(KeyboardInterrupt):
+            bring(tmp_path, {"a": b"not verified", "b": b"b"}, staged=["b"])
+
+    finish_interrupted(tmp_path)
+
+    assert (tmp_path / "b").read_bytes() == b"b"
+    assert (tmp_path / "a").read_bytes() == b"whole"
+
+
+def test_a_folder_without_a_commit_is_not_touched(tmp_path: Path) -> None:
+    assert not finish_interrupted(tmp_path)
+    assert not finish_interrupted(tmp_path / "missing")
+    assert list(tmp_path.iterdir()) == []  # not even a lock
+
+
+def test_new_folders_are_synced_before_the_manifest_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[Path] = []
+
+    def sync(folder: Path) -> None:
+        assert not (tmp_path / "out" / "ritual_manifest.json").exists()
+        synced.append(folder)
+
+    monkeypatch.setattr("ritual_artifacts.hashing._sync_folder", sync)
+
+    with stage_into(tmp_path / "out", "key") as way:
+        put(way, **{"x/y/a": b"a"})
+        way.commit(manifest_of(**{"x/y/a": b"a"}), ["x/y/a"])
+
+    assert {tmp_path, tmp_path / "out", tmp_path / "out" / "x"} <= set(synced)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="file names are Unicode here")
+def test_a_folder_name_that_is_no_unicode_can_be_locked(tmp_path: Path) -> None:
+    target = Path(f"{tmp_path}/caf\udce9")
+
+    with stage_into(target, "key") as way:
+        put(way, a=b"a")
+        way.commit(manifest_of(a=b"a"), ["a"])
+
+    assert (target / "a").read_bytes() == b"a"
