@@ -76,7 +76,7 @@ def stub(tmp_path: Path, run: Run) -> dict[str, str]:
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: stub-backend\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text("[ritual_artifacts.backends]\nhuggingface = stub_backend:Remote\n")
     return {
-        "PYTHONPATH": str(site),
+        "PYTHONPATH": os.pathsep.join([str(site), *filter(None, [os.environ.get("PYTHONPATH")])]),
         "STUB_FOLDER": str(tmp_path / "remote"),
         "STUB_LOG": str(tmp_path / "log"),
     }
@@ -190,6 +190,20 @@ def test_a_remote_artifact_is_verified_in_the_cache(run_process: Run, stub: Mapp
     assert before.code == 1
     assert f"first 'ritual-artifacts download {REMOTE}'" in before.err
     assert after.code == 0
+
+
+def test_another_version_in_the_cache_is_not_taken_for_the_remote_one(
+    run_process: Run, stub: Mapping[str, str], tmp_path: Path, run: Run
+) -> None:
+    run_process("download", REMOTE, environment=stub)
+    (tmp_path / "source" / "weights.bin").write_bytes(b"newer")
+    run("upload", tmp_path / "source", "local/me/newer")
+    run("download", "local/me/newer", tmp_path / "newer")
+
+    outcome = run_process("verify", REMOTE, environment={**stub, "STUB_FOLDER": str(tmp_path / "newer")})
+
+    assert (outcome.code, outcome.out) == (1, "")
+    assert "are not on this machine" in outcome.err
 
 
 # --- Ctrl-C ------------------------------------------------------------------------------------------------
