@@ -457,7 +457,7 @@ class _LocalUpload:
             make_folder(target.parent)
             _make_replaceable(target)
             sizes.append(path.stat().st_size)
-            path.chmod(0o444)
+            path.chmod(path.stat().st_mode & 0o444)  # read-only, for those whom the user's umask lets in
             pairs.append((path, target))
         self._store.note_sizes(sizes)
         rename_files(pairs)
