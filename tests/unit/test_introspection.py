@@ -399,6 +399,16 @@ def test_aliases_do_not_change_the_manifest(write: Callable[..., Path]) -> None:
     assert_comes_back(artifact, files=2)
 
 
+def test_an_alias_that_is_another_field_s_name_does_not_swap_them(write: Callable[..., Path]) -> None:
+    class Swapped(BaseModel):
+        first: Path = Field(alias="second")
+        second: Path = Field(alias="first")
+
+    one, two = write("one"), write("two")
+
+    assert_comes_back(Swapped.model_validate({"second": one, "first": two}), files=2)
+
+
 def test_a_tag_with_an_alias_is_found(write: Callable[..., Path]) -> None:
     class First(BaseModel):
         kind: Literal["first"] = Field("first", alias="Kind")
