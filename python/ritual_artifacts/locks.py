@@ -11,6 +11,11 @@ from ritual_artifacts.settings import load_settings
 CACHE_LOCKS_DIRNAME = ".locks"
 
 
+def is_in_cache(folder: Path) -> bool:
+    """Say whether `folder` is in the cache: the package alone keeps files there."""
+    return folder.resolve().is_relative_to(load_settings().cache_dir.resolve())
+
+
 def lock_folder(folder: Path) -> FileLock:
     """Return the lock that every writer of `folder` takes.
 
@@ -19,7 +24,6 @@ def lock_folder(folder: Path) -> FileLock:
     """
     settings = load_settings()
     folder = folder.resolve()
-    in_cache = folder.is_relative_to(settings.cache_dir.resolve())
-    locks = settings.cache_dir / CACHE_LOCKS_DIRNAME if in_cache else settings.state_dir / "locks"
+    locks = settings.cache_dir / CACHE_LOCKS_DIRNAME if is_in_cache(folder) else settings.state_dir / "locks"
     locks.mkdir(parents=True, exist_ok=True)
     return FileLock(locks / f"{hashlib.sha256(os.fsencode(folder)).hexdigest()}.lock")

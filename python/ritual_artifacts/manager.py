@@ -8,7 +8,7 @@ from typing import Any, Generic, Self, TypeAlias, TypeVar, cast
 
 from pydantic import BaseModel, PrivateAttr
 
-from ritual_artifacts import cache, transfer
+from ritual_artifacts import cache, staging, transfer
 from ritual_artifacts.backends import Backend, UploadResult, load_backend
 from ritual_artifacts.cache import BroadcastedArtifact, CachedArtifact
 from ritual_artifacts.canonical import canonical_bytes
@@ -21,11 +21,12 @@ from ritual_artifacts.errors import (
     RepoIdError,
 )
 from ritual_artifacts.hashing import hash_files
-from ritual_artifacts.introspection import RESERVED_FIELDS, check_model, file_names, rebuild
+from ritual_artifacts.introspection import RESERVED_FIELDS, check_model, rebuild
 from ritual_artifacts.manifest import Manifest
 from ritual_artifacts.planning import MANIFEST_FILENAME, ArtifactPlan, plan_files
 from ritual_artifacts.progress import ProgressCallback, ProgressMeter
 from ritual_artifacts.repo_id import RitualRepoId, StorageId
+from ritual_artifacts.selection import fields_by_file, names_below, select_files
 from ritual_artifacts.verification import check_expected_digest, find_mismatches, verify_folder
 
 log = logging.getLogger(__name__)
@@ -115,7 +116,7 @@ class RitualArtifactManager(BaseModel, Generic[ArtifactType]):
         if manifest is None:
             return self.manifest(progress=progress)
         source = str(self.repo_id or "this machine")
-        fields = _fields_by_file(type(self.artifact), manifest)
+        fields = fields_by_file(type(self.artifact), manifest)
         found, _ = find_mismatches(manifest, self._places, source, fields=fields, progress=progress)
         if found:
             raise IntegrityError.of(found)
@@ -255,6 +256,8 @@ class RitualArtifactManager(BaseModel, Generic[ArtifactType]):
     ) -> Self:
         """Bring back an artifact from a folder that `to_dir`, a download or infernet-ml wrote.
 
+        A download into it whose files were all there when its process was killed is finished first.
+
         Args:
             artifact_class: The model's class.
             directory: The folder.
@@ -271,6 +274,7 @@ class RitualArtifactManager(BaseModel, Generic[ArtifactType]):
         """
         check_model(artifact_class)
         folder = Path(directory)
+        staging.finish_interrupted(folder)
         try:
             manifest = Manifest.read(folder / MANIFEST_FILENAME)
         except FileNotFoundError:
@@ -287,7 +291,7 @@ class RitualArtifactManager(BaseModel, Generic[ArtifactType]):
                 return manager
             manifest = _parse_manifest(manifest_data)
         check_expected_digest(manifest, expected_digest, str(folder))
-        fields = _fields_by_file(artifact_class, manifest)
+        fields = fields_by_file(artifact_class, manifest)
         verify = verify or (expected_digest is not None and not manifest.has_sizes)
         if verify:
             manifest = verify_folder(manifest, folder, fields=fields, progress=progress)
@@ -347,19 +351,18 @@ class RitualArtifactManager(BaseModel, Generic[ArtifactType]):
                 return cached
         backend = _load(repo, repomanager_kwargs, hf_token, None)
         revision, manifest = transfer.read_manifest(backend, repo)
-        names = file_names(artifact_class, manifest.fields)
-        only, left_out = _select(artifact_class, names, fields)
+        only, left_out = select_files(artifact_class, manifest, fields)
         manifest = transfer.download(
             backend,
             repo,
             revision,
             manifest,
             target,
-            only=only and {e.path for e in manifest.files if _is_below(e.path, only)},
+            only=only,
             exclusive=directory is None,
             overwrite=overwrite,
             expected_digest=expected_digest,
-            fields=_fields_by_file(artifact_class, manifest),
+            fields=fields_by_file(artifact_class, manifest),
             progress=progress,
         )
         return cls._load_from(artifact_class, target, manifest, repo, verified=True, left_out=left_out)
@@ -414,7 +417,7 @@ class RitualArtifactManager(BaseModel, Generic[ArtifactType]):
         """
         self._promised = manifest
         self._places = {e.path: (folder / e.path).absolute() for e in manifest.files}
-        self._names = _names_below(folder.absolute(), manifest)
+        self._names = names_below(folder.absolute(), manifest)
         if verified:
             try:
                 self._described, self._stamp = manifest, _take_stamp(self._plan())
@@ -509,17 +512,6 @@ def _places_of(plan: ArtifactPlan) -> dict[str, Path]:
     return {file.path: file.source.absolute() for file in plan.files}
 
 
-def _names_below(folder: Path, manifest: Manifest) -> dict[Path, str]:
-    """Return the names of an artifact's files and directories by where they are."""
-    names = {}
-    for entry in manifest.files:
-        name = entry.path
-        while name:
-            names[folder / name] = name
-            name = name.rpartition("/")[0]
-    return names
-
-
 def _take_stamp(plan: ArtifactPlan) -> _Stamp:
     """Note what files look like from outside; while that stays the same, their digests are taken to."""
     stats = [(file, file.source.stat()) for file in plan.files]
@@ -535,45 +527,3 @@ def _is_pinned(repo: RitualRepoId, expected_digest: str | None) -> bool:
         return False
     is_commit = len(repo.version) == _COMMIT_LENGTH and set(repo.version) <= set("0123456789abcdef")
     return repo.storage is StorageId.Arweave or is_commit
-
-
-def _is_below(path: str, names: Sequence[str] | set[str]) -> bool:
-    """Say whether a file is one of `names`, or in a directory that is."""
-    parts = path.split("/")
-    return any("/".join(parts[:end]) in names for end in range(1, len(parts) + 1))
-
-
-def _fields_by_file(artifact_class: type[BaseModel], manifest: Manifest) -> dict[str, str]:
-    """Return the model's field of each file."""
-    by_name = {
-        name: field for field, names in file_names(artifact_class, manifest.fields).items() for name in names
-    }
-    found = {}
-    for entry in manifest.files:
-        name = entry.path
-        while name and name not in by_name:
-            name = name.rpartition("/")[0]
-        if name:
-            found[entry.path] = by_name[name]
-    return found
-
-
-def _select(
-    artifact_class: type[BaseModel], names: Mapping[str, Sequence[str]], fields: Sequence[str] | None
-) -> tuple[set[str] | None, list[str]]:
-    """Turn the wanted fields into the names to fetch and the fields to leave out."""
-    if fields is None:
-        return None, []
-    for field in fields:
-        if field not in names:
-            message = f"{artifact_class.__name__}.{field} has no files; those that have are {sorted(names)}"
-            raise ArtifactModelError(message)
-    left_out = [field for field in names if field not in fields]
-    for field in left_out:
-        if artifact_class.model_fields[field].is_required():
-            message = (
-                f"{artifact_class.__name__}.{field} cannot be left out, because it has no default; "
-                f"declare it as 'Path | None = None', or add it to fields"
-            )
-            raise ArtifactModelError(message)
-    return {name for field in fields for name in names[field]}, left_out

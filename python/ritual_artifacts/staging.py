@@ -18,7 +18,7 @@ from typing import Final
 
 from ritual_artifacts.errors import ConflictError, ManifestError
 from ritual_artifacts.hashing import hash_files, make_folder, rename_files, write_file
-from ritual_artifacts.locks import lock_folder
+from ritual_artifacts.locks import is_in_cache, lock_folder
 from ritual_artifacts.manifest import Manifest, ManifestEntry
 from ritual_artifacts.planning import MANIFEST_FILENAME, STAGING_DIRNAME
 
@@ -35,8 +35,8 @@ class Staging:
         Args:
             target: The folder.
             name: Name of the folder in `.ritual-partial`.
-            exclusive: The folder is the package's own (a cache): whatever the artifact does not name in it
-                is removed, whatever differs is replaced.
+            exclusive: The folder is the package's own, in the cache: whatever the artifact does not name in
+                it is removed, whatever differs is replaced.
             overwrite: Replace files that differ, even where they are not known to be an artifact's.
         """
         self.target = target
@@ -253,9 +253,10 @@ def _find_pending(target: Path) -> Iterator[Staging]:
     staging = target / STAGING_DIRNAME
     if _kind(staging) != "directory":
         return
+    trusted = is_in_cache(target)  # elsewhere a folder that came from a stranger could ask for removals
     for folder in sorted(path for path in staging.iterdir() if _kind(path) == "directory"):
         for exclusive, name in _PENDING.items():
-            if _kind(folder / name) == "file":
+            if _kind(folder / name) == "file" and (trusted or not exclusive):
                 yield Staging(target, folder.name, exclusive=exclusive, overwrite=True)
 
 

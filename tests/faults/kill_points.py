@@ -252,12 +252,13 @@ class Cache(Download):
 
     exclusive = True
 
-    def new_files(self) -> dict[str, bytes]:
-        return NEW | {"changed.bin": b"new", "same.bin": b"same", "sub": b"a folder before"}
-
     def __init__(self, root: Path) -> None:
-        NEW.pop("sub/deep/added.bin", None)
+        os.environ["RITUAL_CACHE_DIR"] = str(root)
         super().__init__(root)
+
+    def new_files(self) -> dict[str, bytes]:
+        kept = {name: content for name, content in NEW.items() if not name.startswith("sub/")}
+        return kept | {"sub": b"a folder before"}
 
     def check_finished(self) -> None:
         assert verified(self.target) == self.new

@@ -124,9 +124,9 @@ def interrupted(target: Path, monkeypatch: pytest.MonkeyPatch, *, exclusive: boo
 
 @pytest.mark.parametrize("exclusive", [False, True])
 def test_an_interrupted_commit_is_finished(
-    exclusive: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    exclusive: Any, own_folders: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    out = tmp_path / "out"
+    out = own_folders / "cache" / "out"
     interrupted(out, monkeypatch, exclusive=exclusive)
     assert not (out / "ritual_manifest.json").exists()
 
@@ -135,6 +135,17 @@ def test_an_interrupted_commit_is_finished(
     assert Manifest.read(out / "ritual_manifest.json").digest == manifest_of(a=b"new").digest
     assert (out / "a").read_bytes() == b"new"
     assert (out / "gone").exists() != exclusive
+
+
+def test_a_strangers_folder_cannot_ask_for_the_users_files_to_be_removed(tmp_path: Path) -> None:
+    (tmp_path / ".ritual-partial" / "x").mkdir(parents=True)
+    (tmp_path / ".ritual-partial" / "x" / "replace.json").write_bytes(manifest_of().to_bytes())
+    (tmp_path / "mine.txt").write_bytes(b"mine")
+
+    assert not finish_interrupted(tmp_path)
+    bring(tmp_path, {"a": b"a"})
+
+    assert (tmp_path / "mine.txt").read_bytes() == b"mine"
 
 
 def test_what_the_next_one_wants_does_not_matter_for_an_interrupted_commit(
