@@ -5,18 +5,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from pydantic import BaseModel
+from hypothesis import settings
 
 from ritual_artifacts import RitualArtifactManager
+from tests.artifacts import Circuit
 
-
-class Circuit(BaseModel):
-    """The artifact that most tests publish."""
-
-    circuit_file: Path
-    weights: list[Path]
-    version: str
-    num_params: int
+# A busy machine is no finding: no example has a time limit.
+settings.register_profile("ritual-artifacts", deadline=None)
+settings.load_profile("ritual-artifacts")
 
 
 @pytest.fixture(autouse=True)

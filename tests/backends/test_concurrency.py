@@ -5,10 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.backends.crowd import ROUNDS, Sample
-
 from ritual_artifacts import RitualArtifactManager
 from ritual_artifacts.backends.local import LocalBackend
+from tests.backends.crowd import ROUNDS, Sample
 
 SCRIPT = Path(__file__).with_name("crowd.py")
 WORKERS = 8

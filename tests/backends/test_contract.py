@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from pydantic import BaseModel
-from tests.backends.streaming import Server, StreamingBackend, flip_one_bit
 
 from ritual_artifacts import RitualArtifactManager, RitualRepoId, StorageId
 from ritual_artifacts.backends import load_backend
@@ -26,6 +25,7 @@ from ritual_artifacts.errors import (
 from ritual_artifacts.manifest import Manifest
 from ritual_artifacts.planning import plan_files
 from ritual_artifacts.repo_id import RitualRepoId as RepoId
+from tests.backends.streaming import Server, StreamingBackend, flip_one_bit
 
 
 class Sample(BaseModel):

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 from pydantic import BaseModel
-from tests.backends.streaming import flip_one_bit
 
 from ritual_artifacts import RitualRepoId, StorageId, transfer
 from ritual_artifacts.backends.base import UploadResult
@@ -24,6 +23,7 @@ from ritual_artifacts.errors import (
 from ritual_artifacts.hashing import FileDigest
 from ritual_artifacts.manifest import Manifest
 from ritual_artifacts.planning import plan_files
+from tests.backends.streaming import flip_one_bit
 
 
 class Sample(BaseModel):

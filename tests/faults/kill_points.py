@@ -15,8 +15,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from tests.backends.streaming import Server, StreamingBackend
-
 from ritual_artifacts import RitualRepoId, StorageId, staging, transfer
 from ritual_artifacts.backends import local
 from ritual_artifacts.backends.base import Backend
@@ -25,6 +23,7 @@ from ritual_artifacts.errors import ArtifactNotFoundError
 from ritual_artifacts.manifest import Manifest
 from ritual_artifacts.planning import ArtifactPlan, plan_folder
 from ritual_artifacts.verification import verify_folder
+from tests.backends.streaming import Server, StreamingBackend
 
 OLD = {"changed.bin": b"old" * 5000, "same.bin": b"same", "sub/gone.bin": b"gone"}
 NEW = {"changed.bin": b"new" * 5000, "same.bin": b"same", "sub/deep/added.bin": b"added" * 3000, "z.bin": b""}

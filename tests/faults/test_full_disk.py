@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.faults import privileges
 
 from ritual_artifacts.backends.local import LocalBackend
+from tests.faults import privileges
 
 CHECKOUT = Path(__file__).parents[2]
 

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 from pydantic import BaseModel
-from tests.faults import privileges
 
 from ritual_artifacts import RitualArtifactManager
 from ritual_artifacts.backends.local import LocalBackend
 from ritual_artifacts.errors import SourceChangedError
 from ritual_artifacts.hashing import copy_files, hash_files
 from ritual_artifacts.progress import Progress
+from tests.faults import privileges
 
 CHECKOUT = Path(__file__).parents[2]
 BIG = 1 << 30  # sparse; far more than can be read before the first report of progress

@@ -6,7 +6,7 @@ import unicodedata
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ritual_artifacts.errors import ManifestError
@@ -70,19 +70,16 @@ def check(data: bytes) -> None:
     assert Manifest.from_bytes(manifest.to_bytes()) == manifest
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_any_bytes_are_refused_or_read(data: bytes) -> None:
     check(data)
 
 
-@settings(deadline=None)
 @given(ANY_JSON)
 def test_any_json_is_refused_or_read(value: object) -> None:
     check(json.dumps(value).encode())
 
 
-@settings(deadline=None)
 @given(st.sampled_from(VECTORS), st.data())
 def test_a_manifest_with_changed_bytes_is_refused_or_read(path: Path, data: st.DataObject) -> None:
     content = bytearray(path.read_bytes())
@@ -96,7 +93,6 @@ def test_a_manifest_with_changed_bytes_is_refused_or_read(path: Path, data: st.D
     check(bytes(content))
 
 
-@settings(deadline=None)
 @given(st.sampled_from(VECTORS), st.data())
 def test_a_manifest_with_another_value_somewhere_is_refused_or_read(path: Path, data: st.DataObject) -> None:
     document = json.loads(path.read_bytes())
@@ -113,7 +109,6 @@ def test_a_manifest_with_another_value_somewhere_is_refused_or_read(path: Path, 
     check(json.dumps(document).encode())
 
 
-@settings(deadline=None)
 @given(st.lists(PATHS, max_size=4), st.booleans())
 @example(paths=["a", "A/b"], ours=True)
 @example(paths=["C:/x"], ours=False)

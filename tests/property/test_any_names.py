@@ -3,7 +3,7 @@
 import unicodedata
 from itertools import combinations
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ritual_artifacts.names import collision_key, component_problem, find_collisions, path_problem
@@ -25,7 +25,6 @@ def collide(first: str, second: str) -> bool:
     return False
 
 
-@settings(deadline=None)
 @given(st.lists(PATHS, max_size=12))
 def test_collisions_are_those_of_the_definition(paths: list[str]) -> None:
     expected = any(collide(one, other) for one, other in combinations(paths, 2))
@@ -36,7 +35,6 @@ def test_collisions_are_those_of_the_definition(paths: list[str]) -> None:
     assert all(collide(one, other) for one, other in found)
 
 
-@settings(deadline=None)
 @given(st.lists(PATHS, max_size=12), st.randoms(use_true_random=False))
 def test_collisions_do_not_depend_on_the_order(paths: list[str], random: object) -> None:
     shuffled = list(paths)
@@ -45,7 +43,6 @@ def test_collisions_do_not_depend_on_the_order(paths: list[str], random: object)
     assert find_collisions(shuffled) == find_collisions(paths)
 
 
-@settings(deadline=None)
 @given(st.lists(PATHS, max_size=12))
 def test_without_the_second_of_each_pair_nothing_equal_is_left(paths: list[str]) -> None:
     second = {path for _, path in find_collisions(paths)}
@@ -55,7 +52,6 @@ def test_without_the_second_of_each_pair_nothing_equal_is_left(paths: list[str])
     assert len(set(keys)) == len(keys)
 
 
-@settings(deadline=None)
 @given(st.text())
 def test_a_key_is_the_key_of_itself(name: str) -> None:
     key = collision_key(name)
@@ -64,7 +60,6 @@ def test_a_key_is_the_key_of_itself(name: str) -> None:
     assert collision_key(unicodedata.normalize("NFD", name)) == key
 
 
-@settings(deadline=None)
 @given(st.text(alphabet=st.characters(codec="utf-8")))
 def test_a_portable_name_stays_in_its_folder(name: str) -> None:
     if component_problem(name) is None:
@@ -73,7 +68,6 @@ def test_a_portable_name_stays_in_its_folder(name: str) -> None:
         assert len(name.encode()) <= 255
 
 
-@settings(deadline=None)
 @given(st.text(alphabet=st.sampled_from("ab./\\: \0C"), max_size=12))
 def test_a_portable_path_is_relative_and_has_no_parents(path: str) -> None:
     if path_problem(path) is None:
@@ -82,7 +76,6 @@ def test_a_portable_path_is_relative_and_has_no_parents(path: str) -> None:
         assert "\\" not in path
 
 
-@settings(deadline=None)
 @given(st.text())
 def test_any_text_is_judged_without_an_error(name: str) -> None:
     component_problem(name)

@@ -188,7 +188,6 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @settings(
-    deadline=None,
     max_examples=150,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],  # classes are slow to make
 )

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from tests.backends.streaming import Repository, Server, StreamingBackend
 
 from ritual_artifacts import RitualRepoId, transfer
 from ritual_artifacts.canonical import canonical_bytes
 from ritual_artifacts.errors import ArtifactError
+from tests.backends.streaming import Repository, Server, StreamingBackend
 
 REPO = RitualRepoId.from_unique_id("arweave/me/model")
 CONTENT = b"hostile"
@@ -99,7 +99,6 @@ def make_traps(root: Path) -> Path:
 
 @settings(
     max_examples=150,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],  # each example makes its folder anew
 )
 @given(

@@ -1,0 +1,58 @@
+"""Artifacts that the manager's tests publish, and ways to look at them and to damage them."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel, ConfigDict, DirectoryPath
+
+from ritual_artifacts import BackendError
+from tests.artifacts import Circuit
+
+REPO = "local/me/circuit"
+PINNED = "local/me/circuit/v1"
+MANIFEST = "ritual_manifest.json"
+
+Write = Callable[..., Path]
+
+
+class Loose(BaseModel):
+    """An artifact all of whose files may be left out."""
+
+    model: Path | None = None
+    shards: list[Path] = []
+    folder: DirectoryPath | None = None
+    version: str = "v1"
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    file: Path
+    version: str
+
+
+class Other(BaseModel):
+    file: Path
+
+
+def flip_one_bit(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.chmod(0o644)
+    path.write_bytes(data)
+
+
+def contents(artifact: Circuit) -> list[bytes]:
+    return [path.read_bytes() for path in (artifact.circuit_file, *artifact.weights)]
+
+
+def fill_folder(write: Write, name: str) -> Path:
+    for part in ("config.json", "sub/tokens.txt"):
+        write(f"{name}/{part}")
+    return write(f"{name}/last.bin").parent
+
+
+def no_backend(storage: str) -> AbstractContextManager[object]:
+    return pytest.raises(BackendError, match=f"no backend for '{storage}' is installed; .* can use local")

@@ -1,0 +1,166 @@
+"""The manager's documented calls, and what they refuse."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from ritual_artifacts import (
+    BackendError,
+    RepoIdError,
+    RitualArtifactManager,
+    StorageId,
+    backends,
+)
+from ritual_artifacts import (
+    manager as manager_module,
+)
+from tests.artifacts import Circuit
+from tests.unit.manager.artifacts import REPO, Other, Write, contents, no_backend
+
+
+class MyZkMlArtifact(BaseModel):
+    circuit_file: Path
+    model_file: Path
+    version: str
+    num_params: str
+
+
+@pytest.fixture
+def my_artifact() -> RitualArtifactManager[MyZkMlArtifact]:
+    """Return an artifact whose files cannot be read: they are not there."""
+    return RitualArtifactManager(
+        artifact=MyZkMlArtifact(
+            circuit_file=Path("missing/circuit"),
+            model_file=Path("missing/model"),
+            version="v1.0",
+            num_params="1000",
+        )
+    )
+
+
+def test_hugging_face_is_refused_before_a_file_is_read(
+    my_artifact: RitualArtifactManager[MyZkMlArtifact],
+) -> None:
+    with no_backend("huggingface"):
+        my_artifact.to_huggingface_hub(repo_name="my-hf-username/my-repo-name", token=os.getenv("HF_TOKEN"))
+    with no_backend("huggingface"):
+        RitualArtifactManager.from_huggingface_hub(
+            artifact_class=MyZkMlArtifact,
+            repo_id="my-hf-username/my-repo-name",
+            token=os.getenv("HF_TOKEN"),
+        )
+
+
+def test_arweave_is_refused_before_a_file_is_read(
+    my_artifact: RitualArtifactManager[MyZkMlArtifact],
+) -> None:
+    with no_backend("arweave"):
+        my_artifact.to_arweave(repo_name="my-repo-name", wallet_path="path/to/wallet.json")
+    with no_backend("arweave"):
+        my_artifact.to_repo(
+            repo_id="arweave/my-username/my-model", repo_type="arweave", wallet_path="path/to/wallet.json"
+        )
+    with no_backend("arweave"):
+        RitualArtifactManager.from_arweave(
+            artifact_class=MyZkMlArtifact, repo_id="my-arweave-address/arweave-id"
+        )
+    with no_backend("arweave"):
+        RitualArtifactManager[Other].from_repo(
+            artifact_class=MyZkMlArtifact,  # type: ignore[arg-type]  # documented so: the argument wins
+            repo_id="arweave/my-username/my-model",
+        )
+
+
+def test_the_documented_calls_run_on_the_local_store(write: Write) -> None:
+    my_artifact = RitualArtifactManager(
+        artifact=MyZkMlArtifact(
+            circuit_file=write("circuit"), model_file=write("model"), version="v1.0", num_params="1000"
+        )
+    )
+
+    result = my_artifact.to_repo(repo_id="local/my-username/my-model", repo_type="local")
+    artifact = RitualArtifactManager[Other].from_repo(
+        artifact_class=MyZkMlArtifact,  # type: ignore[arg-type]  # documented so: the argument wins
+        repo_id="local/my-username/my-model",
+    )
+    brought: object = artifact.artifact
+
+    assert str(result.repo_id) == "local/my-username/my-model"
+    assert isinstance(brought, MyZkMlArtifact)
+    assert brought.num_params == "1000"
+
+
+def test_a_subscripted_manager_is_a_manager(circuit: Circuit) -> None:
+    typed = RitualArtifactManager[Circuit](artifact=circuit)
+    typed.to_repo(REPO)
+
+    again = RitualArtifactManager[Circuit].from_repo(Circuit, REPO)
+
+    assert isinstance(typed, RitualArtifactManager)
+    assert type(again) is RitualArtifactManager[Circuit]
+    assert contents(again.artifact) == contents(circuit)
+
+
+def test_a_class_of_ones_own_stays(circuit: Circuit) -> None:
+    class CircuitManager(RitualArtifactManager[Circuit]):
+        def parameters(self) -> int:
+            return self.artifact.num_params
+
+    CircuitManager(artifact=circuit).to_repo(REPO)
+
+    assert CircuitManager.from_repo(Circuit, REPO).parameters() == 1000
+
+
+@pytest.mark.parametrize("repo_type", ["arweave", "huggingface"])
+def test_a_repo_type_must_agree_with_the_id(repo_type: str, manager: RitualArtifactManager[Circuit]) -> None:
+    with pytest.raises(RepoIdError, match=f"repo_type '{repo_type}' does not agree with .* local/me/circuit"):
+        manager.to_repo(REPO, repo_type=repo_type)
+
+
+def test_an_unknown_option_is_refused(manager: RitualArtifactManager[Circuit]) -> None:
+    with pytest.raises(BackendError, match="takes no options, but got commit_message"):
+        manager.to_repo(REPO, upload_kwargs={"commit_message": "x"})
+    with pytest.raises(BackendError, match=r"does not take these options.*gateways"):
+        manager.to_repo(REPO, repo_manager_kwargs={"gateways": []})
+    with pytest.raises(BackendError, match=r"does not take these options.*gateways"):
+        RitualArtifactManager.from_repo(Circuit, REPO, repomanager_kwargs={"gateways": []})
+
+
+def test_a_credential_goes_only_to_its_own_storage(
+    manager: RitualArtifactManager[Circuit], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: dict[str, Mapping[str, Any]] = {}
+
+    def note(storage: StorageId, options: Mapping[str, Any]) -> None:
+        given[str(storage)] = options
+        message = "noted"
+        raise BackendError(message)
+
+    monkeypatch.setattr(manager_module, "load_backend", note)
+    for storage in StorageId:
+        with pytest.raises(BackendError, match="noted"):
+            manager.to_repo(f"{storage}/me/x", "hf_secret", "wallet.json")
+
+    assert given == {
+        "local": {},
+        "arweave": {"wallet_path": "wallet.json"},
+        "huggingface": {"token": "hf_secret"},
+    }
+
+
+def test_a_token_is_in_no_error_and_no_log(
+    manager: RitualArtifactManager[Circuit],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setitem(backends._OWN, StorageId.Huggingface, "ritual_artifacts.backends.local:LocalBackend")
+    caplog.set_level("DEBUG")
+
+    with pytest.raises(BackendError) as error:
+        manager.to_repo("huggingface/me/x", hf_token="hf_secret")
+
+    assert "hf_secret" not in f"{error.value!r} {error.value.__cause__!r} {caplog.text}"

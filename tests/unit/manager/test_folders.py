@@ -1,0 +1,232 @@
+"""Artifacts in folders: `to_dir`, `from_dir`, with and without a manifest."""
+
+from pathlib import Path
+
+import pytest
+
+from ritual_artifacts import (
+    ArtifactModelError,
+    ArtifactNotFoundError,
+    ConflictError,
+    IntegrityError,
+    ManifestError,
+    RitualArtifactManager,
+)
+from tests.artifacts import Circuit
+from tests.unit.manager.artifacts import MANIFEST, PINNED, Strict, contents, flip_one_bit
+
+
+def test_a_folder_brings_back_an_equal_artifact(
+    manager: RitualArtifactManager[Circuit], circuit: Circuit, tmp_path: Path
+) -> None:
+    written = manager.to_dir(tmp_path / "out", PINNED)
+
+    again = RitualArtifactManager.from_dir(Circuit, tmp_path / "out")
+
+    assert written.digest == manager.digest == again.digest
+    assert str(again.repo_id) == PINNED
+    assert contents(again.artifact) == contents(circuit)
+    assert again.artifact.model_dump(include={"version", "num_params"}) == {
+        "version": "v1.0",
+        "num_params": 1000,
+    }
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "a.safetensors",
+        "b.safetensors",
+        "circuit.bin",
+        MANIFEST,
+    ]
+
+
+def test_a_repository_name_survives_from_folder_to_folder(
+    manager: RitualArtifactManager[Circuit], tmp_path: Path
+) -> None:
+    manager.to_dir(tmp_path / "one", PINNED)
+    RitualArtifactManager.from_dir(Circuit, tmp_path / "one").to_dir(tmp_path / "two")
+
+    assert str(RitualArtifactManager.from_dir(Circuit, tmp_path / "two").repo_id) == PINNED
+
+
+def test_an_artifact_is_written_onto_its_own_folder(
+    manager: RitualArtifactManager[Circuit], tmp_path: Path
+) -> None:
+    manager.to_dir(tmp_path / "out")
+    again = RitualArtifactManager.from_dir(Circuit, tmp_path / "out")
+    before = {path: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+
+    again.to_dir(tmp_path / "out")
+
+    assert {path: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
+
+
+def test_sources_get_a_manifest_in_their_own_folder(
+    manager: RitualArtifactManager[Circuit], circuit: Circuit
+) -> None:
+    folder = circuit.circuit_file.parent
+
+    manager.to_dir(folder)
+
+    assert RitualArtifactManager.from_dir(Circuit, folder).digest == manager.digest
+
+
+def test_a_file_of_the_users_is_replaced_only_when_asked(
+    manager: RitualArtifactManager[Circuit], tmp_path: Path
+) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "circuit.bin").write_bytes(b"mine")
+
+    with pytest.raises(ConflictError, match=r"circuit\.bin"):
+        manager.to_dir(tmp_path / "out")
+    assert (tmp_path / "out" / "circuit.bin").read_bytes() == b"mine"
+
+    manager.to_dir(tmp_path / "out", overwrite=True)
+
+    assert RitualArtifactManager.from_dir(Circuit, tmp_path / "out").digest == manager.digest
+
+
+def test_a_tampered_folder_is_refused(manager: RitualArtifactManager[Circuit], tmp_path: Path) -> None:
+    manager.to_dir(tmp_path)
+    flip_one_bit(tmp_path / "circuit.bin")
+
+    with pytest.raises(IntegrityError, match=r"'circuit\.bin' \(field 'circuit_file'\)"):
+        RitualArtifactManager.from_dir(Circuit, tmp_path)
+
+
+def test_without_verification_a_folder_is_taken_as_it_is(
+    manager: RitualArtifactManager[Circuit], tmp_path: Path
+) -> None:
+    manager.to_dir(tmp_path)
+    flip_one_bit(tmp_path / "circuit.bin")
+
+    again = RitualArtifactManager.from_dir(Circuit, tmp_path, verify=False)
+
+    assert again.digest != manager.digest
+    with pytest.raises(IntegrityError, match=r"circuit\.bin"):
+        again.verify()
+
+
+def test_a_folder_without_a_manifest_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ArtifactNotFoundError, match=f"has no {MANIFEST}.*cut short"):
+        RitualArtifactManager.from_dir(Circuit, tmp_path)
+
+
+@pytest.mark.parametrize("form", ["sha256:{}", "{}"])
+def test_the_expected_digest_is_accepted(
+    form: str, manager: RitualArtifactManager[Circuit], tmp_path: Path
+) -> None:
+    manager.to_dir(tmp_path)
+    expected = form.format(manager.digest.removeprefix("sha256:"))
+
+    again = RitualArtifactManager.from_dir(Circuit, tmp_path, expected_digest=expected)
+
+    assert again.digest == manager.digest
+
+
+def test_another_digest_than_the_expected_one_is_refused(
+    manager: RitualArtifactManager[Circuit], tmp_path: Path
+) -> None:
+    manager.to_dir(tmp_path / "folder")
+    manager.to_repo(PINNED)
+    wrong = "sha256:" + "0" * 64
+
+    with pytest.raises(IntegrityError, match=f"expected {wrong}, got {manager.digest}"):
+        RitualArtifactManager.from_dir(Circuit, tmp_path / "folder", expected_digest=wrong)
+    with pytest.raises(IntegrityError, match=f"expected {wrong}, got {manager.digest}"):
+        RitualArtifactManager.from_repo(Circuit, PINNED, tmp_path / "out", expected_digest=wrong)
+    with pytest.raises(IntegrityError, match=f"expected {wrong}, got {manager.digest}"):
+        RitualArtifactManager.from_repo(Circuit, PINNED, expected_digest=wrong)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("malformed", ["", "sha256:", "sha256:0", "md5:" + "0" * 32, "A" * 64, "0" * 65])
+def test_a_malformed_expected_digest_is_refused(
+    malformed: str, manager: RitualArtifactManager[Circuit], tmp_path: Path
+) -> None:
+    manager.to_dir(tmp_path / "folder")
+    manager.to_repo(PINNED)
+
+    with pytest.raises(ArtifactModelError, match="expected_digest must be 'sha256:' and 64"):
+        RitualArtifactManager.from_dir(Circuit, tmp_path / "folder", expected_digest=malformed)
+    with pytest.raises(ArtifactModelError, match="expected_digest must be 'sha256:' and 64"):
+        RitualArtifactManager.from_repo(Circuit, PINNED, expected_digest=malformed)
+
+
+@pytest.fixture
+def plain(tmp_path: Path) -> Path:
+    folder = tmp_path / "plain"
+    folder.mkdir()
+    (folder / "a.bin").write_bytes(b"content")
+    return folder
+
+
+def test_fields_given_by_hand_stand_in_for_a_manifest(plain: Path) -> None:
+    values = {"file": "a.bin", "version": "v1", "repo_id": PINNED}
+
+    again = RitualArtifactManager.from_dir(Strict, plain, values)
+
+    assert again.artifact == Strict(file=plain / "a.bin", version="v1")
+    assert str(again.repo_id) == PINNED
+
+
+@pytest.mark.parametrize("name", ["../plain/../secret", "/etc/passwd", "missing.bin"])
+def test_fields_given_by_hand_name_only_files_of_the_folder(name: str, plain: Path) -> None:
+    (plain.parent / "secret").write_bytes(b"secret")
+
+    with pytest.raises(ManifestError, match="has no"):
+        RitualArtifactManager.from_dir(Strict, plain, {"file": name, "version": "v1"})
+
+
+def test_fields_given_by_hand_must_fit_the_class(plain: Path) -> None:
+    with pytest.raises(ManifestError, match="does not fit Strict: version"):
+        RitualArtifactManager.from_dir(Strict, plain, {"file": "a.bin"})
+
+
+def test_the_digest_of_fields_given_by_hand_is_checked(plain: Path) -> None:
+    values = {"file": "a.bin", "version": "v1"}
+    digest = RitualArtifactManager.from_dir(Strict, plain, values).digest
+
+    RitualArtifactManager.from_dir(Strict, plain, values, expected_digest=digest)
+
+    flip_one_bit(plain / "a.bin")
+    with pytest.raises(IntegrityError, match=digest):
+        RitualArtifactManager.from_dir(Strict, plain, values, expected_digest=digest)
+
+
+def test_a_whole_manifest_given_by_hand_is_verified(plain: Path) -> None:
+    original = RitualArtifactManager(artifact=Strict(file=plain / "a.bin", version="v1"))
+    values = original.manifest().to_document()
+
+    again = RitualArtifactManager.from_dir(Strict, plain, values)
+
+    assert again.digest == original.digest
+    flip_one_bit(plain / "a.bin")
+    with pytest.raises(IntegrityError, match=r"a\.bin"):
+        RitualArtifactManager.from_dir(Strict, plain, values)
+
+
+def test_a_manifest_given_by_hand_that_is_no_json_is_refused(plain: Path) -> None:
+    values = {"file": plain / "a.bin", "version": "v1", "file_hashes": {}}
+
+    with pytest.raises(ManifestError, match="manifest_data is not a valid manifest"):
+        RitualArtifactManager.from_dir(Strict, plain, values)
+
+
+def test_a_manifest_in_the_folder_wins_over_fields_given_by_hand(
+    manager: RitualArtifactManager[Circuit], tmp_path: Path
+) -> None:
+    manager.to_dir(tmp_path)
+
+    again = RitualArtifactManager.from_dir(Circuit, tmp_path, {"version": "another"})
+
+    assert again.artifact.version == "v1.0"
+
+
+def test_an_instance_is_built_from_a_manifest_alone(
+    manager: RitualArtifactManager[Circuit], tmp_path: Path
+) -> None:
+    manager.to_dir(tmp_path)
+
+    artifact = RitualArtifactManager.get_instance_from_manifest(Circuit, tmp_path / MANIFEST)
+
+    assert artifact.circuit_file == tmp_path / "circuit.bin"
+    assert artifact.weights == [tmp_path / "a.safetensors", tmp_path / "b.safetensors"]
