@@ -178,6 +178,13 @@ class Manifest(BaseModel):
         named = None if repo_id is None else repo_id.to_unique_id()
         return self.model_validate(self.model_dump() | {"repo_id": named})
 
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Return a copy, which computes its digest anew. See pydantic's `BaseModel.model_copy`."""
+        copy = super().model_copy(update=update, deep=deep)
+        for name in ("digest", "_paths", "_sorted_paths"):
+            copy.__dict__.pop(name, None)
+        return copy
+
     def resolve(self, root: Path, name: str) -> Path:
         """Return where the file or directory that a field calls `name` is below `root`.
 

@@ -717,6 +717,15 @@ def test_our_own_part_has_all_its_keys(key: str) -> None:
         parse(content)
 
 
+def test_an_altered_copy_has_a_digest_of_its_own() -> None:
+    manifest = Manifest(artifact_type="Sample", fields={}, files=())
+    digest = manifest.digest
+
+    altered = manifest.model_copy(update={"artifact_type": "Other"})
+
+    assert altered.digest == Manifest(artifact_type="Other", fields={}, files=()).digest != digest
+
+
 def test_an_altered_manifest_is_caught_by_its_digest() -> None:
     with pytest.raises(ManifestError, match=r"was altered: it states the digest sha256:.* has sha256:"):
         parse(document() | {"version": "v2"})

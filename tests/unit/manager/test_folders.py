@@ -12,6 +12,7 @@ from ritual_artifacts import (
     ManifestError,
     RitualArtifactManager,
 )
+from ritual_artifacts.staging import Staging
 from tests.artifacts import Circuit
 from tests.unit.manager.artifacts import MANIFEST, PINNED, Strict, contents, flip_one_bit
 
@@ -108,6 +109,22 @@ def test_without_verification_a_folder_is_taken_as_it_is(
 def test_a_folder_without_a_manifest_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ArtifactNotFoundError, match=f"has no {MANIFEST}.*cut short"):
         RitualArtifactManager.from_dir(Circuit, tmp_path)
+
+
+def test_a_folder_whose_commit_was_killed_opens(
+    manager: RitualArtifactManager[Circuit], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Staging, "_apply", die)
+        manager.to_dir(tmp_path / "out")
+    assert not (tmp_path / "out" / MANIFEST).exists()
+
+    again = RitualArtifactManager.from_dir(Circuit, tmp_path / "out")
+
+    assert again.digest == manager.digest
 
 
 @pytest.mark.parametrize("form", ["sha256:{}", "{}"])
