@@ -22,6 +22,7 @@ __all__ = [
     "copy_files",
     "cpu_features",
     "hash_files",
+    "is_sha256",
     "make_folder",
     "rename_files",
     "write_file",
@@ -29,6 +30,8 @@ __all__ = [
 
 DEFAULT_READ_SIZE = 1 << 20
 """Bytes per read and worker; memory is this times the number of workers, whatever the files' sizes."""
+
+_SHA256_DIGITS = 64
 
 StrPath: TypeAlias = str | PathLike[str]
 ByteCallback: TypeAlias = Callable[[int], object]
@@ -117,6 +120,11 @@ def copy_files(
     """
     workers = max_workers or load_settings().max_workers
     return _core.copy_files(pairs, max_workers=workers, progress=progress)
+
+
+def is_sha256(text: str) -> bool:
+    """Say whether `text` is a SHA-256 as this package writes it: 64 lower-case hex digits."""
+    return len(text) == _SHA256_DIGITS and set(text) <= set("0123456789abcdef")
 
 
 def make_folder(folder: Path) -> None:

@@ -40,7 +40,14 @@ class ProgressMeter:
             self.advance(0)
 
     def advance(self, count: int) -> None:
-        """Count `count` more bytes as done."""
+        """Count `count` more bytes as done; what has to be done twice is never more than the total."""
         self._done += count
+        if self._total:
+            self._done = min(self._done, self._total)
         if self._callback is not None:
             self._callback(Progress(self._stage, self._done, self._total))
+
+    def finish(self) -> None:
+        """Count what did not have to be done after all."""
+        if self._done < self._total:
+            self.advance(self._total - self._done)

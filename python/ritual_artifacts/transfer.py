@@ -12,7 +12,7 @@ from ritual_artifacts.planning import ArtifactPlan, PlannedFile
 from ritual_artifacts.progress import ProgressCallback, ProgressMeter
 from ritual_artifacts.repo_id import RitualRepoId
 from ritual_artifacts.staging import Staging, stage_into
-from ritual_artifacts.verification import check_expected_digest, compare_digest
+from ritual_artifacts.verification import MISSING, check_expected_digest, compare_digest
 
 
 def upload(
@@ -165,8 +165,13 @@ def plan_again(manifest: Manifest, places: Mapping[str, Path]) -> ArtifactPlan:
         places: Where each of its files is.
 
     Raises:
-        OSError: a file is missing.
+        IntegrityError: a file is missing; every one is named.
     """
+    missing = [entry for entry in manifest.files if not places[entry.path].exists()]
+    if missing:
+        raise IntegrityError.of(
+            Mismatch(entry.path, entry.sha256, MISSING, str(places[entry.path])) for entry in missing
+        )
     files = tuple(PlannedFile(e.path, places[e.path], places[e.path].stat().st_size) for e in manifest.files)
     return ArtifactPlan(manifest.artifact_type, manifest.fields, files)
 
@@ -198,6 +203,8 @@ class _Fetch:
         streams: list[ManifestEntry] = []
         for entry in entries:
             place = self._backend.find_local_file(self._repo_id, self._revision, entry)
+            if place is not None and not place.is_file():
+                place = None  # it is lost, and reading it says so
             if place is None and entry.size is not None:
                 streams.append(entry)  # which looks itself at what is staged
             elif self._is_staged(entry):

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ritual_artifacts.errors import ArtifactModelError, IntegrityError, Mismatch
-from ritual_artifacts.hashing import FileDigest, hash_files
+from ritual_artifacts.hashing import FileDigest, hash_files, is_sha256
 from ritual_artifacts.manifest import Manifest, ManifestEntry
 from ritual_artifacts.progress import ProgressCallback, ProgressMeter
 
@@ -108,9 +108,10 @@ def check_expected_digest(manifest: Manifest, expected: str | None, source: str)
     """
     if expected is None:
         return
-    wanted = expected if expected.startswith("sha256:") else f"sha256:{expected}"
-    if len(wanted) != len("sha256:") + 64 or not set(wanted[7:]) <= set("0123456789abcdef"):
+    digits = expected.removeprefix("sha256:")
+    if not is_sha256(digits):
         message = f"expected_digest must be 'sha256:' and 64 lower-case hex digits, not {expected!r}"
         raise ArtifactModelError(message)
+    wanted = f"sha256:{digits}"
     if manifest.digest is not None and manifest.digest != wanted:
         raise IntegrityError.of([Mismatch("(the artifact)", wanted, manifest.digest, source)])

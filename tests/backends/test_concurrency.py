@@ -35,7 +35,7 @@ def test_eight_processes_can_use_one_store_at_once(tmp_path: Path, own_folders: 
         assert manager.artifact.number == 100 * int(label.split("-")[0]) + int(label.split("-")[1])
     store.collect_garbage()
     assert (
-        len(list((store.root / "objects").glob("*/*"))) == 1 + WORKERS * ROUNDS
+        len(list((store.layout.root / "objects").glob("*/*"))) == 1 + WORKERS * ROUNDS
     )  # shared.bin, and an own.bin each
-    assert list((store.root / "incoming").iterdir()) == []
+    assert list((store.layout.root / "incoming").iterdir()) == []
     assert [*tmp_path.rglob(".ritual-*"), *own_folders.rglob(".ritual-*")] == []

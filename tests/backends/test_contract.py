@@ -67,7 +67,7 @@ class Storage:
         version = next(store.list_versions())
         for entry in version.manifest.files:
             if entry.path in names:
-                path = store.object_path(entry.sha256)
+                path = store.layout.object_path(entry.sha256)
                 path.chmod(0o644)
                 path.write_bytes(flip_one_bit(path.read_bytes()))
 
@@ -359,20 +359,28 @@ def test_a_manifest_that_lies_about_its_digest_is_refused(
 # --- streams that end too early or too late ---
 
 
+def fail_to_download(storage: Storage, sample: Sample, folder: Path) -> TransferError:
+    """Publish, download in vain, and let the server behave and forget that it was asked."""
+    server = storage.options["server"]
+    storage.upload(sample)
+    with pytest.raises(TransferError) as caught:
+        storage.download(folder)
+    server.behave()
+    server.forget_requests()
+    return caught.value
+
+
 def test_a_cut_connection_is_continued_where_it_ended(
     streaming: tuple[Storage, Server], sample: Sample, tmp_path: Path
 ) -> None:
     storage, server = streaming
-    storage.upload(sample)
     server.cut_after, server.cut_with_error = {"circuit.bin": 20_000}, True
-    with pytest.raises(TransferError, match="20000") as caught:
-        storage.download(tmp_path / "out")
-    server.behave()
-    server.forget_requests()
+    error = fail_to_download(storage, sample, tmp_path / "out")
 
     manager = storage.download(tmp_path / "out")
 
-    assert caught.value.retryable
+    assert error.retryable
+    assert "20000" in str(error)
     assert server.requests == [("circuit.bin", 20_000)]
     assert server.served == {"circuit.bin": 30_000}
     assert contents(manager.artifact) == contents(sample)
@@ -382,16 +390,14 @@ def test_a_body_that_is_too_short_is_continued(
     streaming: tuple[Storage, Server], sample: Sample, tmp_path: Path
 ) -> None:
     storage, server = streaming
-    storage.upload(sample)
     server.cut_after = {"circuit.bin": 12_345}
-    with pytest.raises(TransferError, match="12345 of 50000") as caught:
-        storage.download(tmp_path / "out")
-    server.behave()
+    error = fail_to_download(storage, sample, tmp_path / "out")
 
     manager = storage.download(tmp_path / "out")
 
-    assert caught.value.retryable
-    assert server.requests[-1] == ("circuit.bin", 12_345)
+    assert error.retryable
+    assert "12345 of 50000" in str(error)
+    assert server.requests == [("circuit.bin", 12_345)]
     assert contents(manager.artifact) == contents(sample)
     assert not (tmp_path / "out" / ".ritual-partial").exists()
 
@@ -400,12 +406,8 @@ def test_a_partial_file_with_wrong_bytes_is_fetched_anew(
     streaming: tuple[Storage, Server], sample: Sample, tmp_path: Path
 ) -> None:
     storage, server = streaming
-    storage.upload(sample)
     server.cut_after, server.flipped = {"circuit.bin": 30_000}, {"circuit.bin"}
-    with pytest.raises(TransferError):
-        storage.download(tmp_path / "out")
-    server.behave()
-    server.forget_requests()
+    fail_to_download(storage, sample, tmp_path / "out")
 
     manager = storage.download(tmp_path / "out")
 
@@ -417,11 +419,8 @@ def test_a_server_that_ignores_the_offset_is_asked_again_from_the_start(
     streaming: tuple[Storage, Server], sample: Sample, tmp_path: Path
 ) -> None:
     storage, server = streaming
-    storage.upload(sample)
     server.cut_after = {"circuit.bin": 30_000}
-    with pytest.raises(TransferError):
-        storage.download(tmp_path / "out")
-    server.behave()
+    fail_to_download(storage, sample, tmp_path / "out")
     server.ignores_offset = True
 
     manager = storage.download(tmp_path / "out")
@@ -447,12 +446,8 @@ def test_a_file_that_is_all_there_is_not_asked_for_again(
     streaming: tuple[Storage, Server], sample: Sample, tmp_path: Path
 ) -> None:
     storage, server = streaming
-    storage.upload(sample)
     server.cut_after, server.cut_with_error = {"circuit.bin": 0}, True
-    with pytest.raises(TransferError):
-        storage.download(tmp_path / "out")
-    server.behave()
-    server.forget_requests()
+    fail_to_download(storage, sample, tmp_path / "out")
 
     storage.download(tmp_path / "out")
 

@@ -1,5 +1,6 @@
 """The local store: every content once, versions that stay, and a collection that takes what nobody names."""
 
+import hashlib
 import json
 import os
 import stat
@@ -13,16 +14,19 @@ from pydantic import BaseModel
 from ritual_artifacts import RitualRepoId, StorageId, transfer
 from ritual_artifacts.backends.base import UploadResult
 from ritual_artifacts.backends.local import LocalBackend
+from ritual_artifacts.backends.local.layout import Layout
 from ritual_artifacts.errors import (
     ArtifactNotFoundError,
     ConflictError,
     IntegrityError,
     ManifestError,
+    Mismatch,
     SourceChangedError,
 )
 from ritual_artifacts.hashing import FileDigest
 from ritual_artifacts.manifest import Manifest
 from ritual_artifacts.planning import plan_files
+from ritual_artifacts.progress import Progress
 from tests.backends.streaming import flip_one_bit
 
 
@@ -45,15 +49,17 @@ def upload(store: LocalBackend, *files: Path, to: RitualRepoId | None = None, no
 
 
 def objects(store: LocalBackend) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in (store.root / "objects").glob("*/*")}
+    return {path.name: path.read_bytes() for path in (store.layout.root / "objects").glob("*/*")}
 
 
-def assert_whole(store: LocalBackend, of: RitualRepoId) -> Manifest:
-    revision, manifest = transfer.read_manifest(store, of)
-    for entry in manifest.files:
-        assert store.find_local_file(of, revision, entry) is not None
+def damage(path: Path) -> None:
+    path.chmod(0o644)
+    path.write_bytes(flip_one_bit(path.read_bytes()))
+
+
+def assert_whole(store: LocalBackend, of: RitualRepoId) -> None:
+    transfer.read_manifest(store, of)
     assert store.find_damage() == []
-    return manifest
 
 
 # --- contents ---
@@ -81,7 +87,7 @@ def test_a_second_upload_copies_nothing(
         landed.extend(pairs)
         return []
 
-    monkeypatch.setattr("ritual_artifacts.backends.local.copy_files", spy)
+    monkeypatch.setattr("ritual_artifacts.backends.local.upload.copy_files", spy)
 
     upload(store, *files, note="new metadata")
 
@@ -103,9 +109,8 @@ def test_a_damaged_content_is_healed_by_uploading_it_again(
     store: LocalBackend, write: Callable[..., Path]
 ) -> None:
     upload(store, write("a.bin"), to=repo("v1"))
-    [damaged] = (store.root / "objects").glob("*/*")
-    damaged.chmod(0o644)
-    damaged.write_bytes(flip_one_bit(damaged.read_bytes()))
+    [damaged] = (store.layout.root / "objects").glob("*/*")
+    damage(damaged)
     assert [mismatch.expected for mismatch in store.find_damage()] == [damaged.name]
 
     result = upload(store, write("a.bin"), to=repo("v1"))
@@ -119,13 +124,12 @@ def test_what_is_lost_comes_back_by_uploading_it_again(
     lost: str, store: LocalBackend, write: Callable[..., Path]
 ) -> None:
     result = upload(store, write("a.bin"), to=repo("v1"))
-    [content] = (store.root / "objects").glob("*/*")
+    [content] = (store.layout.root / "objects").glob("*/*")
     if lost == "content":
         content.unlink()
     else:
-        (store.root / "repos/me/model/revisions" / result.revision).write_bytes(b"{")
-    with pytest.raises((ArtifactNotFoundError, ManifestError)):
-        assert_whole(store, repo("v1"))
+        store.layout.revision_path(repo(), result.revision).write_bytes(b"{")
+    assert store.find_damage() != []
 
     upload(store, write("a.bin"), to=repo("v1"))
 
@@ -136,7 +140,7 @@ def test_a_lost_content_is_an_error_that_says_what_to_do(
     store: LocalBackend, write: Callable[..., Path], tmp_path: Path
 ) -> None:
     upload(store, write("a.bin"))
-    [content] = (store.root / "objects").glob("*/*")
+    [content] = (store.layout.root / "objects").glob("*/*")
     content.unlink()
     revision, manifest = transfer.read_manifest(store, repo())
 
@@ -148,7 +152,7 @@ def test_a_lost_content_is_an_error_that_says_what_to_do(
 def test_contents_are_read_only(store: LocalBackend, write: Callable[..., Path]) -> None:
     upload(store, write("a.bin"))
 
-    [content] = (store.root / "objects").glob("*/*")
+    [content] = (store.layout.root / "objects").glob("*/*")
 
     assert stat.S_IMODE(content.stat().st_mode) == 0o444
 
@@ -177,6 +181,121 @@ def test_a_download_is_not_the_stores_own_file(
     (tmp_path / "out" / "a.bin").write_bytes(b"edited")
 
     assert_whole(store, repo())
+
+
+# --- damage ---
+
+
+def test_a_lost_file_is_named_with_every_version_that_names_it(
+    store: LocalBackend, write: Callable[..., Path]
+) -> None:
+    lost, kept = write("lost.bin", content=b"lost"), write("kept.bin")
+    first = upload(store, lost, kept, to=repo("v1"))
+    second = upload(store, lost, to=repo(name="other"))
+    upload(store, kept, to=repo("v2"))
+    sha256 = hashlib.sha256(b"lost").hexdigest()
+    store.layout.object_path(sha256).unlink()
+
+    found = store.find_damage()
+
+    assert found == [
+        Mismatch("lost.bin", sha256, "missing", f"local/me/model/{first.revision}"),
+        Mismatch("lost.bin", sha256, "missing", f"local/me/other/{second.revision}"),
+    ]
+
+
+def test_altered_and_lost_files_are_found_beside_a_manifest_that_cannot_be_read(
+    store: LocalBackend, write: Callable[..., Path]
+) -> None:
+    unreadable = upload(store, write("a.bin"), to=repo(name="a"))
+    exchanged = upload(store, write("b.bin", content=b"altered"), to=repo(name="b"))
+    losing = upload(store, write("c.bin", content=b"lost"), to=repo(name="c"))
+    store.layout.revision_path(repo(name="a"), unreadable.revision).write_bytes(b"{")
+    other = store.read_manifest(repo(name="c"), losing.revision)
+    store.layout.revision_path(repo(name="b"), exchanged.revision).write_bytes(other)
+    altered = store.layout.object_path(exchanged.files[0].sha256)
+    damage(altered)
+    store.layout.object_path(hashlib.sha256(b"lost").hexdigest()).unlink()
+
+    found = store.find_damage()
+
+    assert [(m.path, m.expected) for m in found] == [
+        (f"objects/{altered.parent.name}/{altered.name}", altered.name),
+        ("ritual_manifest.json", f"sha256:{unreadable.revision}"),
+        ("ritual_manifest.json", f"sha256:{exchanged.revision}"),
+        ("c.bin", hashlib.sha256(b"lost").hexdigest()),
+    ]
+    assert "not a valid manifest" in found[1].actual
+    assert found[2].actual == losing.digest
+
+
+def test_a_version_that_is_removed_during_the_search_is_no_damage(
+    store: LocalBackend, write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload(store, write("a.bin"))
+    read = Manifest.read
+
+    def read_and_remove(path: Path) -> Manifest:
+        manifest = read(path)
+        monkeypatch.undo()
+        store.remove(repo())
+        store.collect_garbage()
+        return manifest
+
+    monkeypatch.setattr(Manifest, "read", read_and_remove)
+
+    assert store.find_damage() == []
+    assert objects(store) == {}
+
+
+# --- progress ---
+
+
+def watch_upload(store: LocalBackend, *files: Path, to: RitualRepoId) -> list[tuple[int, int]]:
+    """Upload, and return what was done, of how much, at each report."""
+    reports: list[tuple[int, int]] = []
+
+    def note(progress: Progress) -> None:
+        assert progress.stage == "upload"
+        reports.append((progress.bytes_done, progress.bytes_total))
+
+    transfer.upload(plan_files(Sample(files=list(files))), store, to, progress=note)
+    return reports
+
+
+def test_an_upload_is_one_stage_that_ends_at_its_total(
+    store: LocalBackend, write: Callable[..., Path]
+) -> None:
+    stored, same_size, fresh = (
+        write("stored.bin", 2000),
+        write("same size.bin", 2000),
+        write("fresh.bin", 500),
+    )
+    twin = write("twin.bin", content=same_size.read_bytes())
+    upload(store, stored)
+
+    reports = watch_upload(store, stored, same_size, twin, fresh, to=repo("v2"))
+
+    total = 2 * (2000 + 2000 + 2000) + 500  # a file of a known size is read twice
+    assert reports == sorted(reports)
+    assert {of for _, of in reports} == {total}
+    assert (reports[0][0], reports[-1][0]) == (0, total)
+
+
+@pytest.mark.parametrize("state", ["whole", "damaged"])
+def test_an_upload_of_what_is_stored_already_ends_at_its_total(
+    state: str, store: LocalBackend, write: Callable[..., Path]
+) -> None:
+    source = write("a.bin")
+    upload(store, source, to=repo("v1"))
+    if state == "damaged":
+        [content] = (store.layout.root / "objects").glob("*/*")
+        damage(content)
+
+    reports = watch_upload(store, source, to=repo("v1"))
+
+    assert reports == sorted(reports)
+    assert reports[-1] == (2000, 2000)
 
 
 # --- versions ---
@@ -212,9 +331,8 @@ def test_versions_are_listed_newest_first(store: LocalBackend, write: Callable[.
     first = upload(store, write("a.bin"), to=repo("v1"))
     upload(store, write("a.bin"), to=repo("stable"))
     second = upload(store, write("b.bin"))
-    folder = store.root / "repos/me/model/revisions"
-    os.utime(folder / first.revision, ns=(1, 1))
-    (store.root / "repos" / ".DS_Store").write_bytes(b"junk")
+    os.utime(store.layout.revision_path(repo(), first.revision), ns=(1, 1))
+    (store.layout.root / "repos" / ".DS_Store").write_bytes(b"junk")
 
     versions = list(store.list_versions())
 
@@ -247,7 +365,7 @@ def test_a_pointer_that_is_no_revision_is_an_integrity_error(
     content: bytes, store: LocalBackend, write: Callable[..., Path]
 ) -> None:
     upload(store, write("a.bin"))
-    (store.root / "repos/me/model/latest").write_bytes(content)
+    store.layout.latest_path(repo()).write_bytes(content)
 
     with pytest.raises(IntegrityError, match="latest"):
         store.resolve(repo())
@@ -298,7 +416,7 @@ def test_removing_the_last_version_or_the_repository_leaves_none(
     assert store.remove(repo()) == 2
 
     assert list(store.list_versions()) == []
-    assert list((store.root / "incoming").iterdir()) == []
+    assert list((store.layout.root / "incoming").iterdir()) == []
     with pytest.raises(ArtifactNotFoundError):
         store.remove(repo())
 
@@ -317,14 +435,14 @@ def test_garbage_is_what_no_version_names(store: LocalBackend, write: Callable[.
 
     assert len(objects(store)) == 2
     assert_whole(store, repo("v2"))
-    assert {path.name for path in (store.root / "sizes").iterdir()} == {"6", "700"}
+    assert {path.name for path in (store.layout.root / "sizes").iterdir()} == {"6", "700"}
 
 
 def test_dead_uploads_are_swept_and_living_ones_are_not(
     store: LocalBackend, write: Callable[..., Path]
 ) -> None:
     source = write("a.bin")
-    dead = store.root / "incoming" / "dead"
+    dead = store.layout.root / "incoming" / "dead"
     dead.mkdir(parents=True)
     (dead / "0").write_bytes(bytes(300))
     plan = plan_files(Sample(files=[source]))
@@ -336,28 +454,28 @@ def test_dead_uploads_are_swept_and_living_ones_are_not(
         session.publish(Manifest.build(plan, digests, repo()), plan, None)
 
     assert_whole(store, repo())
-    assert list((store.root / "incoming").iterdir()) == []
+    assert list((store.layout.root / "incoming").iterdir()) == []
 
 
 def test_an_upload_survives_a_collection_that_takes_what_it_meant_to_reuse(
     store: LocalBackend, write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     upload(store, write("a.bin"))
-    lock = store.lock
+    lock = Layout.lock
     collected: list[int] = []
 
-    def lock_after_a_collection() -> FileLock:
+    def lock_after_a_collection(layout: Layout) -> FileLock:
         if not collected:
             collected.append(0)
             store.remove(repo())
             collected.append(store.collect_garbage())
-        return lock()
+        return lock(layout)
 
     plan = plan_files(Sample(files=[write("a.bin")]))
     with store.start_upload(repo("v2"), {}) as session:
         digests = session.read_files(plan, None)
         manifest = Manifest.build(plan, digests, repo())
-        monkeypatch.setattr(store, "lock", lock_after_a_collection)
+        monkeypatch.setattr(Layout, "lock", lock_after_a_collection)
         session.publish(manifest, plan, None)
 
     assert collected == [0, 1000]
@@ -369,7 +487,7 @@ def test_a_manifest_that_cannot_be_read_stops_the_collection(
 ) -> None:
     first = upload(store, write("a.bin"), to=repo("v1"))
     upload(store, write("b.bin"), to=repo("v2"))
-    (store.root / "repos/me/model/revisions" / first.revision).write_text(json.dumps({"file_hashes": 1}))
+    store.layout.revision_path(repo(), first.revision).write_text(json.dumps({"file_hashes": 1}))
     before = objects(store)
 
     with pytest.raises(ManifestError, match=first.revision):
@@ -397,7 +515,7 @@ def test_a_file_that_changes_before_it_lands_is_not_published(
 
     with pytest.raises(ArtifactNotFoundError):
         store.resolve(repo("v1"))
-    assert list((store.root / "incoming").iterdir()) == []
+    assert list((store.layout.root / "incoming").iterdir()) == []
 
 
 def test_a_file_that_has_landed_may_change_afterwards(

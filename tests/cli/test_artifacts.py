@@ -333,7 +333,7 @@ def test_another_digest_is_a_mismatch(run: Run, model: Path) -> None:
 
 def test_a_damaged_store_does_not_verify(run: Run, model: Path) -> None:
     files = json.loads(run("upload", model, REPO, "--json").out)["files"]
-    victim = LocalBackend().object_path(next(f["sha256"] for f in files if f["path"] == "config.json"))
+    victim = LocalBackend().layout.object_path(next(f["sha256"] for f in files if f["path"] == "config.json"))
     victim.chmod(0o644)
     victim.write_bytes(b"[]")
 
@@ -341,6 +341,42 @@ def test_a_damaged_store_does_not_verify(run: Run, model: Path) -> None:
 
     assert outcome.code == 1
     assert outcome.out.startswith("MISMATCH 'config.json' from local/me/model/v1: expected ")
+
+
+def lose_objects(run: Run, model: Path) -> None:
+    """Publish `model` as `REPO`, lose two of its files and damage a third."""
+    files = json.loads(run("upload", model, REPO, "--json").out)["files"]
+    places = {file["path"]: LocalBackend().layout.object_path(file["sha256"]) for file in files}
+    places["config.json"].unlink()
+    places["weights.bin"].unlink()
+    places["empty"].chmod(0o644)
+    places["empty"].write_bytes(b"not empty")
+
+
+def test_every_lost_and_every_wrong_file_of_a_repository_is_named(run: Run, model: Path) -> None:
+    lose_objects(run, model)
+
+    text, printed = run("verify", REPO), run("verify", REPO, "--json")
+
+    assert (text.code, printed.code, text.err) == (1, 1, "")
+    assert text.out.count("MISMATCH") == 3
+    assert [(m["path"], m["actual"]) for m in json.loads(printed.out)["mismatches"]] == [
+        ("config.json", "missing"),
+        ("empty", "9 bytes"),
+        ("weights.bin", "missing"),
+    ]
+
+
+def test_every_lost_file_of_what_is_copied_is_named(run: Run, model: Path, tmp_path: Path) -> None:
+    lose_objects(run, model)
+
+    outcome = run("copy", REPO, tmp_path / "out")
+
+    assert (outcome.code, outcome.out) == (1, "")
+    assert "2 files do not match" in outcome.err
+    assert "'config.json'" in outcome.err
+    assert "'weights.bin'" in outcome.err
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("command", ["verify", "inspect"])

@@ -30,7 +30,7 @@ def cached(run: Run, uploaded: dict[str, Any]) -> Path:
 
 
 def damage_store(uploaded: dict[str, Any]) -> Path:
-    path = LocalBackend().object_path(uploaded["files"][0]["sha256"])
+    path = LocalBackend().layout.object_path(uploaded["files"][0]["sha256"])
     path.chmod(0o644)
     path.write_bytes(b"damaged")
     return path
@@ -208,6 +208,19 @@ def test_a_damaged_store_does_not_verify(run: Run, uploaded: dict[str, Any]) -> 
     assert (text.code, printed.code) == (1, 1)
     assert text.out.startswith(f"MISMATCH 'objects/{path.parent.name}/{path.name}'")
     assert json.loads(printed.out)["ok"] is False
+
+
+def test_a_file_that_the_store_lost_does_not_verify(run: Run, uploaded: dict[str, Any]) -> None:
+    lost = uploaded["files"][0]
+    LocalBackend().layout.object_path(lost["sha256"]).unlink()
+
+    text, printed = run("store", "verify"), run("store", "verify", "--json")
+
+    assert (text.code, printed.code) == (1, 1)
+    source = f"local/me/model/{uploaded['revision']}"
+    assert text.out == f"MISMATCH {lost['path']!r} from {source}: expected {lost['sha256']}, got missing\n"
+    (mismatch,) = json.loads(printed.out)["mismatches"]
+    assert (mismatch["path"], mismatch["actual"], mismatch["source"]) == (lost["path"], "missing", source)
 
 
 # --- doctor ------------------------------------------------------------------------------------------------

@@ -12,11 +12,11 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ritual_artifacts import RitualRepoId, StorageId, staging, transfer
-from ritual_artifacts.backends import local
 from ritual_artifacts.backends.base import Backend
 from ritual_artifacts.backends.local import LocalBackend
 from ritual_artifacts.errors import ArtifactNotFoundError
@@ -27,7 +27,8 @@ from tests.backends.streaming import Server, StreamingBackend
 
 OLD = {"changed.bin": b"old" * 5000, "same.bin": b"same", "sub/gone.bin": b"gone"}
 NEW = {"changed.bin": b"new" * 5000, "same.bin": b"same", "sub/deep/added.bin": b"added" * 3000, "z.bin": b""}
-MODULES = (staging, transfer, local)
+SOURCES = {"ritual_artifacts.hashing", "ritual_artifacts._core"}
+"""Where the functions that change files come from; every other module has them by import."""
 FOREIGN = b"a file of the user's own"
 
 
@@ -45,23 +46,24 @@ class Killer:
         self._left -= 1
 
     def install(self) -> None:
-        for module, name in itertools.product(MODULES, ("rename_files", "copy_files")):
-            if hasattr(module, name):
-                setattr(module, name, self._pair_by_pair(getattr(module, name), copies=name == "copy_files"))
-        for module in (staging, local):
-            self._replace(module, "write_file", lambda path: path.parent)
-            self._replace(module, "make_folder", None)
+        wrappers = {
+            "rename_files": partial(self._pair_by_pair, copies=False),
+            "copy_files": partial(self._pair_by_pair, copies=True),
+            "write_file": partial(self._around, writes=True),
+            "make_folder": partial(self._around, writes=False),
+        }
+        ours = [m for name, m in sys.modules.items() if name.startswith("ritual_artifacts.")]
+        for module, (name, wrap) in itertools.product(ours, wrappers.items()):
+            if module.__name__ not in SOURCES and hasattr(module, name):
+                setattr(module, name, wrap(getattr(module, name)))
         shutil.rmtree = self._file_by_file(shutil.rmtree)
-        staging._remove = self._around(staging._remove, None)
+        staging._remove = self._around(staging._remove, writes=False)
 
-    def _replace(self, module: object, name: str, litter_folder: Callable[[Path], Path] | None) -> None:
-        setattr(module, name, self._around(getattr(module, name), litter_folder))
-
-    def _around(self, function: Any, litter_folder: Callable[[Path], Path] | None) -> Any:
+    def _around(self, function: Any, *, writes: bool) -> Any:
         def wrapped(path: Path, *args: Any, **options: Any) -> Any:
             self.step()
-            if litter_folder is not None:
-                self.step(litter_folder(path) / ".ritual-killed.tmp")
+            if writes:
+                self.step(path.parent / ".ritual-killed.tmp")
             result = function(path, *args, **options)
             self.step()
             return result
@@ -144,8 +146,7 @@ class Upload:
     def _read(self, label: str | None) -> str | None:
         repo = repo_id(self.store, label)
         revision, manifest = transfer.read_manifest(self.store, repo)
-        places = {e.path: self.store.find_local_file(repo, revision, e) for e in manifest.files}
-        assert all(place is not None and place.is_file() for place in places.values())
+        assert all(self.store.find_local_file(repo, revision, e).is_file() for e in manifest.files)
         return manifest.digest
 
     def check_killed(self) -> None:

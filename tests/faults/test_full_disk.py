@@ -1,17 +1,12 @@
 """A full disk ends in an OSError, and in the old state; with room again, the same call succeeds."""
 
 import errno
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from ritual_artifacts.backends.local import LocalBackend
-from tests.faults import privileges
-
-CHECKOUT = Path(__file__).parents[2]
+from tests.faults.scripts import run_python
 
 pytest.importorskip("resource", reason="Windows has no limit for the size of a file")
 
@@ -48,18 +43,7 @@ except OSError as error:
 
 
 def run(action: str, size: int, folder: Path) -> str:
-    done = subprocess.run(  # noqa: S603 - our own script
-        [sys.executable, "-c", SCRIPT, action, str(size)],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(CHECKOUT), *sys.path])},
-    )
-    if done.returncode == privileges.CANNOT:
-        pytest.skip("root cannot give up its privileges here")
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
+    return run_python("-c", SCRIPT, action, str(size), folder=folder)
 
 
 @pytest.mark.parametrize("action", ["to_repo", "to_dir", "from_repo"])
@@ -71,7 +55,7 @@ def test_a_full_disk_leaves_the_old_state(action: str, size: int, tmp_path: Path
     assert str(tmp_path) in error or "out" in error
     if action == "to_repo":
         assert list(LocalBackend().list_versions()) == []
-        assert list((LocalBackend().root / "incoming").iterdir()) == []
+        assert list((LocalBackend().layout.root / "incoming").iterdir()) == []
     elif action == "to_dir":
         assert not (tmp_path / "out").exists()
     else:

@@ -1,8 +1,6 @@
 """Files that change while they are read, cannot be read, or are not there are named; nothing is left."""
 
 import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,9 +12,8 @@ from ritual_artifacts.backends.local import LocalBackend
 from ritual_artifacts.errors import SourceChangedError
 from ritual_artifacts.hashing import copy_files, hash_files
 from ritual_artifacts.progress import Progress
-from tests.faults import privileges
+from tests.faults.scripts import run_python
 
-CHECKOUT = Path(__file__).parents[2]
 BIG = 1 << 30  # sparse; far more than can be read before the first report of progress
 
 
@@ -61,8 +58,8 @@ def test_a_file_that_changes_while_it_is_read_is_not_published(
     change: Callable[[Path], None], big: Path
 ) -> None:
     store = LocalBackend()
-    store.root.mkdir(parents=True)
-    store.note_sizes([BIG])  # a file of a known size is hashed before it is copied
+    store.layout.root.mkdir(parents=True)
+    store.layout.note_sizes([BIG])  # a file of a known size is hashed before it is copied
 
     with pytest.raises(SourceChangedError, match=r"big\.bin"):
         RitualArtifactManager(artifact=Sample(file=big)).to_repo(
@@ -70,7 +67,7 @@ def test_a_file_that_changes_while_it_is_read_is_not_published(
         )
 
     assert list(store.list_versions()) == []
-    assert list((store.root / "incoming").iterdir()) == []
+    assert list((store.layout.root / "incoming").iterdir()) == []
 
 
 def test_a_file_that_vanishes_before_it_is_read_is_named(write: Callable[..., Path], tmp_path: Path) -> None:
@@ -110,21 +107,12 @@ def test_an_unreadable_file_is_named_and_nothing_is_left(call: str, tmp_path: Pa
     secret.write_bytes(b"secret")
     secret.chmod(0)
 
-    run = subprocess.run(  # noqa: S603 - our own script
-        [sys.executable, "-c", UNREADABLE, call],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(CHECKOUT), *sys.path])},
-    )
-    if run.returncode == privileges.CANNOT:
-        pytest.skip("root cannot give up its privileges here")
+    named = run_python("-c", UNREADABLE, call, folder=tmp_path)
 
-    assert run.stdout.strip() == str(secret), run.stderr
+    assert named == str(secret)
     assert not (tmp_path / "out").exists()
     assert list(LocalBackend().list_versions()) == []
-    assert not any(LocalBackend().root.glob("incoming/*"))
+    assert not any(LocalBackend().layout.root.glob("incoming/*"))
 
 
 def interrupt(_: int) -> None:
@@ -157,7 +145,7 @@ def test_an_interrupted_upload_leaves_nothing(write: Callable[..., Path]) -> Non
         RitualArtifactManager(artifact=Sample(file=write("a.bin"))).to_repo("local/me/model", progress=stop)
 
     assert list(LocalBackend().list_versions()) == []
-    assert list((LocalBackend().root / "incoming").iterdir()) == []
+    assert list((LocalBackend().layout.root / "incoming").iterdir()) == []
 
 
 def test_an_interrupted_export_leaves_nothing(write: Callable[..., Path], tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from ritual_artifacts.hashing import (
     PartialFile,
     copy_files,
     hash_files,
+    is_sha256,
     make_folder,
     rename_files,
 )
@@ -155,3 +156,9 @@ def test_a_rename_that_fails_names_both_paths(tmp_path: Path) -> None:
         str(tmp_path / "missing"),
         str(tmp_path / "target"),
     )
+
+
+@pytest.mark.parametrize("text", ["", "0" * 63, "0" * 65, "A" * 64, "g" * 64, f"{'0' * 63}\n", "\uff10" * 64])
+def test_only_64_lower_case_hex_digits_are_a_sha256(text: str) -> None:
+    assert is_sha256("0123456789abcdef" * 4)
+    assert not is_sha256(text)

@@ -110,5 +110,8 @@ class Backend(Protocol):
         ...
 
     def find_local_file(self, repo_id: RitualRepoId, revision: str, entry: ManifestEntry) -> Path | None:
-        """Return where this file's bytes are on this machine, so that they can be cloned; else None."""
+        """Return where this file's bytes are on this machine, so that they can be cloned; else None.
+
+        A storage that has lost them returns where they would be, and `read_file` raises.
+        """
         ...

@@ -77,7 +77,7 @@ def _run(model: Path, room: Path, *, quiet: bool) -> dict[str, Any]:
         tell(f"      got      {mismatch['actual']}")
     caught = [mismatch["path"] for mismatch in verified["mismatches"]] == [victim.path]
 
-    stored = backend.object_path(victim.sha256)
+    stored = backend.layout.object_path(victim.sha256)
     stored.chmod(0o644)
     tell(f"4. {_tamper(stored)} of that file in the store itself, then download again")
     refused = room / "refused"

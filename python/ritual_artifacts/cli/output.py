@@ -14,6 +14,7 @@ from rich.progress import Progress as Bars
 from rich.table import Table
 
 from ritual_artifacts.errors import Mismatch
+from ritual_artifacts.hashing import is_sha256
 from ritual_artifacts.manifest import Manifest
 from ritual_artifacts.progress import Progress, ProgressCallback
 
@@ -32,8 +33,7 @@ _ROOM_FOR_DIGESTS = 110
 
 def check_digest(text: str | None) -> str | None:
     """Check an option that takes a digest, before anything is done."""
-    digits = (text or "").removeprefix("sha256:")
-    if text is not None and (len(digits) != 64 or not set(digits) <= set("0123456789abcdef")):  # noqa: PLR2004 - SHA-256 in hex
+    if text is not None and not is_sha256(text.removeprefix("sha256:")):
         message = f"{text!r} is no digest; it is 'sha256:' and 64 lower-case hex digits"
         raise typer.BadParameter(message)
     return text

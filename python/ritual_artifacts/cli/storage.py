@@ -104,7 +104,7 @@ def store_gc(as_json: JsonOption = False) -> None:
 
 @store_app.command("verify")
 def store_verify(as_json: JsonOption = False) -> None:
-    """Hash every file in the local store; exit code 1 when one is damaged."""
+    """Hash every file in the local store; exit code 1 when one is damaged or gone."""
     with progress_bar() as progress:
         found = LocalBackend().find_damage(progress)
     show_mismatches(found, "every file in the local store has its digest", as_json=as_json)

@@ -117,9 +117,10 @@ def test_a_folder_whose_commit_was_killed_opens(
     def die(*_: object) -> None:
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch:
         patch.setattr(Staging, "_apply", die)
-        manager.to_dir(tmp_path / "out")
+        with pytest.raises(KeyboardInterrupt):
+            manager.to_dir(tmp_path / "out")
     assert not (tmp_path / "out" / MANIFEST).exists()
 
     again = RitualArtifactManager.from_dir(Circuit, tmp_path / "out")

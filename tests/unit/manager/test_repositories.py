@@ -206,7 +206,7 @@ def test_a_touched_file_is_hashed_again(manager: RitualArtifactManager[Circuit],
 def test_a_tampered_store_is_never_served(manager: RitualArtifactManager[Circuit], tmp_path: Path) -> None:
     result = manager.to_repo(REPO)
     victim = next(entry for entry in result.files if entry.path == "circuit.bin")
-    flip_one_bit(LocalBackend().object_path(victim.sha256))
+    flip_one_bit(LocalBackend().layout.object_path(victim.sha256))
 
     with pytest.raises(IntegrityError, match=r"'circuit\.bin' \(field 'circuit_file'\) from local/me"):
         RitualArtifactManager.from_repo(Circuit, REPO, tmp_path / "out")

@@ -1,0 +1,150 @@
+"""Where everything is in the store, and what its small files say."""
+
+import contextlib
+import os
+import uuid
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock
+
+from ritual_artifacts.errors import IntegrityError, Mismatch
+from ritual_artifacts.hashing import is_sha256, make_folder
+from ritual_artifacts.repo_id import RitualRepoId, StorageId
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The folders and files below one root; see the package for the drawing.
+
+    Attributes:
+        root: The store's folder, which need not exist.
+    """
+
+    root: Path
+
+    def lock(self) -> FileLock:
+        """Return the lock that guards what is visible in the store."""
+        make_folder(self.root)
+        return FileLock(self.root / "lock")
+
+    # --- contents ---
+
+    def object_path(self, sha256: str) -> Path:
+        """Return where the content with this SHA-256 is, or would be."""
+        return self.root / "objects" / sha256[:2] / sha256
+
+    def object_paths(self) -> Iterator[Path]:
+        """Find every content, in the order of the digests."""
+        for folder in _folders(self.root / "objects"):
+            yield from (path for path in _children(folder) if is_sha256(path.name))
+
+    def size_hints(self) -> list[Path]:
+        """Find what `note_sizes` made; each is named by its size."""
+        return _children(self.root / "sizes")
+
+    def may_hold(self, size: int) -> bool:
+        """Say whether some object may have this size; a file of another size cannot be stored already.
+
+        It is a hint, and right either way: a file that is stored already, but was taken for a new one, is
+        copied once for nothing.
+        """
+        return (self.root / "sizes" / str(size)).exists()
+
+    def note_sizes(self, sizes: Iterable[int]) -> None:
+        """Remember that there are objects of these sizes."""
+        folder = self.root / "sizes"
+        folder.mkdir(exist_ok=True)
+        for size in sizes:
+            (folder / str(size)).touch()
+
+    # --- uploads ---
+
+    def incoming_path(self) -> Path:
+        """Return a folder of nobody else's for what is not visible."""
+        return self.root / "incoming" / uuid.uuid4().hex
+
+    def incoming_folders(self) -> list[Path]:
+        """Find the folders of uploads, living and dead."""
+        return _folders(self.root / "incoming")
+
+    # --- repositories ---
+
+    def repo_ids(self) -> Iterator[RitualRepoId]:
+        """List every repository, by owner and name."""
+        for owner in _folders(self.root / "repos"):
+            for folder in _folders(owner):
+                yield RitualRepoId(storage=StorageId.Local, owner=owner.name, name=folder.name)
+
+    def repo_folder(self, repo_id: RitualRepoId) -> Path:
+        """Return the folder of all of a repository's versions."""
+        return self.root / "repos" / repo_id.owner / repo_id.name
+
+    def latest_path(self, repo_id: RitualRepoId) -> Path:
+        """Return the file that names the newest revision."""
+        return self.repo_folder(repo_id) / "latest"
+
+    def revision_path(self, repo_id: RitualRepoId, revision: str) -> Path:
+        """Return the manifest of a revision."""
+        return self.repo_folder(repo_id) / "revisions" / revision
+
+    def label_path(self, repo_id: RitualRepoId, label: str) -> Path:
+        """Return the file that names a label's revision."""
+        return self.repo_folder(repo_id) / "versions" / label
+
+    def revisions(self, repo_id: RitualRepoId) -> list[str]:
+        """List a repository's revisions, the newest first."""
+        paths = [p for p in _children(self.repo_folder(repo_id) / "revisions") if is_sha256(p.name)]
+        return [path.name for path in sorted(paths, key=lambda p: (-p.stat().st_mtime_ns, p.name))]
+
+    def labels(self, repo_id: RitualRepoId) -> dict[str, str]:
+        """Return the revision of each label of a repository.
+
+        Raises:
+            IntegrityError: a label names no revision.
+        """
+        paths = _children(self.repo_folder(repo_id) / "versions")
+        return {path.name: revision for path in paths if (revision := _read_pointer(path))}
+
+    def read_label(self, repo_id: RitualRepoId) -> str | None:
+        """Return the revision that the id's version label names, or None.
+
+        Raises:
+            IntegrityError: the label names no revision.
+        """
+        return _read_pointer(self.label_path(repo_id, repo_id.version)) if repo_id.version else None
+
+    def read_latest(self, repo_id: RitualRepoId) -> str | None:
+        """Return the repository's newest revision, or None.
+
+        Raises:
+            IntegrityError: the pointer names no revision.
+        """
+        return _read_pointer(self.latest_path(repo_id))
+
+
+def make_replaceable(path: Path) -> None:
+    """Let a read-only object be removed or replaced, which only Windows refuses."""
+    if os.name == "nt":
+        with contextlib.suppress(FileNotFoundError):
+            path.chmod(0o666)
+
+
+def _children(folder: Path) -> list[Path]:
+    return sorted(folder.iterdir()) if folder.is_dir() else []
+
+
+def _folders(folder: Path) -> list[Path]:
+    return [path for path in _children(folder) if path.is_dir()]
+
+
+def _read_pointer(path: Path) -> str | None:
+    """Read a file that holds a revision; None where it is missing."""
+    try:
+        name = path.read_bytes().decode(errors="replace").strip()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    if not is_sha256(name):
+        raise IntegrityError.of([Mismatch(path.name, "a revision", repr(name[:80]), str(path.parent))])
+    return name
