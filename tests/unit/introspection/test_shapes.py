@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import BaseModel, DirectoryPath, FilePath, NewPath, create_model
+from pydantic import DirectoryPath, FilePath, NewPath, create_model
 from typing_extensions import TypedDict, TypeVar
 
 from ritual_artifacts.errors import ArtifactModelError
-from ritual_artifacts.shapes import (
+from ritual_artifacts.introspection.records import required_fields
+from ritual_artifacts.introspection.shapes import (
     METADATA,
     Choice,
     File,
@@ -19,17 +20,8 @@ from ritual_artifacts.shapes import (
     Shape,
     Values,
     record_fields,
-    required_fields,
 )
-
-
-class Part(BaseModel):
-    file: Path
-    note: str = ""
-
-
-class Plain(BaseModel):
-    note: str
+from tests.unit.introspection.artifacts import Part, Plain
 
 
 @dataclasses.dataclass

@@ -1,0 +1,25 @@
+"""Typed artifact ↔ manifest fields, by type, in both directions. Reads no file.
+
+`describe` turns a model into JSON in which every file is a `FileRef`; `rebuild` turns such JSON, with file
+names in those places, into an equal model. Which places are files is decided by the type alone: see `shapes`.
+"""
+
+from ritual_artifacts.introspection.comparison import check_comes_back
+from ritual_artifacts.introspection.description import describe
+from ritual_artifacts.introspection.explanation import explain
+from ritual_artifacts.introspection.nodes import FileRef, file_refs, fill
+from ritual_artifacts.introspection.reconstruction import file_names, rebuild
+from ritual_artifacts.introspection.requirements import RESERVED_FIELDS, check_model
+
+__all__ = [
+    "RESERVED_FIELDS",
+    "FileRef",
+    "check_comes_back",
+    "check_model",
+    "describe",
+    "explain",
+    "file_names",
+    "file_refs",
+    "fill",
+    "rebuild",
+]

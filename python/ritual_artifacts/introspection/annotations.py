@@ -1,0 +1,84 @@
+"""Annotations: what stands behind a name or a note, and what JSON makes of it."""
+
+import types
+import typing
+from collections import abc
+from datetime import date, time, timedelta
+from decimal import Decimal
+from typing import Final, Literal, TypeVar, Union, get_args, get_origin
+from uuid import UUID
+
+import typing_extensions
+from pydantic import RootModel
+
+from ritual_artifacts.introspection.records import is_record
+
+_WRAPPERS: Final = (
+    typing.Annotated,
+    typing.Final,
+    typing.Required,
+    typing.NotRequired,
+    typing_extensions.Required,
+    typing_extensions.NotRequired,
+    typing_extensions.ReadOnly,
+)
+_ALIAS_TYPES: Final = (
+    typing_extensions.TypeAliasType,
+    getattr(typing, "TypeAliasType", typing_extensions.TypeAliasType),  # another one from Python 3.12 on
+)
+# What JSON makes of a type. Two members of a union can be told apart in a manifest when these differ.
+_JSON_KINDS: Final[dict[type, str]] = {
+    types.NoneType: "null",
+    bool: "boolean",
+    int: "number",
+    float: "number",
+    **dict.fromkeys((str, bytes, date, time, timedelta, Decimal, UUID), "string"),
+    abc.Mapping: "object",
+    abc.Iterable: "array",
+}
+
+
+def alias_value(annotation: object) -> object:
+    """Return the type that a type alias stands for; else the annotation itself."""
+    if isinstance(annotation, _ALIAS_TYPES):
+        return annotation.__value__
+    origin = get_origin(annotation)
+    return origin.__value__[get_args(annotation)] if isinstance(origin, _ALIAS_TYPES) else annotation
+
+
+def stands_for(annotation: object) -> object:
+    """Return the type that a type variable, a NewType, or a type with notes stands for; else itself."""
+    if isinstance(annotation, TypeVar | typing_extensions.TypeVar):
+        default = getattr(annotation, "__default__", typing_extensions.NoDefault)
+        if default is not typing_extensions.NoDefault:
+            return default
+        return Union[annotation.__constraints__] if annotation.__constraints__ else annotation.__bound__  # noqa: UP007 - built from a tuple
+    if hasattr(annotation, "__supertype__"):  # NewType
+        return annotation.__supertype__
+    return get_args(annotation)[0] if get_origin(annotation) in _WRAPPERS else annotation
+
+
+def bare(annotation: object) -> object:
+    """Strip what does not change how JSON looks: notes, names of types, type variables."""
+    while (inner := alias_value(stands_for(annotation))) is not annotation:
+        annotation = inner
+    return annotation
+
+
+def json_kinds(annotation: object) -> frozenset[str]:
+    """Return what JSON makes of a type without files; records are told apart by their fields."""
+    annotation = bare(annotation)
+    origin, args = get_origin(annotation), get_args(annotation)
+    if origin in {Union, types.UnionType}:
+        return frozenset[str]().union(*map(json_kinds, args))
+    if origin is Literal:
+        return frozenset[str]().union(*(json_kinds(type(value)) for value in args))
+    cls = types.NoneType if annotation is None else origin or annotation
+    if not isinstance(cls, type):
+        return frozenset({"any"})
+    if issubclass(cls, RootModel):
+        return json_kinds(cls.model_fields["root"].annotation)
+    if is_record(cls):
+        return frozenset({"record"})
+    kind = next((kind for base, kind in _JSON_KINDS.items() if issubclass(cls, base)), "any")
+    return frozenset({kind})

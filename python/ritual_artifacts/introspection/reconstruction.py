@@ -1,0 +1,174 @@
+"""Reconstruction of a model from a manifest's fields, with paths in the places of file names."""
+
+import json
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import is_dataclass
+from pathlib import Path, PurePath
+from typing import Any, TypeAlias, TypeVar
+
+from pydantic import BaseModel, RootModel, ValidationError
+from typing_extensions import is_typeddict
+
+from ritual_artifacts.canonical import Json
+from ritual_artifacts.errors import ArtifactModelError, ManifestError
+from ritual_artifacts.introspection.explanation import explain
+from ritual_artifacts.introspection.nodes import At, dotted
+from ritual_artifacts.introspection.requirements import check_model
+from ritual_artifacts.introspection.shapes import (
+    METADATA,
+    Choice,
+    File,
+    FileKind,
+    FixedItems,
+    Items,
+    Metadata,
+    Record,
+    Shape,
+    Values,
+    record_fields,
+)
+from ritual_artifacts.introspection.unions import choose_by_json, choose_by_value
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
+Resolve: TypeAlias = Callable[[str], Path]
+_Place: TypeAlias = Callable[[str, FileKind], str]
+
+
+def rebuild(cls: type[ModelT], values: Mapping[str, Json], resolve: Resolve) -> ModelT:
+    """Build the model that `describe` described, with `resolve(name)` in place of each file name.
+
+    Args:
+        cls: The model's class; its types decide which values are file names.
+        values: The manifest's fields.
+        resolve: Gives the path of a file or directory of the artifact; raises `ManifestError` for a name
+            that the artifact does not have.
+
+    Raises:
+        ArtifactModelError: `cls` cannot be an artifact, or copies a `NewPath` to where it has no files.
+        ManifestError: the values do not fit `cls`.
+    """
+    check_model(cls)
+    placeholders: dict[Path, Path] = {}
+    mark = uuid.uuid4().hex
+
+    def place(name: str, kind: FileKind) -> str:
+        path = resolve(name)
+        if kind == "new":  # pydantic refuses a NewPath that exists, and after a download it does
+            placeholder = path.with_name(f".{mark}-{len(placeholders)}{path.suffix}")
+            placeholders[placeholder] = path
+            path = placeholder
+        return str(path)
+
+    tree = _place_record(cls, values, place, ())
+    try:
+        artifact = cls.model_validate_json(json.dumps(tree), by_alias=False, by_name=True)
+    except ValidationError as error:
+        message = f"the manifest does not fit {cls.__name__}: {explain(error, 'the model')}"
+        raise ManifestError(message) from None
+    if placeholders:
+        _substitute(Record(cls), artifact, placeholders)
+        if _mentions(artifact, mark):
+            message = (
+                f"{cls.__name__} copies the path of a NewPath field to where it has no files, such as a "
+                f"private attribute or a text, and the copy would not come back; declare the field as Path"
+            )
+            raise ArtifactModelError(message)
+    return artifact
+
+
+def file_names(cls: type[BaseModel], values: Mapping[str, Json]) -> dict[str, tuple[str, ...]]:
+    """Return, for each top-level field of `cls` that has files, the names that `values` gives it.
+
+    Raises:
+        ManifestError: the values do not fit `cls`, or lack a field that it requires.
+    """
+    for name, info in cls.model_fields.items():
+        if info.is_required() and not info.exclude and name not in values:
+            message = f"the manifest has no field {name!r}, which {cls.__name__} requires"
+            raise ManifestError(message)
+    names: dict[str, tuple[str, ...]] = {}
+    for field, shape in record_fields(cls).items():
+        found: list[str] = []
+
+        def note(name: str, _kind: FileKind, found: list[str] = found) -> str:
+            found.append(name)
+            return name
+
+        if shape != METADATA:
+            if field in values:
+                _place(shape, values[field], note, (field,))
+            names[field] = tuple(found)
+    return names
+
+
+def _place_record(cls: type, node: Mapping[str, Json], place: _Place, at: At) -> dict[str, Json]:
+    shapes = record_fields(cls)
+    return {name: _place(shapes.get(name, METADATA), part, place, (*at, name)) for name, part in node.items()}
+
+
+def _place(shape: Shape, node: Json, place: _Place, at: At) -> Json:  # noqa: PLR0911 - one branch per shape
+    match shape:
+        case Metadata():
+            return node
+        case Choice(members):
+            return _place(choose_by_json(members, node), node, place, at)
+        case File(kind) if isinstance(node, str):
+            return place(node, kind)
+        case Items(item) if isinstance(node, list):
+            return [_place(item, part, place, (*at, i)) for i, part in enumerate(node)]
+        case FixedItems(items) if isinstance(node, list) and len(node) == len(items):
+            zipped = enumerate(zip(items, node, strict=True))
+            return [_place(s, part, place, (*at, i)) for i, (s, part) in zipped]
+        case Values(item) if isinstance(node, dict):
+            return {key: _place(item, part, place, (*at, key)) for key, part in node.items()}
+        case Record(cls) if issubclass(cls, RootModel):
+            return _place(record_fields(cls)["root"], node, place, at)
+        case Record(cls) if isinstance(node, dict):
+            return _place_record(cls, node, place, at)
+    message = f"{dotted(at)} should name files, but the manifest has {type(node).__name__} there"
+    raise ManifestError(message)
+
+
+def _substitute(shape: Shape, value: Any, paths: Mapping[Path, Path]) -> Any:  # noqa: ANN401, C901 - any value of a model; one branch per shape
+    """Replace paths inside a value that was just validated; records, frozen ones too, change in place."""
+    match shape:
+        case File():
+            return paths.get(value, value)
+        case Choice(members):
+            return _substitute(choose_by_value(members, value), value, paths)
+        case Items(item):
+            return type(value)(_substitute(item, part, paths) for part in value)
+        case FixedItems(items):
+            return tuple(_substitute(s, part, paths) for s, part in zip(items, value, strict=True))
+        case Values(item):
+            value.update({key: _substitute(item, part, paths) for key, part in value.items()})
+        case Record(cls) if is_typeddict(cls):
+            shapes = record_fields(cls)
+            value.update({key: _substitute(shapes[key], part, paths) for key, part in value.items()})
+        case Record(cls):
+            for name, part_shape in record_fields(cls).items():
+                if part_shape != METADATA:
+                    object.__setattr__(value, name, _substitute(part_shape, getattr(value, name), paths))
+        case Metadata():
+            pass
+    return value
+
+
+def _mentions(value: object, mark: str) -> bool:
+    """Say whether a path or text in `value` has `mark` in it, private attributes and excluded fields too."""
+    pending, seen = [value], dict[int, object]()
+    while pending:
+        part = pending.pop()
+        if isinstance(part, str | PurePath):
+            if mark in str(part):
+                return True
+        elif id(part) not in seen:
+            seen[id(part)] = part  # and so is kept, lest another gets its id
+            if isinstance(part, Mapping):
+                pending += [*part, *part.values()]
+            elif isinstance(part, list | tuple | set | frozenset):
+                pending += part
+            elif isinstance(part, BaseModel) or (is_dataclass(part) and not isinstance(part, type)):
+                pending.append(part.__getstate__())
+    return False
