@@ -3,8 +3,6 @@
 use std::fmt;
 use std::str::FromStr;
 
-use sha2::{Digest, Sha256};
-
 /// A SHA-256 digest; written as 64 lower-case hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Sha256Digest([u8; 32]);
@@ -13,13 +11,6 @@ pub struct Sha256Digest([u8; 32]);
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not a SHA-256 digest: expected 64 lower-case hexadecimal digits")]
 pub struct ParseDigestError(String);
-
-impl Sha256Digest {
-    /// The digest of everything that `hasher` was given.
-    pub(crate) fn of(hasher: Sha256) -> Self {
-        Self(hasher.finalize().into())
-    }
-}
 
 impl From<[u8; 32]> for Sha256Digest {
     fn from(bytes: [u8; 32]) -> Self {
@@ -35,7 +26,13 @@ impl AsRef<[u8]> for Sha256Digest {
 
 impl fmt::Display for Sha256Digest {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(formatter, "{byte:02x}"))
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let mut text = String::with_capacity(2 * self.0.len());
+        for byte in self.0 {
+            text.push(char::from(DIGITS[usize::from(byte >> 4)]));
+            text.push(char::from(DIGITS[usize::from(byte & 0xf)]));
+        }
+        formatter.write_str(&text)
     }
 }
 
@@ -75,13 +72,14 @@ fn nibble(digit: u8) -> Option<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sha256::Hasher;
 
     /// SHA-256 of "abc", from FIPS 180-4's published examples.
     const ABC: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
 
     #[test]
     fn the_published_example_is_met() {
-        assert_eq!(Sha256Digest::of(Sha256::new().chain_update("abc")).to_string(), ABC);
+        assert_eq!(Hasher::digest(b"abc").to_string(), ABC);
     }
 
     #[test]

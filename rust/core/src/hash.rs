@@ -3,12 +3,10 @@
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest, Sha256};
-
 use crate::cancel::CancelToken;
 use crate::digest::Sha256Digest;
+use crate::engine::{self, Limits, Message};
 use crate::error::Result;
-use crate::pool;
 use crate::progress::Progress;
 use crate::source::Source;
 
@@ -45,8 +43,8 @@ impl ReadSize {
         self.0
     }
 
-    pub(crate) fn new_buffer(self) -> Box<[u8]> {
-        vec![0; self.0].into_boxed_slice()
+    pub(crate) fn new_buffer(self) -> Vec<u8> {
+        vec![0; self.0]
     }
 }
 
@@ -90,35 +88,34 @@ pub fn hash_files(
     progress: &Progress,
     cancel: &CancelToken,
 ) -> Vec<Result<FileDigest>> {
-    pool::run(
-        paths,
-        options.max_workers,
-        || options.read_size.new_buffer(),
-        |buffer, index| {
-            let path = &paths[index];
-            let result = cancel
-                .check()
-                .and_then(|()| Source::open(path, options.follow_symlinks))
-                .and_then(|mut source| digest_source(&mut source, path, buffer, progress, cancel));
-            cancel.cancel_after(options.stop_at_error, result)
-        },
-    )
+    let limits = Limits {
+        max_workers: options.max_workers,
+        read_size: options.read_size.get(),
+        stop_at_error: options.stop_at_error,
+    };
+    engine::run_on_files(paths, options.follow_symlinks, limits, cancel, |index, source| {
+        Ok(Reading { source, path: &paths[index], progress, cancel })
+    })
 }
 
-/// Hash what `source` holds, and call it `path` in the result.
-pub(crate) fn digest_source(
-    source: &mut Source,
-    path: &Path,
-    buffer: &mut [u8],
-    progress: &Progress,
-    cancel: &CancelToken,
-) -> Result<FileDigest> {
-    let mut hasher = Sha256::new();
-    let size = source.read_through(buffer, progress, cancel, |block| {
-        hasher.update(block);
-        Ok(())
-    })?;
-    Ok(FileDigest { path: path.to_owned(), size, sha256: Sha256Digest::of(hasher) })
+/// A file that is only read.
+struct Reading<'a> {
+    source: Source,
+    path: &'a Path,
+    progress: &'a Progress,
+    cancel: &'a CancelToken,
+}
+
+impl Message for Reading<'_> {
+    type Output = FileDigest;
+
+    fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
+        self.source.read(buffer, self.progress, self.cancel)
+    }
+
+    fn finish(self, sha256: Sha256Digest) -> Result<FileDigest> {
+        Ok(FileDigest { path: self.path.to_owned(), size: self.source.size(), sha256 })
+    }
 }
 
 #[cfg(test)]

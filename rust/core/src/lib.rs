@@ -7,11 +7,12 @@
 mod cancel;
 mod cpu;
 mod digest;
+mod engine;
 mod error;
 mod file;
 mod hash;
-mod pool;
 mod progress;
+pub mod sha256;
 mod source;
 
 pub use cancel::CancelToken;

@@ -14,6 +14,8 @@ pub(crate) struct Source {
     file: File,
     path: PathBuf,
     size: u64,
+    /// Bytes read.
+    position: u64,
     /// `None` where the file system keeps no such time.
     modified: Option<SystemTime>,
 }
@@ -21,12 +23,12 @@ pub(crate) struct Source {
 impl Source {
     /// Open the regular file at `path`; anything else is refused without being opened.
     pub(crate) fn open(path: &Path, follow_symlinks: bool) -> Result<Self> {
-        let look = if follow_symlinks { fs::metadata } else { fs::symlink_metadata };
-        let metadata = look(path).map_err(Error::io("open", path))?;
-        // Asked before opening, because opening a device can already do something (rewind a tape,
-        // arm a watchdog).
-        refuse_irregular(path, &metadata)?;
+        look(path, follow_symlinks)?;
+        Self::open_known(path, follow_symlinks)
+    }
 
+    /// Open what [`look`] has said to be a regular file.
+    pub(crate) fn open_known(path: &Path, follow_symlinks: bool) -> Result<Self> {
         let mut options = OpenOptions::new();
         options.read(true);
         guard_open(&mut options, follow_symlinks);
@@ -39,51 +41,65 @@ impl Source {
         // Asked again, because the path may lead elsewhere since it was looked at.
         refuse_irregular(path, &metadata)?;
         let (path, size, modified) = (path.to_owned(), metadata.len(), metadata.modified().ok());
-        Ok(Self { file, path, size, modified })
+        Ok(Self { file, path, size, position: 0, modified })
     }
 
     pub(crate) fn file(&self) -> &File {
         &self.file
     }
 
+    /// Bytes in the file, as it was when it was opened.
+    pub(crate) fn size(&self) -> u64 {
+        self.size
+    }
+
     pub(crate) fn into_file(self) -> File {
         self.file
     }
 
-    /// Read the whole file through `buffer`, hand each block to `sink`, and return its size.
+    /// Fill `buffer` with the bytes that come next; fewer only at the end of the file.
     ///
     /// # Errors
     ///
     /// [`Error::SourceChanged`] if the file did not stay as it was when opened, which includes a
-    /// file that grows for ever; [`Error::Cancelled`]; and whatever `sink` fails with.
-    pub(crate) fn read_through(
+    /// file that grows for ever; and [`Error::Cancelled`].
+    pub(crate) fn read(
         &mut self,
         buffer: &mut [u8],
         progress: &Progress,
         cancel: &CancelToken,
-        mut sink: impl FnMut(&[u8]) -> Result<()>,
-    ) -> Result<u64> {
-        let mut total = 0;
-        loop {
+    ) -> Result<usize> {
+        let mut filled = 0;
+        while filled < buffer.len() {
             cancel.check()?;
-            let count = match self.file.read(buffer) {
-                Ok(0) => break,
+            let count = match self.file.read(&mut buffer[filled..]) {
+                Ok(0) => {
+                    self.check_complete()?;
+                    break;
+                }
                 Ok(count) => count,
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 Err(error) => return Err(Error::io("read", &self.path)(error)),
             };
-            total += count as u64;
-            if total > self.size {
-                return Err(self.changed_size(total, true));
+            filled += count;
+            self.position += count as u64;
+            if self.position > self.size {
+                return Err(self.changed_size(self.position, true));
             }
             progress.add(count);
-            sink(&buffer[..count])?;
+            if self.position == self.size && filled < buffer.len() {
+                self.check_complete()?;
+                break;
+            }
         }
-        if total < self.size {
-            return Err(self.changed_size(total, false));
+        Ok(filled)
+    }
+
+    fn check_complete(&self) -> Result<()> {
+        if self.position < self.size {
+            return Err(self.changed_size(self.position, false));
         }
-        self.check_unchanged()?;
-        Ok(total)
+        self.check_unchanged()
     }
 
     /// Whether the file still looks as it did when it was opened.
@@ -108,6 +124,17 @@ impl Source {
     fn changed(&self, change: Change) -> Error {
         Error::SourceChanged { path: self.path.clone(), change }
     }
+}
+
+/// Return the size of the regular file at `path`.
+///
+/// It is not opened, because opening a device can already do something (rewind a tape, arm a
+/// watchdog).
+pub(crate) fn look(path: &Path, follow_symlinks: bool) -> Result<u64> {
+    let look = if follow_symlinks { fs::metadata } else { fs::symlink_metadata };
+    let metadata = look(path).map_err(Error::io("open", path))?;
+    refuse_irregular(path, &metadata)?;
+    Ok(metadata.len())
 }
 
 pub(crate) fn refuse_irregular(path: &Path, metadata: &Metadata) -> Result<()> {
@@ -139,23 +166,27 @@ mod tests {
     use super::*;
 
     /// Read a file of ten bytes in blocks of four, and call `meddle` after the first block.
-    fn read_while(meddle: impl Fn(&File)) -> Result<u64> {
+    fn read_while(meddle: impl Fn(&File)) -> Result<usize> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("source");
         fs::write(&path, b"0123456789").unwrap();
         let writer = OpenOptions::new().append(true).open(&path).unwrap();
         let mut source = Source::open(&path, true)?;
 
-        let mut first = true;
-        source.read_through(&mut [0; 4], &Progress::new(), &CancelToken::new(), |_| {
-            if std::mem::take(&mut first) {
+        let mut total = 0;
+        loop {
+            let count = source.read(&mut [0; 4], &Progress::new(), &CancelToken::new())?;
+            if total == 0 {
                 meddle(&writer);
             }
-            Ok(())
-        })
+            total += count;
+            if count < 4 {
+                return Ok(total);
+            }
+        }
     }
 
-    fn change(result: Result<u64>) -> Change {
+    fn change(result: Result<usize>) -> Change {
         match result {
             Err(Error::SourceChanged { change, .. }) => change,
             other => panic!("expected a change, got {other:?}"),
@@ -196,15 +227,10 @@ mod tests {
         fs::write(&path, [0; 100]).unwrap();
         let (progress, cancel) = (Progress::new(), CancelToken::new());
 
-        let result = Source::open(&path, true).unwrap().read_through(
-            &mut [0; 10],
-            &progress,
-            &cancel,
-            |_| {
-                cancel.cancel();
-                Ok(())
-            },
-        );
+        let mut source = Source::open(&path, true).unwrap();
+        source.read(&mut [0; 10], &progress, &cancel).unwrap();
+        cancel.cancel();
+        let result = source.read(&mut [0; 10], &progress, &cancel);
 
         assert!(matches!(result, Err(Error::Cancelled)));
         assert_eq!(progress.drain(), 10);

@@ -5,15 +5,14 @@ use std::io::{self, Write};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
 
 use super::durable::{land, stage};
 use crate::cancel::CancelToken;
 use crate::digest::Sha256Digest;
+use crate::engine::{self, Limits, Message};
 use crate::error::{Error, Result};
-use crate::hash::{FileDigest, ReadSize, digest_source};
-use crate::pool;
+use crate::hash::{FileDigest, ReadSize};
 use crate::progress::Progress;
 use crate::source::Source;
 
@@ -42,78 +41,72 @@ pub fn copy_files(
     progress: &Progress,
     cancel: &CancelToken,
 ) -> Vec<Result<FileDigest>> {
-    let sources: Vec<&Path> = pairs.iter().map(|(source, _)| source.as_path()).collect();
-    pool::run(
-        &sources,
-        options.max_workers,
-        || options.read_size.new_buffer(),
-        |buffer, index| {
-            let (from, to) = &pairs[index];
-            let result =
-                cancel.check().and_then(|()| Source::open(from, options.follow_symlinks)).and_then(
-                    |source| Copy { source, from, to }.run(buffer, progress, cancel, clone_file),
-                );
-            cancel.cancel_after(options.stop_at_error, result)
-        },
-    )
+    let limits = Limits {
+        max_workers: options.max_workers,
+        read_size: options.read_size.get(),
+        stop_at_error: options.stop_at_error,
+    };
+    let sources: Vec<&Path> = pairs.iter().map(|(from, _)| from.as_path()).collect();
+    engine::run_on_files(&sources, options.follow_symlinks, limits, cancel, |index, source| {
+        let (from, to) = &pairs[index];
+        Copying::start(source, from, to, progress, cancel, clone_file)
+    })
 }
 
 /// One copy on its way.
-struct Copy<'a> {
-    source: Source,
+struct Copying<'a> {
     from: &'a Path,
     to: &'a Path,
+    staged: NamedTempFile,
+    input: Source,
+    /// Whether `input` is the staged file itself, which has the source's bytes already.
+    cloned: bool,
+    progress: &'a Progress,
+    cancel: &'a CancelToken,
 }
 
-impl Copy<'_> {
+impl<'a> Copying<'a> {
     /// `clone` fills an empty staged file with a reflink of the source, or fails and may leave
     /// anything in it.
-    fn run(
-        mut self,
-        buffer: &mut [u8],
-        progress: &Progress,
-        cancel: &CancelToken,
+    fn start(
+        source: Source,
+        from: &'a Path,
+        to: &'a Path,
+        progress: &'a Progress,
+        cancel: &'a CancelToken,
         clone: impl FnOnce(&File, &mut NamedTempFile) -> io::Result<()>,
-    ) -> Result<FileDigest> {
-        let mut staged = stage(self.to)?;
+    ) -> Result<Self> {
+        let mut staged = stage(to)?;
         // Whatever the reason that there is no clone, copying bytes succeeds or says why not.
-        let digest = if clone(self.source.file(), &mut staged).is_ok() {
-            self.source.check_unchanged()?;
-            self.digest_clone(&staged, buffer, progress, cancel)?
+        let cloned = clone(source.file(), &mut staged).is_ok();
+        let input = if cloned {
+            source.check_unchanged()?;
+            // The clone is hashed and not the source: the source may be written to by now.
+            let clone = staged.as_file().try_clone().map_err(Error::io("read", to))?;
+            Source::from_file(clone, to)?
         } else {
-            staged.as_file().set_len(0).map_err(Error::io("write", self.to))?;
-            self.copy_bytes(staged.as_file(), buffer, progress, cancel)?
+            staged.as_file().set_len(0).map_err(Error::io("write", to))?;
+            source
         };
-        land(staged, self.to)?;
-        Ok(digest)
+        Ok(Self { from, to, staged, input, cloned, progress, cancel })
+    }
+}
+
+impl Message for Copying<'_> {
+    type Output = FileDigest;
+
+    fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
+        let count = self.input.read(buffer, self.progress, self.cancel)?;
+        if !self.cloned {
+            let written = self.staged.as_file().write_all(&buffer[..count]);
+            written.map_err(Error::io("write", self.to))?;
+        }
+        Ok(count)
     }
 
-    /// Hash the clone and not the source: the source may be written to by now.
-    fn digest_clone(
-        &self,
-        staged: &NamedTempFile,
-        buffer: &mut [u8],
-        progress: &Progress,
-        cancel: &CancelToken,
-    ) -> Result<FileDigest> {
-        let clone = staged.as_file().try_clone().map_err(Error::io("read", self.to))?;
-        let mut clone = Source::from_file(clone, self.to)?;
-        digest_source(&mut clone, self.from, buffer, progress, cancel)
-    }
-
-    fn copy_bytes(
-        &mut self,
-        mut target: &File,
-        buffer: &mut [u8],
-        progress: &Progress,
-        cancel: &CancelToken,
-    ) -> Result<FileDigest> {
-        let mut hasher = Sha256::new();
-        let size = self.source.read_through(buffer, progress, cancel, |block| {
-            hasher.update(block);
-            target.write_all(block).map_err(Error::io("write", self.to))
-        })?;
-        Ok(FileDigest { path: self.from.to_owned(), size, sha256: Sha256Digest::of(hasher) })
+    fn finish(self, sha256: Sha256Digest) -> Result<FileDigest> {
+        land(self.staged, self.to)?;
+        Ok(FileDigest { path: self.from.to_owned(), size: self.input.size(), sha256 })
     }
 }
 
@@ -149,10 +142,12 @@ fn clone_file(_source: &File, _staged: &mut NamedTempFile) -> io::Result<()> {
 mod tests {
     use std::fs::{self, OpenOptions};
     use std::io::Seek;
+    use std::sync::Mutex;
 
     use tempfile::TempDir;
 
     use super::*;
+    use crate::sha256::Hasher;
 
     /// A folder with the file "source" in it, and the result of copying that to "target".
     struct Trial {
@@ -182,12 +177,12 @@ mod tests {
         ) -> Result<FileDigest> {
             let (from, to) = (self.at("source"), self.at("target"));
             let source = Source::open(&from, false)?;
-            Copy { source, from: &from, to: &to }.run(
-                &mut [0; 4],
-                &Progress::new(),
-                &self.cancel,
-                clone,
-            )
+            let progress = Progress::new();
+            let copying = Copying::start(source, &from, &to, &progress, &self.cancel, clone)?;
+            let copying = Mutex::new(Some(copying));
+            let limits = Limits { max_workers: None, read_size: 64, stop_at_error: false };
+            engine::run(&[0], limits, &self.cancel, |_| Ok(copying.lock().unwrap().take().unwrap()))
+                .remove(0)
         }
 
         fn assert_only_the_source_is_there(&self) {
@@ -244,7 +239,7 @@ mod tests {
             staged.rewind()
         });
 
-        let landed = Sha256Digest::of(Sha256::new().chain_update(b"another"));
+        let landed = Hasher::digest(b"another");
         assert_eq!(digest.unwrap().sha256, landed);
         assert_eq!(fs::read(trial.at("target")).unwrap(), b"another");
     }

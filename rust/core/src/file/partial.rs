@@ -4,13 +4,11 @@ use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest, Sha256};
-
 use crate::cancel::CancelToken;
-use crate::digest::Sha256Digest;
 use crate::error::{Change, Error, Result};
 use crate::hash::{FileDigest, ReadSize};
 use crate::progress::Progress;
+use crate::sha256::Hasher;
 use crate::source::{Source, guard_open, refuse_irregular};
 
 /// A file that grows at its end and is hashed as it grows.
@@ -20,7 +18,7 @@ use crate::source::{Source, guard_open, refuse_irregular};
 pub struct PartialFile {
     path: PathBuf,
     file: File,
-    hasher: Sha256,
+    hasher: Hasher,
     size: u64,
     broken: bool,
 }
@@ -44,13 +42,16 @@ impl PartialFile {
         let file = options.open(path).map_err(Error::io("open", path))?;
 
         let mut present = Source::from_file(file, path)?;
-        let mut hasher = Sha256::new();
+        let mut hasher = Hasher::new();
         let mut buffer = ReadSize::DEFAULT.new_buffer();
-        let size = present.read_through(&mut buffer, progress, cancel, |block| {
-            hasher.update(block);
-            Ok(())
-        })?;
-        let (path, file) = (path.to_owned(), present.into_file());
+        loop {
+            let count = present.read(&mut buffer, progress, cancel)?;
+            hasher.update(&buffer[..count]);
+            if count < buffer.len() {
+                break;
+            }
+        }
+        let (path, size, file) = (path.to_owned(), present.size(), present.into_file());
         Ok(Self { path, file, hasher, size, broken: false })
     }
 
@@ -109,7 +110,7 @@ impl PartialFile {
             let change = Change::Size { expected: self.size, actual, at_least: false };
             return Err(Error::SourceChanged { path: self.path, change });
         }
-        Ok(FileDigest { path: self.path, size: self.size, sha256: Sha256Digest::of(self.hasher) })
+        Ok(FileDigest { path: self.path, size: self.size, sha256: self.hasher.finalize() })
     }
 
     fn refuse_broken(&self) -> Result<()> {
@@ -122,6 +123,7 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
+    use crate::digest::Sha256Digest;
 
     fn partial_in(folder: &TempDir) -> PathBuf {
         folder.path().join("partial")
@@ -132,7 +134,7 @@ mod tests {
     }
 
     fn sha256(content: &[u8]) -> Sha256Digest {
-        Sha256Digest::of(Sha256::new().chain_update(content))
+        Hasher::digest(content)
     }
 
     #[test]

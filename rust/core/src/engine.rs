@@ -1,0 +1,283 @@
+//! Many messages, hashed so that lanes and cores stay full.
+//!
+//! A worker keeps several messages open at once, one in each lane, reads each into a buffer of its own and
+//! advances all of them together. A message that is over makes room for the next. A message so large that
+//! all the others are done before it is hashed alone, because a lane is slower than that, while a thread of its
+//! own reads ahead.
+
+mod files;
+mod work;
+
+use std::collections::VecDeque;
+use std::num::NonZeroUsize;
+use std::panic::resume_unwind;
+use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
+use std::thread;
+
+use crate::cancel::CancelToken;
+use crate::digest::Sha256Digest;
+use crate::error::Result;
+use crate::sha256::{
+    BLOCK, Hasher, INITIAL_STATE, MAX_PADDING, State, Stream, compress, digest_of, pad,
+};
+
+pub(crate) use files::run_on_files;
+use work::{Task, Work};
+
+/// Bytes between the buffers of two lanes; without them, equal offsets would compete for the same cache lines.
+const LANE_SPACING: usize = 4 * BLOCK;
+
+/// Something to be hashed, from its first byte to its last.
+pub(crate) trait Message: Send {
+    /// What is known of it in the end.
+    type Output: Send;
+
+    /// Fill `buffer` with the bytes that come next; fewer only where the message ends.
+    fn read(&mut self, buffer: &mut [u8]) -> Result<usize>;
+
+    /// Make something of the digest of all that was read.
+    fn finish(self, sha256: Sha256Digest) -> Result<Self::Output>;
+}
+
+/// How [`run`] works.
+#[derive(Clone, Copy)]
+pub(crate) struct Limits {
+    /// Workers at most; one a core if `None`.
+    pub(crate) max_workers: Option<NonZeroUsize>,
+    /// Bytes that a worker reads before it hashes them, in all its lanes together.
+    pub(crate) read_size: usize,
+    /// Whether one message's error cancels the others.
+    pub(crate) stop_at_error: bool,
+}
+
+impl Limits {
+    fn workers(self) -> usize {
+        let cores = || thread::available_parallelism().ok();
+        self.max_workers.or_else(cores).map_or(1, NonZeroUsize::get)
+    }
+}
+
+/// Hash messages of about these sizes, and return what became of each, in their order.
+pub(crate) fn run<M: Message>(
+    sizes: &[u64],
+    limits: Limits,
+    cancel: &CancelToken,
+    open: impl Fn(usize) -> Result<M> + Sync,
+) -> Vec<Result<M::Output>> {
+    let workers = limits.workers().min(sizes.len());
+    let work = Work::divide(sizes, workers);
+    let engine = Engine {
+        limits,
+        cancel,
+        open,
+        lanes: work.lanes,
+        work: Mutex::new(work),
+        reads_ahead: limits.workers() > 1,
+    };
+
+    let mut finished = thread::scope(|scope| {
+        // The calling thread works too, so a system that is out of threads slows the work down
+        // and does not end it.
+        let spawned: Vec<_> = (1..workers)
+            .map_while(|_| thread::Builder::new().spawn_scoped(scope, || engine.work()).ok())
+            .collect();
+        let mut finished = engine.work();
+        for thread in spawned {
+            finished.extend(thread.join().unwrap_or_else(|panic| resume_unwind(panic)));
+        }
+        finished
+    });
+    finished.sort_unstable_by_key(|&(index, _)| index);
+    finished.into_iter().map(|(_, result)| result).collect()
+}
+
+struct Engine<'a, F> {
+    limits: Limits,
+    cancel: &'a CancelToken,
+    open: F,
+    lanes: usize,
+    work: Mutex<Work>,
+    reads_ahead: bool,
+}
+
+impl<M: Message, F: Fn(usize) -> Result<M> + Sync> Engine<'_, F> {
+    fn work(&self) -> Vec<(usize, Result<M::Output>)> {
+        let mut finished = Vec::new();
+        loop {
+            let task = self.lock().take();
+            match task {
+                Some(Task::Alone { index, size }) => {
+                    finished.push((index, self.judge(self.hash_alone(index, size))));
+                }
+                Some(Task::SideBySide(hand)) => self.hash_side_by_side(hand, &mut finished),
+                None => return finished,
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Work> {
+        // A worker that panics leaves nothing half done in there.
+        self.work.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn judge<T>(&self, result: Result<T>) -> Result<T> {
+        self.cancel.cancel_after(self.limits.stop_at_error, result)
+    }
+
+    fn hash_alone(&self, index: usize, size: u64) -> Result<M::Output> {
+        // Two buffers in turn; each is as much as a worker with lanes reads.
+        let piece = self.limits.read_size;
+        if self.reads_ahead
+            && size > piece as u64
+            && let Some(result) = hash_reading_ahead((self.open)(index)?, piece)
+        {
+            return result;
+        }
+        let mut message = (self.open)(index)?;
+        let mut hasher = Hasher::new();
+        let mut buffer = vec![0; piece];
+        loop {
+            let count = message.read(&mut buffer)?;
+            hasher.update(&buffer[..count]);
+            if count < piece {
+                return message.finish(hasher.finalize());
+            }
+        }
+    }
+
+    fn hash_side_by_side(
+        &self,
+        mut hand: VecDeque<usize>,
+        finished: &mut Vec<(usize, Result<M::Output>)>,
+    ) {
+        let lane_size = (self.limits.read_size / self.lanes).max(1).next_multiple_of(BLOCK);
+        let stride = lane_size + MAX_PADDING.next_multiple_of(BLOCK) + LANE_SPACING;
+        let mut memory = vec![0; stride * self.lanes + BLOCK];
+        let aligned = memory.as_ptr().align_offset(BLOCK).min(BLOCK);
+        let mut lanes: Vec<Lane<'_, M>> = memory[aligned..]
+            .chunks_exact_mut(stride)
+            .map(|buffer| Lane { buffer: &mut buffer[..stride - LANE_SPACING], open: None })
+            .collect();
+        loop {
+            for lane in &mut lanes {
+                self.refill(lane, &mut hand, finished);
+            }
+            let Some(length) = lanes.iter().filter_map(Lane::pending).min() else { return };
+            let mut streams: Vec<_> =
+                lanes.iter_mut().filter_map(|lane| lane.next(length)).collect();
+            compress(&mut streams);
+        }
+    }
+
+    /// See to it that the lane has blocks to hash, unless there is nothing left to open.
+    fn refill(
+        &self,
+        lane: &mut Lane<'_, M>,
+        hand: &mut VecDeque<usize>,
+        finished: &mut Vec<(usize, Result<M::Output>)>,
+    ) {
+        loop {
+            let Some(open) = &mut lane.open else {
+                let Some(index) = hand.pop_front().or_else(|| self.lock().rest.pop_front()) else {
+                    return;
+                };
+                match (self.open)(index) {
+                    Ok(message) => lane.open = Some(Open::new(index, message)),
+                    Err(error) => finished.push((index, self.judge(Err(error)))),
+                }
+                continue;
+            };
+            if open.start < open.end {
+                return;
+            }
+            if open.ended {
+                let Some(Open { index, message, state, .. }) = lane.open.take() else { return };
+                let result = message.finish(digest_of(&state));
+                finished.push((index, self.judge(result)));
+            } else if let Err(error) = open.read(lane.buffer) {
+                finished.push((open.index, self.judge(Err(error))));
+                lane.open = None;
+            }
+        }
+    }
+}
+
+/// Hash a message on this thread while another reads it; `None` where there is no thread to be had.
+fn hash_reading_ahead<M: Message>(mut message: M, piece: usize) -> Option<Result<M::Output>> {
+    let (send_empty, receive_empty) = mpsc::channel::<Vec<u8>>();
+    let (send_full, receive_full) = mpsc::channel();
+    for _ in 0..2 {
+        send_empty.send(vec![0; piece]).expect("the receiver is here");
+    }
+    thread::scope(|scope| {
+        let read = move || {
+            for mut buffer in receive_empty {
+                let count = message.read(&mut buffer)?;
+                if send_full.send((buffer, count)).is_err() || count < piece {
+                    break;
+                }
+            }
+            Ok(message)
+        };
+        let reader = thread::Builder::new().spawn_scoped(scope, read).ok()?;
+        let mut hasher = Hasher::new();
+        for (buffer, count) in receive_full {
+            hasher.update(&buffer[..count]);
+            let _ = send_empty.send(buffer); // a reader that is done needs none
+        }
+        let message = reader.join().unwrap_or_else(|panic| resume_unwind(panic));
+        Some(message.and_then(|message: M| message.finish(hasher.finalize())))
+    })
+}
+
+/// Room for one message.
+struct Lane<'a, M> {
+    /// Where it is read to, and room for its padding.
+    buffer: &'a mut [u8],
+    open: Option<Open<M>>,
+}
+
+/// A message on its way.
+struct Open<M> {
+    index: usize,
+    message: M,
+    state: State,
+    /// Bytes read.
+    length: u64,
+    /// The part of the buffer that is to be hashed: whole blocks.
+    start: usize,
+    end: usize,
+    /// Whether the padding is in that part.
+    ended: bool,
+}
+
+impl<M: Message> Open<M> {
+    fn new(index: usize, message: M) -> Self {
+        Self { index, message, state: INITIAL_STATE, length: 0, start: 0, end: 0, ended: false }
+    }
+
+    fn read(&mut self, buffer: &mut [u8]) -> Result<()> {
+        let room = buffer.len() - MAX_PADDING.next_multiple_of(BLOCK);
+        let count = self.message.read(&mut buffer[..room])?;
+        self.length += count as u64;
+        self.ended = count < room;
+        self.end = if self.ended { pad(buffer, count, self.length) } else { count };
+        self.start = 0;
+        Ok(())
+    }
+}
+
+impl<M> Lane<'_, M> {
+    /// Bytes that are to be hashed.
+    fn pending(&self) -> Option<usize> {
+        self.open.as_ref().map(|open| open.end - open.start)
+    }
+
+    /// Take the next `length` of them.
+    fn next(&mut self, length: usize) -> Option<Stream<'_>> {
+        let open = self.open.as_mut()?;
+        let data = &self.buffer[open.start..open.start + length];
+        open.start += length;
+        Some(Stream { state: &mut open.state, data })
+    }
+}

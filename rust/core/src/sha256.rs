@@ -1,0 +1,102 @@
+//! SHA-256 (FIPS 180-4), of one message or of many side by side.
+//!
+//! One message is bound by how long each round waits for the one before it; most of a core idles. Messages
+//! that are independent of each other fill those gaps, so [`compress`] runs as many at once as it is given.
+
+mod kernels;
+mod plan;
+
+use crate::digest::Sha256Digest;
+pub use kernels::{BLOCK, INITIAL_STATE, Kernel, State, Stream};
+pub(crate) use plan::Plan;
+
+/// Bytes that padding adds at most.
+pub(crate) const MAX_PADDING: usize = BLOCK + LENGTH_BYTES;
+
+/// Padding ends with the message's length in bits, as a number of 64 bits.
+const LENGTH_BYTES: usize = 8;
+
+/// Advance every stream's state by its blocks, in the fastest way for their number.
+///
+/// # Panics
+///
+/// The streams are not whole blocks of one length.
+pub fn compress(streams: &mut [Stream<'_>]) {
+    match streams {
+        [] => {}
+        [_] => plan::fastest_single().compress(streams),
+        _ => Plan::current().compress(streams),
+    }
+}
+
+/// Write the padding of a message of `length` bytes after the `filled` bytes of its last part in `buffer`.
+///
+/// Returns where the padding ends: at the end of a block.
+pub(crate) fn pad(buffer: &mut [u8], filled: usize, length: u64) -> usize {
+    let end = (filled + 1 + LENGTH_BYTES).next_multiple_of(BLOCK);
+    buffer[filled] = 0x80;
+    buffer[filled + 1..end - LENGTH_BYTES].fill(0);
+    buffer[end - LENGTH_BYTES..end].copy_from_slice(&(8 * length).to_be_bytes());
+    end
+}
+
+/// The digest that a state stands for, once the padding is in it.
+pub(crate) fn digest_of(state: &State) -> Sha256Digest {
+    let mut digest = [0; 32];
+    for (bytes, word) in digest.chunks_exact_mut(4).zip(state) {
+        bytes.copy_from_slice(&word.to_be_bytes());
+    }
+    digest.into()
+}
+
+/// One message that arrives in pieces.
+#[derive(Clone)]
+pub(crate) struct Hasher {
+    state: State,
+    length: u64,
+    /// The beginning of a block that is not complete yet, `length % BLOCK` bytes, and room for padding.
+    rest: [u8; 2 * BLOCK],
+}
+
+impl Hasher {
+    pub(crate) fn new() -> Self {
+        Self { state: INITIAL_STATE, length: 0, rest: [0; 2 * BLOCK] }
+    }
+
+    pub(crate) fn update(&mut self, mut data: &[u8]) {
+        let filled = self.filled();
+        self.length += data.len() as u64;
+        if filled > 0 {
+            let (first, others) = data.split_at(data.len().min(BLOCK - filled));
+            let end = filled + first.len();
+            self.rest[filled..end].copy_from_slice(first);
+            if end < BLOCK {
+                return;
+            }
+            compress(&mut [Stream { state: &mut self.state, data: &self.rest[..BLOCK] }]);
+            data = others;
+        }
+        let (blocks, rest) = data.split_at(data.len() - data.len() % BLOCK);
+        compress(&mut [Stream { state: &mut self.state, data: blocks }]);
+        self.rest[..rest.len()].copy_from_slice(rest);
+    }
+
+    /// Hash all of `data` in one call.
+    #[cfg(test)]
+    pub(crate) fn digest(data: &[u8]) -> Sha256Digest {
+        let mut hasher = Self::new();
+        hasher.update(data);
+        hasher.finalize()
+    }
+
+    pub(crate) fn finalize(mut self) -> Sha256Digest {
+        let filled = self.filled();
+        let end = pad(&mut self.rest, filled, self.length);
+        compress(&mut [Stream { state: &mut self.state, data: &self.rest[..end] }]);
+        digest_of(&self.state)
+    }
+
+    fn filled(&self) -> usize {
+        usize::try_from(self.length % BLOCK as u64).expect("less than a block")
+    }
+}

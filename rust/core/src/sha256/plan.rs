@@ -1,0 +1,165 @@
+//! Which kernel for how many streams.
+//!
+//! Processors differ too much for a table: where one runs sixteen AVX-512 lanes as fast as four SHA-NI streams,
+//! another needs as long for them as for sixteen. So each kernel is timed once, in a tenth of a millisecond.
+
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use super::kernels::{BLOCK, INITIAL_STATE, Kernel, Stream};
+
+/// Streams that any kernel takes at most.
+const MAX_STREAMS: usize = 32;
+
+/// Names, separated by spaces or commas, of kernels that must not be used although the processor has them.
+const DISABLE_VARIABLE: &str = "RITUAL_DISABLE_KERNELS";
+
+/// A lane more that makes the work less than this cheaper is not worth its memory.
+const WORTHWHILE: f64 = 0.97;
+
+/// The kernels that the processor has and the environment allows; looked up once in a process.
+pub(crate) fn allowed_kernels() -> &'static [Kernel] {
+    static ALLOWED: OnceLock<Vec<Kernel>> = OnceLock::new();
+    ALLOWED.get_or_init(|| {
+        let disabled = std::env::var(DISABLE_VARIABLE).unwrap_or_default();
+        let disabled: Vec<&str> = disabled.split([' ', ',']).collect();
+        Kernel::ALL
+            .into_iter()
+            .filter(|kernel| kernel.is_available() && !disabled.contains(&kernel.name()))
+            .collect()
+    })
+}
+
+/// The kernel for a message alone.
+pub(super) fn fastest_single() -> Kernel {
+    let allowed = allowed_kernels();
+    // All that have instructions for SHA-256 run into the same limit.
+    [Kernel::ShaNi, Kernel::Sha2Neon]
+        .into_iter()
+        .find(|kernel| allowed.contains(kernel))
+        .unwrap_or(Kernel::Single)
+}
+
+/// For each number of streams, the kernel that goes first and how many of them it takes.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Plan {
+    steps: [(Kernel, usize); MAX_STREAMS + 1],
+    costs: [f64; MAX_STREAMS + 1],
+}
+
+impl Plan {
+    /// The plan for this processor.
+    pub(crate) fn current() -> &'static Self {
+        static CURRENT: OnceLock<Plan> = OnceLock::new();
+        CURRENT.get_or_init(|| {
+            let mut options = Vec::new();
+            for &kernel in allowed_kernels() {
+                options.extend(
+                    kernel.useful_counts().map(|count| (kernel, count, time(kernel, count))),
+                );
+            }
+            options.push((Kernel::Single, 1, time(Kernel::Single, 1)));
+            Self::cheapest(&options)
+        })
+    }
+
+    /// Put together what costs least, from what each kernel costs for each number of streams.
+    fn cheapest(options: &[(Kernel, usize, f64)]) -> Self {
+        let mut plan = Self {
+            steps: [(Kernel::Single, 1); MAX_STREAMS + 1],
+            costs: [f64::INFINITY; MAX_STREAMS + 1],
+        };
+        plan.costs[0] = 0.0;
+        for streams in 1..=MAX_STREAMS {
+            for &(kernel, count, cost) in options {
+                let taken = count.min(streams);
+                let total = cost + plan.costs[streams - taken];
+                if total < plan.costs[streams] {
+                    (plan.steps[streams], plan.costs[streams]) = ((kernel, taken), total);
+                }
+            }
+        }
+        plan
+    }
+
+    pub(super) fn compress(&self, streams: &mut [Stream<'_>]) {
+        let mut left = streams;
+        while !left.is_empty() {
+            let (kernel, count) = self.steps[left.len().min(MAX_STREAMS)];
+            let (now, later) = left.split_at_mut(count);
+            kernel.compress(now);
+            left = later;
+        }
+    }
+
+    /// What a byte costs when so many streams are side by side, as a part of what it costs alone.
+    pub(crate) fn relative_cost(&self, streams: usize) -> f64 {
+        let streams = streams.clamp(1, MAX_STREAMS);
+        #[expect(clippy::cast_precision_loss, reason = "at most 32")]
+        let each = self.costs[streams] / streams as f64;
+        each / self.costs[1]
+    }
+
+    /// The number of streams that it pays to have side by side.
+    pub(crate) fn lanes(&self) -> usize {
+        let best = (1..=MAX_STREAMS).map(|k| self.relative_cost(k)).fold(f64::INFINITY, f64::min);
+        (1..=MAX_STREAMS).find(|&k| self.relative_cost(k) * WORTHWHILE <= best).unwrap_or(1)
+    }
+}
+
+/// Time a kernel on so many streams; the smallest of several runs, because all that disturbs makes one longer.
+fn time(kernel: Kernel, count: usize) -> f64 {
+    const RUNS: usize = 6;
+    let data = [0; 8 * BLOCK];
+    let mut states = [INITIAL_STATE; MAX_STREAMS];
+    let mut run = || {
+        let mut streams: Vec<_> =
+            states[..count].iter_mut().map(|state| Stream { state, data: &data }).collect();
+        let start = Instant::now();
+        kernel.compress(&mut streams);
+        start.elapsed()
+    };
+    (0..RUNS).map(|_| run()).min().unwrap_or(Duration::MAX).as_secs_f64()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cheapest_kernels_are_put_together() {
+        let plan = Plan::cheapest(&[
+            (Kernel::Single, 1, 10.0),
+            (Kernel::ShaNi, 3, 12.0),
+            (Kernel::Avx512, 16, 40.0),
+        ]);
+
+        let step = |streams: usize| plan.steps[streams];
+        assert_eq!(step(1), (Kernel::Single, 1));
+        assert_eq!(step(2), (Kernel::ShaNi, 2));
+        assert_eq!(step(6).1, 3);
+        assert_eq!(step(9).0, Kernel::ShaNi);
+        assert_eq!(step(10), (Kernel::Avx512, 10));
+        assert_eq!(step(16), (Kernel::Avx512, 16));
+        assert_eq!(plan.lanes(), 16);
+    }
+
+    #[test]
+    fn a_processor_without_anything_has_one_lane() {
+        let plan = Plan::cheapest(&[(Kernel::Single, 1, 10.0)]);
+
+        assert_eq!(plan.lanes(), 1);
+        assert!((plan.relative_cost(32) - 1.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn every_number_of_streams_has_a_step_that_the_kernel_can_take() {
+        let plan = Plan::current();
+
+        for streams in 1..=MAX_STREAMS {
+            let (kernel, count) = plan.steps[streams];
+            assert!(kernel.is_available() && (1..=kernel.lanes().min(streams)).contains(&count));
+        }
+        assert!((1..=MAX_STREAMS).contains(&plan.lanes()));
+    }
+}
