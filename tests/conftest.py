@@ -10,6 +10,8 @@ from hypothesis import settings
 from ritual_artifacts import RitualArtifactManager
 from tests.artifacts import Circuit
 
+pytest_plugins = ["tests.servers.fixtures"]
+
 # A busy machine is no finding: no example has a time limit.
 settings.register_profile("ritual-artifacts", deadline=None)
 settings.load_profile("ritual-artifacts")

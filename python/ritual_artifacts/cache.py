@@ -9,9 +9,11 @@ import logging
 import os
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 
 from filelock import Timeout
 from pydantic import BaseModel, JsonValue
@@ -128,6 +130,21 @@ def _read_manifest(folder: Path) -> Manifest | None:
     except (ManifestError, OSError) as error:
         log.info("ignoring %s: %s", folder, error)
         return None
+
+
+def place_of(repo_id: RitualRepoId, options: Mapping[str, Any] | None = None) -> Path:
+    """Return the folder for an id; a revision among the backend's options counts as the version."""
+    revision = (options or {}).get("revision")
+    if repo_id.version is None and isinstance(revision, str) and revision:
+        return repo_id.with_version(quote(revision, safe="")).to_local_dir()
+    return repo_id.to_local_dir()
+
+
+def is_offline(repo_id: RitualRepoId, options: Mapping[str, Any] | None = None) -> bool:
+    """Say whether only what is on this machine will do, by the environment or by the backend's options."""
+    if repo_id.storage is not StorageId.Huggingface:
+        return False
+    return load_settings().hub_offline or bool((options or {}).get("local_files_only"))
 
 
 def cached_artifacts(cache_dir: Path | None = None) -> list[CachedArtifact]:

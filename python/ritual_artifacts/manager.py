@@ -338,7 +338,7 @@ class RitualArtifactManager(BaseModel, Generic[ArtifactType]):
         """
         check_model(artifact_class)
         repo = _parse(repo_id)
-        target = repo.to_local_dir() if directory is None else Path(directory)
+        target = cache.place_of(repo, repomanager_kwargs) if directory is None else Path(directory)
         if directory is None and fields is None and _is_pinned(repo, expected_digest):
             try:
                 cached = cls.from_dir(
@@ -349,6 +349,8 @@ class RitualArtifactManager(BaseModel, Generic[ArtifactType]):
             else:
                 cached.repo_id = repo
                 return cached
+        if fields is None and cache.is_offline(repo, repomanager_kwargs):
+            return cls._from_offline(artifact_class, repo, target, expected_digest, progress)
         backend = _load(repo, repomanager_kwargs, hf_token, None)
         revision, manifest = transfer.read_manifest(backend, repo)
         only, left_out = select_files(artifact_class, manifest, fields)
@@ -366,6 +368,27 @@ class RitualArtifactManager(BaseModel, Generic[ArtifactType]):
             progress=progress,
         )
         return cls._load_from(artifact_class, target, manifest, repo, verified=True, left_out=left_out)
+
+    @classmethod
+    def _from_offline(
+        cls,
+        artifact_class: type[ArtifactType],
+        repo: RitualRepoId,
+        folder: Path,
+        expected_digest: str | None,
+        progress: ProgressCallback | None,
+    ) -> Self:
+        """Bring back the copy that is on this machine, verified."""
+        try:
+            manager = cls.from_dir(artifact_class, folder, expected_digest=expected_digest, progress=progress)
+        except ArtifactNotFoundError:
+            message = (
+                f"{folder} has no complete copy of {repo}, and offline mode is on (HF_HUB_OFFLINE or "
+                f"local_files_only); download it once with the network"
+            )
+            raise ArtifactNotFoundError(message) from None
+        manager.repo_id = repo
+        return manager
 
     @classmethod
     def from_huggingface_hub(

@@ -172,7 +172,11 @@ class RitualRepoId(BaseModel):
 
     def without_version(self) -> Self:
         """Return the id of the repository as a whole."""
-        return type(self)(storage=self.storage, owner=self.owner, name=self.name)
+        return self.with_version(None)
+
+    def with_version(self, version: str | None) -> Self:
+        """Return the id of another version of the repository."""
+        return type(self)(storage=self.storage, owner=self.owner, name=self.name, version=version)
 
     def to_local_dir(self, cache: Path | None = None) -> Path:
         """Return the folder of the cache that belongs to this id.

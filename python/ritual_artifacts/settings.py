@@ -25,6 +25,8 @@ class Settings(BaseSettings):
         store_dir: The embedded local store (`RITUAL_STORE_DIR`, default: the platform's user data folder).
         state_dir: Locks and journals (`RITUAL_STATE_DIR`, default: the platform's user state folder).
         max_workers: Threads for hashing and copying (`RITUAL_MAX_WORKERS`, default: one per core).
+        hub_offline: Ask no Hugging Face Hub; only complete copies on this machine will do
+            (`HF_HUB_OFFLINE`, as `huggingface_hub` understands it).
     """
 
     model_config = SettingsConfigDict(
@@ -35,6 +37,12 @@ class Settings(BaseSettings):
     store_dir: Path = Field(default_factory=lambda: _DIRS.user_data_path / "store")
     state_dir: Path = Field(default_factory=lambda: _DIRS.user_state_path)
     max_workers: int | None = Field(default=None, ge=1, le=1024)
+    hub_offline: bool = Field(default=False, validation_alias="HF_HUB_OFFLINE")
+
+    @field_validator("hub_offline", mode="before")
+    @classmethod
+    def _read_as_the_hubs_library_does(cls, value: object) -> bool:
+        return str(value).upper() in {"1", "ON", "YES", "TRUE"}
 
     @field_validator("cache_dir", "store_dir", "state_dir")
     @classmethod

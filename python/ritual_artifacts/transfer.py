@@ -1,8 +1,9 @@
 """Upload and download: the pipelines in which every byte is hashed and compared, whatever the backend."""
 
+import functools
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from ritual_artifacts.backends.base import Backend, UploadResult
 from ritual_artifacts.errors import IntegrityError, ManifestError, Mismatch, TransferError
@@ -11,8 +12,13 @@ from ritual_artifacts.manifest import Manifest, ManifestEntry
 from ritual_artifacts.planning import ArtifactPlan, PlannedFile
 from ritual_artifacts.progress import ProgressCallback, ProgressMeter
 from ritual_artifacts.repo_id import RitualRepoId
+from ritual_artifacts.settings import load_settings
 from ritual_artifacts.staging import Staging, stage_into
 from ritual_artifacts.verification import MISSING, check_expected_digest, compare_digest
+from ritual_artifacts.workers import Job, run_jobs
+
+_MAX_STREAMS: Final = 8
+"""Files that are fetched at once: enough to hide the time that a server needs to answer."""
 
 
 def upload(
@@ -213,7 +219,7 @@ class _Fetch:
                 streams.append(entry)
             else:
                 copies.append((entry, place))
-        found = [*self._copy(copies, meter), *(self._stream(entry, meter) for entry in streams)]
+        found = [*self._copy(copies, meter), *self._stream_all(streams, meter)]
         if mismatches := [mismatch for mismatch in found if mismatch is not None]:
             order = {entry.path: index for index, entry in enumerate(entries)}
             raise IntegrityError.of(sorted(mismatches, key=lambda mismatch: order[mismatch.path]))
@@ -230,31 +236,40 @@ class _Fetch:
         digests = copy_files(pairs, progress=meter.advance)
         return [self._judge(entry, digest) for (entry, _), digest in zip(copies, digests, strict=True)]
 
-    def _stream(self, entry: ManifestEntry, meter: ProgressMeter) -> Mismatch | None:
+    def _stream_all(self, entries: Sequence[ManifestEntry], meter: ProgressMeter) -> list[Mismatch | None]:
+        jobs = [functools.partial(self._stream, entry) for entry in entries]
+        return run_jobs(jobs, max_workers=load_settings().max_workers or _MAX_STREAMS, meter=meter)
+
+    def _stream(self, entry: ManifestEntry, job: Job) -> Mismatch | None:
         """Continue a partial file; when what was there proves wrong, begin once more."""
         path = self._staging.partial_path(entry.path)
-        if path.exists() and entry.size is not None and path.stat().st_size > entry.size:
-            path.unlink()
-        with PartialFile(path, progress=meter.advance) as partial:
+        with job.step():
+            if path.exists() and entry.size is not None and path.stat().st_size > entry.size:
+                path.unlink()
+            partial = PartialFile(path, progress=job.advance)
+        with partial:
             resumed = partial.size > 0
             if partial.size != entry.size:  # many storages answer with an error when asked for no bytes
-                self._receive(entry, partial, meter)
-            digest = partial.finish()
+                self._receive(entry, partial, job)
+            with job.step():
+                digest = partial.finish()
         if entry.size is not None and digest.size < entry.size:
             message = (
                 f"{entry.path!r} of {self._repo_id} ended after {digest.size} of {entry.size} bytes; "
                 f"the same call continues there"
             )
             raise TransferError(message, retryable=True)
-        mismatch = self._judge(entry, digest)
-        return self._stream(entry, meter) if mismatch and resumed else mismatch
+        with job.step():
+            mismatch = self._judge(entry, digest)
+        return self._stream(entry, job) if mismatch and resumed else mismatch
 
-    def _receive(self, entry: ManifestEntry, partial: PartialFile, meter: ProgressMeter) -> None:
+    def _receive(self, entry: ManifestEntry, partial: PartialFile, job: Job) -> None:
         for block in self._backend.read_file(self._repo_id, self._revision, entry, offset=partial.size):
             # What comes after the promised size cannot be part of the file: it is not even stored.
             wanted = block if entry.size is None else block[: entry.size - partial.size]
-            partial.write(wanted)
-            meter.advance(len(wanted))
+            with job.step():
+                partial.write(wanted)
+            job.advance(len(wanted))
             if len(wanted) < len(block):
                 return
 

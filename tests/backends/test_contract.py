@@ -1,4 +1,4 @@
-"""What every backend promises, on the local store and on a streaming storage."""
+"""What every backend promises: the local store, a streaming storage, the Hugging Face Hub."""
 
 import json
 from collections.abc import Callable
@@ -26,6 +26,8 @@ from ritual_artifacts.manifest import Manifest
 from ritual_artifacts.planning import plan_files
 from ritual_artifacts.repo_id import RitualRepoId as RepoId
 from tests.backends.streaming import Server, StreamingBackend, flip_one_bit
+from tests.servers.faults import flip_bit
+from tests.servers.hub import Hub
 
 
 class Sample(BaseModel):
@@ -37,12 +39,13 @@ class Sample(BaseModel):
 class Storage:
     """One backend under test, and how to damage what it holds."""
 
-    def __init__(self, name: StorageId, options: dict[str, Any]) -> None:
+    def __init__(self, name: StorageId, options: dict[str, Any], hub: Hub | None = None) -> None:
         self.name = name
         self.options = options
+        self.hub = hub
 
     def repo(self, version: str | None = None) -> str:
-        return f"{self.name}/me/model" + (f"/{version}" if version else "")
+        return f"{self.name}/alice/model" + (f"/{version}" if version else "")
 
     def load(self) -> Backend:
         return load_backend(self.name, self.options)
@@ -62,6 +65,10 @@ class Storage:
     def flip_bits(self, *names: str) -> None:
         if "server" in self.options:
             self.options["server"].flipped.update(names)
+            return
+        if self.hub:
+            for name in names:
+                self.hub.faults.add(f"*{name}", flip_bit())
             return
         store = LocalBackend(self.options["root"])
         version = next(store.list_versions())
@@ -84,16 +91,35 @@ def streaming_entry_point(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.syspath_prepend(str(info.parent))
 
 
-@pytest.fixture(params=[StorageId.Local, StorageId.Arweave], ids=["local", "streaming"])
-def storage(request: pytest.FixtureRequest, tmp_path: Path, streaming_entry_point: None) -> Storage:
+def make_storage(name: StorageId, request: pytest.FixtureRequest) -> Storage:
+    if name is StorageId.Local:
+        return Storage(name, {"root": request.getfixturevalue("tmp_path") / "store"})
+    if name is StorageId.Arweave:
+        return Storage(name, {"server": Server()})
+    hub = request.getfixturevalue("hub")
+    return Storage(name, {"endpoint": hub.endpoint, "token": hub.token}, hub)
+
+
+@pytest.fixture(
+    params=[StorageId.Local, StorageId.Arweave, StorageId.Huggingface], ids=["local", "streaming", "hub"]
+)
+def storage(request: pytest.FixtureRequest, streaming_entry_point: None) -> Storage:
     del streaming_entry_point
-    local = request.param is StorageId.Local
-    return Storage(request.param, {"root": tmp_path / "store"} if local else {"server": Server()})
+    return make_storage(request.param, request)
+
+
+@pytest.fixture(params=[StorageId.Local, StorageId.Arweave], ids=["local", "streaming"])
+def labelling_storage(request: pytest.FixtureRequest, streaming_entry_point: None) -> Storage:
+    """Return a storage whose versions are labels that never change; on the Hub they are branches."""
+    del streaming_entry_point
+    return make_storage(request.param, request)
 
 
 @pytest.fixture
-def streaming(streaming_entry_point: None) -> tuple[Storage, Server]:
+def streaming(streaming_entry_point: None, monkeypatch: pytest.MonkeyPatch) -> tuple[Storage, Server]:
+    """Return the streaming storage, and its server; files are fetched one after the other."""
     del streaming_entry_point
+    monkeypatch.setenv("RITUAL_MAX_WORKERS", "1")
     server = Server()
     return Storage(StorageId.Arweave, {"server": server}), server
 
@@ -173,8 +199,9 @@ def test_only_some_fields_can_be_fetched(
 
 
 def test_a_label_never_changes_its_content(
-    storage: Storage, sample: Sample, write: Callable[..., Path], tmp_path: Path
+    labelling_storage: Storage, sample: Sample, write: Callable[..., Path], tmp_path: Path
 ) -> None:
+    storage = labelling_storage
     first = storage.upload(sample, "v1")
     other = sample.model_copy(update={"circuit": write("other/circuit.bin", content=b"another")})
 
@@ -185,8 +212,9 @@ def test_a_label_never_changes_its_content(
 
 
 def test_the_same_content_under_the_same_label_is_a_no_op(
-    storage: Storage, sample: Sample, tmp_path: Path
+    labelling_storage: Storage, sample: Sample, tmp_path: Path
 ) -> None:
+    storage = labelling_storage
     first = storage.upload(sample, "v1")
     newer = storage.upload(sample.model_copy(update={"note": "newer"}), "v2")
 
@@ -205,7 +233,7 @@ def test_no_version_means_the_newest(storage: Storage, sample: Sample, tmp_path:
 
 
 def test_a_missing_repository_is_not_found(storage: Storage, tmp_path: Path) -> None:
-    with pytest.raises(ArtifactNotFoundError, match="me/model") as caught:
+    with pytest.raises(ArtifactNotFoundError, match="alice/model") as caught:
         storage.download(tmp_path / "out")
 
     assert isinstance(caught.value, FileNotFoundError)

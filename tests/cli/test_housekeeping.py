@@ -247,7 +247,7 @@ def test_doctor_reports_the_installation(
     assert report["backends"] == {
         "local": "ready",
         "arweave": "not in this installation",
-        "huggingface": "not in this installation",
+        "huggingface": "ready",
     }
     assert report["credentials"] == {"HF_TOKEN": True, "ARWEAVE_WALLET_FILE_PATH": False}
     assert "hf_secret" not in text.out + printed.out

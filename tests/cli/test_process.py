@@ -175,11 +175,12 @@ def test_network_is_3_and_authentication_4(
 
 
 def test_a_storage_without_backend_is_a_failure_that_says_so(run: Run, model: Path) -> None:
-    for arguments in (["upload", model, REMOTE], ["download", REMOTE], ["copy", model, REMOTE]):
+    repo = "arweave/me/model"
+    for arguments in (["upload", model, repo], ["download", repo], ["copy", model, repo]):
         outcome = run(*arguments)
 
         assert (outcome.code, outcome.out) == (1, "")
-    assert "no backend for 'huggingface' is installed" in run("download", REMOTE).err
+    assert "no backend for 'arweave' is installed" in run("download", repo).err
 
 
 def test_a_remote_artifact_is_verified_in_the_cache(run_process: Run, stub: Mapping[str, str]) -> None:

@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -42,7 +42,7 @@ def infernet(infernet_python: Path, tmp_path: Path) -> Infernet:
     The script's home folder, and with it infernet-ml's cache, is below the test's own folder.
     """
 
-    def run_script(script: str, *arguments: object) -> str:
+    def run_script(script: str, *arguments: object, environment: Mapping[str, str] | None = None) -> str:
         home = tmp_path / "home"
         home.mkdir(exist_ok=True)
         done = subprocess.run(  # noqa: S603 - the test's own script
@@ -50,7 +50,13 @@ def infernet(infernet_python: Path, tmp_path: Path) -> Infernet:
             capture_output=True,
             text=True,
             check=False,
-            env={**os.environ, "HOME": str(home), "USERPROFILE": str(home), "HF_HUB_OFFLINE": "1"},
+            env={
+                **os.environ,
+                "HOME": str(home),
+                "USERPROFILE": str(home),
+                "HF_HUB_OFFLINE": "1",
+                **(environment or {}),
+            },
         )
         assert done.returncode == 0, done.stderr
         return done.stdout

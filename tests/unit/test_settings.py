@@ -98,3 +98,14 @@ def test_settings_cannot_be_changed() -> None:
 
     with pytest.raises(ValueError, match="frozen"):
         settings.max_workers = 2  # type: ignore[misc]  # that it is refused is the claim
+
+
+@pytest.mark.parametrize(
+    ("value", "offline"), [("1", True), ("true", True), ("ON", True), ("0", False), ("", False), ("2", False)]
+)
+def test_offline_mode_is_read_as_huggingface_hub_reads_it(
+    value: str, *, offline: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", value)
+
+    assert load_settings().hub_offline is offline

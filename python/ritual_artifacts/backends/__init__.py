@@ -9,15 +9,26 @@ from collections.abc import Mapping
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Final
 
-from ritual_artifacts.backends.base import Backend, UploadResult, UploadSession
+from ritual_artifacts.backends.base import Backend, ListsFiles, RemoteFile, UploadResult, UploadSession
 from ritual_artifacts.errors import BackendError
 from ritual_artifacts.repo_id import StorageId
 
-__all__ = ["Backend", "UploadResult", "UploadSession", "available_backends", "load_backend"]
+__all__ = [
+    "Backend",
+    "ListsFiles",
+    "RemoteFile",
+    "UploadResult",
+    "UploadSession",
+    "available_backends",
+    "load_backend",
+]
 
 ENTRY_POINT_GROUP: Final = "ritual_artifacts.backends"
 
-_OWN: Final = {StorageId.Local: "ritual_artifacts.backends.local:LocalBackend"}
+_OWN: Final = {
+    StorageId.Local: "ritual_artifacts.backends.local:LocalBackend",
+    StorageId.Huggingface: "ritual_artifacts.backends.huggingface:HuggingFaceBackend",
+}
 
 
 def available_backends() -> dict[str, EntryPoint]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from ritual_artifacts.hashing import FileDigest
 from ritual_artifacts.manifest import Manifest, ManifestEntry
@@ -34,6 +34,34 @@ class UploadResult:
     files: tuple[ManifestEntry, ...]
     bytes_sent: int
     bytes_reused: int
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """What a storage says about a file that it has, without sending it.
+
+    Attributes:
+        size: Bytes.
+        sha256: SHA-256 in lower-case hex, where the storage knows it.
+        git_sha1: Git's object id, in lower-case hex, where that is all that the storage knows.
+    """
+
+    size: int
+    sha256: str | None = None
+    git_sha1: str | None = None
+
+
+@runtime_checkable
+class ListsFiles(Protocol):
+    """A backend whose storage says what it has without sending it; not every one does."""
+
+    def list_files(self, repo_id: RitualRepoId, revision: str) -> Mapping[str, RemoteFile]:
+        """Return what the storage says about each file of a revision, by unchecked name.
+
+        Raises:
+            ArtifactNotFoundError: there is no such revision.
+        """
+        ...
 
 
 class UploadSession(Protocol):
@@ -101,7 +129,7 @@ class Backend(Protocol):
     def read_file(
         self, repo_id: RitualRepoId, revision: str, entry: ManifestEntry, *, offset: int = 0
     ) -> Iterator[bytes]:
-        """Stream a file's bytes from `offset` to its end, unchecked.
+        """Stream a file's bytes from `offset` to its end, unchecked; several threads do so at once.
 
         Raises:
             ArtifactNotFoundError: the revision has no such file.

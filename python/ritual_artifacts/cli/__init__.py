@@ -11,12 +11,13 @@ from typing import Annotated
 import typer
 
 from ritual_artifacts import __version__
-from ritual_artifacts.cli.artifacts import copy, diff, download, inspect, upload, verify
+from ritual_artifacts.cli.artifacts import copy, diff, download, inspect, upload
 from ritual_artifacts.cli.demo import demo
 from ritual_artifacts.cli.doctor import doctor
 from ritual_artifacts.cli.hash import hash_
 from ritual_artifacts.cli.output import say, show
 from ritual_artifacts.cli.storage import cache_app, ls, store_app
+from ritual_artifacts.cli.verify import verify
 from ritual_artifacts.errors import ArtifactError, AuthenticationError, RepoIdError
 
 FAILURE, USAGE, NETWORK, AUTHENTICATION, INTERRUPTED = 1, 2, 3, 4, 130

@@ -3,16 +3,30 @@
 import json
 import pkgutil
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from pydantic import BaseModel
 
-from ritual_artifacts import transfer
+from ritual_artifacts import cache, transfer
 from ritual_artifacts.backends import UploadResult
 from ritual_artifacts.canonical import canonical_bytes
+from ritual_artifacts.cli.hub import (
+    BaseModelOption,
+    CardOption,
+    CreatePrOption,
+    DeleteOption,
+    DescriptionOption,
+    LicenseOption,
+    MessageOption,
+    PipelineTagOption,
+    PrivateOption,
+    RepoTypeOption,
+    RevisionOption,
+    TagOption,
+    given,
+)
 from ritual_artifacts.cli.locations import (
     is_repo_id,
     locate,
@@ -25,15 +39,15 @@ from ritual_artifacts.cli.output import (
     DigestOption,
     JsonOption,
     OverwriteOption,
+    count_files,
     human_size,
     progress_bar,
     say,
     show,
     show_json,
     show_manifest,
-    show_mismatches,
 )
-from ritual_artifacts.errors import IntegrityError, ManifestError, Mismatch
+from ritual_artifacts.errors import ManifestError
 from ritual_artifacts.introspection import rebuild
 from ritual_artifacts.manifest import Manifest
 from ritual_artifacts.planning import (
@@ -44,7 +58,7 @@ from ritual_artifacts.planning import (
     plan_folder,
 )
 from ritual_artifacts.repo_id import RitualRepoId
-from ritual_artifacts.verification import check_expected_digest, find_mismatches
+from ritual_artifacts.verification import check_expected_digest, verify_folder
 
 FOLDER_TYPE = "ModelArtifact"
 """Type of an artifact that is just a folder: a list of files and metadata about them, as in infernet-ml."""
@@ -56,12 +70,25 @@ def upload(
     path: Annotated[Path, typer.Argument(help="A folder or a file.")],
     repo: Annotated[str, typer.Argument(help="storage/owner/name[/version]")],
     type_: Annotated[str | None, typer.Option("--type", help="The model's class, as module:Class.")] = None,
+    *,
     values: Annotated[
         list[str] | None,
         typer.Option(
             "--set", help="field=value; file names are relative to PATH, lists are JSON. Needs --type."
         ),
     ] = None,
+    revision: RevisionOption = None,
+    repo_type: RepoTypeOption = None,
+    message: MessageOption = None,
+    description: DescriptionOption = None,
+    private: PrivateOption = None,
+    create_pr: CreatePrOption = False,
+    tag: TagOption = None,
+    delete: DeleteOption = None,
+    card: CardOption = True,
+    license_: LicenseOption = None,
+    base_model: BaseModelOption = None,
+    pipeline_tag: PipelineTagOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Publish a folder or a file, or a typed artifact whose files are in the folder.
@@ -69,9 +96,21 @@ def upload(
     A folder with a manifest (a download, say) is published as that artifact, and only if it still matches.
     """
     if values and not type_:
-        message = "--set needs --type"
-        raise typer.BadParameter(message)
-    repo_id, backend = open_repo(repo)
+        problem = "--set needs --type"
+        raise typer.BadParameter(problem)
+    repo_id, backend = open_repo(repo, given(revision=revision, repo_type=repo_type))
+    options = given(
+        commit_message=message,
+        commit_description=description,
+        private=private,
+        create_pr=create_pr or None,
+        tag=tag,
+        delete_patterns=delete or None,
+        card=None if card else False,
+        license=license_,
+        base_model=base_model or None,
+        pipeline_tag=pipeline_tag,
+    )
     expected = None
     if type_:
         plan = plan_files(_build_typed(type_, values or [], path))
@@ -83,7 +122,9 @@ def upload(
     else:
         plan = plan_path(path)
     with progress_bar() as progress:
-        result, _ = transfer.upload(plan, backend, repo_id, expected=expected, progress=progress)
+        result, _ = transfer.upload(
+            plan, backend, repo_id, expected=expected, options=options, progress=progress
+        )
     _show_result(result, as_json=as_json)
 
 
@@ -160,32 +201,40 @@ def _parse_value(field: str, value: str) -> Any:  # noqa: ANN401 - any JSON
 def download(
     repo: Annotated[str, typer.Argument(help="storage/owner/name[/version]")],
     directory: Annotated[Path | None, typer.Argument(help="Default: the cache.")] = None,
+    *,
     digest: DigestOption = None,
     overwrite: OverwriteOption = False,
+    revision: RevisionOption = None,
+    repo_type: RepoTypeOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Fetch an artifact; every byte is verified before it is at its place."""
-    repo_id, backend = open_repo(repo)
-    target = repo_id.to_local_dir() if directory is None else directory
-    revision, manifest = transfer.read_manifest(backend, repo_id)
+    options = given(revision=revision, repo_type=repo_type)
+    repo_id, backend = open_repo(repo, options)
+    target = cache.place_of(repo_id, options) if directory is None else directory
     with progress_bar() as progress:
-        manifest = transfer.download(
-            backend,
-            repo_id,
-            revision,
-            manifest,
-            target,
-            exclusive=directory is None,
-            overwrite=overwrite,
-            expected_digest=digest,
-            progress=progress,
-        )
+        if cache.is_offline(repo_id):
+            manifest = verify_folder(locate_folder(target).manifest, target, progress=progress)
+            check_expected_digest(manifest, digest, str(target))
+        else:
+            commit, manifest = transfer.read_manifest(backend, repo_id)
+            manifest = transfer.download(
+                backend,
+                repo_id,
+                commit,
+                manifest,
+                target,
+                exclusive=directory is None,
+                overwrite=overwrite,
+                expected_digest=digest,
+                progress=progress,
+            )
     if as_json:
         show_json(
             {"path": str(target), "repo_id": repo, "digest": manifest.digest, "files": _files(manifest)}
         )
     else:
-        say(f"{_count(manifest)}, verified: {manifest.digest}")
+        say(f"{count_files(manifest)}, verified: {manifest.digest}")
         show(str(target))
 
 
@@ -216,32 +265,8 @@ def copy(
     if as_json:
         show_json({"path": target, "digest": manifest.digest, "files": _files(manifest)})
     else:
-        say(f"{_count(manifest)}, verified: {manifest.digest}")
+        say(f"{count_files(manifest)}, verified: {manifest.digest}")
         show(target)
-
-
-def verify(
-    where: Annotated[str, typer.Argument(metavar="PATH|REPO")],
-    digest: DigestOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Hash every file and compare it with the manifest; exit code 1 when something differs."""
-    location = locate(where)
-    found = _check_digest(location.manifest, digest, where)
-    with progress_bar() as progress:
-        mismatches, sizes = find_mismatches(location.manifest, location.places, where, progress=progress)
-    found += mismatches
-    if not found and not location.manifest.has_sizes:
-        found += _check_digest(location.manifest.with_sizes(sizes), digest, where)
-    show_mismatches(found, f"{where}: {_count(location.manifest, sizes)}, as promised", as_json=as_json)
-
-
-def _check_digest(manifest: Manifest, digest: str | None, where: str) -> list[Mismatch]:
-    try:
-        check_expected_digest(manifest, digest, where)
-    except IntegrityError as error:
-        return list(error.mismatches)
-    return []
 
 
 def inspect(where: Annotated[str, typer.Argument(metavar="PATH|REPO")], as_json: JsonOption = False) -> None:
@@ -310,12 +335,6 @@ def _shorten(value: Any) -> str:  # noqa: ANN401 - any JSON
     return text if len(text) <= _SHOWN_LENGTH else f"{text[:_SHOWN_LENGTH]}…"
 
 
-def _count(manifest: Manifest, sizes: Mapping[str, int] | None = None) -> str:
-    count = len(manifest.files)
-    size = sum(sizes.values()) if sizes else manifest.size
-    return f"{count} file{'' if count == 1 else 's'}, {human_size(size)}"
-
-
 def _files(manifest: Manifest) -> list[dict[str, Any]]:
     return [entry.model_dump() for entry in manifest.files]
 
@@ -338,4 +357,6 @@ def _show_result(result: UploadResult, *, as_json: bool) -> None:
         count = len(result.files)
         noun = "file" if count == 1 else "files"
         say(f"{count} {noun} published: {sent} stored, {reused} there already")
+        if not result.url.startswith("file:"):
+            say(result.url)
         show(f"{result.repo_id} {result.digest}")

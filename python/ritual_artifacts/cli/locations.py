@@ -1,7 +1,9 @@
 """What a `PATH|REPO` argument means: a folder with a manifest, or a repository."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ritual_artifacts import cache, transfer
 from ritual_artifacts.backends import Backend, load_backend
@@ -31,8 +33,8 @@ def is_repo_id(text: str) -> bool:
     return text.partition("/")[0] in set(StorageId)
 
 
-def open_repo(text: str) -> tuple[RitualRepoId, Backend]:
-    """Parse a repository id and load its backend.
+def open_repo(text: str, options: Mapping[str, Any] | None = None) -> tuple[RitualRepoId, Backend]:
+    """Parse a repository id and load its backend, with the options that the user gave.
 
     Raises:
         RepoIdError: it is malformed.
@@ -45,10 +47,10 @@ def open_repo(text: str) -> tuple[RitualRepoId, Backend]:
             raise
         message = f"{error}; for the path of that name write ./{text}"
         raise RepoIdError(message) from None
-    return repo_id, load_backend(repo_id.storage)
+    return repo_id, load_backend(repo_id.storage, options)
 
 
-def read_location_manifest(text: str) -> Manifest:
+def read_location_manifest(text: str, options: Mapping[str, Any] | None = None) -> Manifest:
     """Read the manifest of a folder or a repository.
 
     Raises:
@@ -56,7 +58,7 @@ def read_location_manifest(text: str) -> Manifest:
         ManifestError: it is malformed or hostile.
     """
     if is_repo_id(text):
-        repo_id, backend = open_repo(text)
+        repo_id, backend = open_repo(text, options)
         return transfer.read_manifest(backend, repo_id)[1]
     return locate_folder(Path(text)).manifest
 

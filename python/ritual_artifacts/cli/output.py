@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Annotated, Any
 
@@ -142,6 +142,13 @@ def _mismatch_json(mismatch: Mismatch) -> dict[str, str | None]:
 def human_size(size: int) -> str:
     """Return a size for people, such as `1.5 GB`."""
     return decimal(size)
+
+
+def count_files(manifest: Manifest, sizes: Mapping[str, int] | None = None) -> str:
+    """Say how many files an artifact has, and how large they are."""
+    count = len(manifest.files)
+    size = sum(sizes.values()) if sizes else manifest.size
+    return f"{count} file{'' if count == 1 else 's'}, {human_size(size)}"
 
 
 @contextmanager

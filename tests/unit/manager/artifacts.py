@@ -55,4 +55,6 @@ def fill_folder(write: Write, name: str) -> Path:
 
 
 def no_backend(storage: str) -> AbstractContextManager[object]:
-    return pytest.raises(BackendError, match=f"no backend for '{storage}' is installed; .* can use local")
+    return pytest.raises(
+        BackendError, match=f"no backend for '{storage}' is installed; .* can use huggingface, local"
+    )

@@ -19,6 +19,7 @@ from ritual_artifacts import (
     manager as manager_module,
 )
 from tests.artifacts import Circuit
+from tests.servers.hub import Hub, Token
 from tests.unit.manager.artifacts import REPO, Other, Write, contents, no_backend
 
 
@@ -42,17 +43,25 @@ def my_artifact() -> RitualArtifactManager[MyZkMlArtifact]:
     )
 
 
-def test_hugging_face_is_refused_before_a_file_is_read(
+def test_hugging_face(
     my_artifact: RitualArtifactManager[MyZkMlArtifact],
+    hub: Hub,
+    monkeypatch: pytest.MonkeyPatch,
+    write: Write,
 ) -> None:
-    with no_backend("huggingface"):
-        my_artifact.to_huggingface_hub(repo_name="my-hf-username/my-repo-name", token=os.getenv("HF_TOKEN"))
-    with no_backend("huggingface"):
-        RitualArtifactManager.from_huggingface_hub(
-            artifact_class=MyZkMlArtifact,
-            repo_id="my-hf-username/my-repo-name",
-            token=os.getenv("HF_TOKEN"),
-        )
+    hub.tokens["hf_mine"] = Token("my-hf-username")
+    monkeypatch.setenv("HF_ENDPOINT", hub.endpoint)
+    monkeypatch.setenv("HF_TOKEN", "hf_mine")
+    monkeypatch.chdir(write("missing/circuit").parents[1])
+    write("missing/model")
+
+    my_artifact.to_huggingface_hub(repo_name="my-hf-username/my-repo-name", token=os.getenv("HF_TOKEN"))
+    artifact = RitualArtifactManager.from_huggingface_hub(
+        artifact_class=MyZkMlArtifact, repo_id="my-hf-username/my-repo-name", token=os.getenv("HF_TOKEN")
+    )
+
+    assert artifact.artifact.version == my_artifact.artifact.version
+    assert artifact.artifact.circuit_file.read_bytes() == Path("missing/circuit").read_bytes()
 
 
 def test_arweave_is_refused_before_a_file_is_read(

@@ -59,9 +59,8 @@ def test_a_remote_artifact_is_resolved_once_and_each_file_read_once(remote: Remo
     again = RitualArtifactManager.from_repo(Circuit, "huggingface/me/x")
 
     assert contents(again.artifact) == contents(circuit)
-    assert remote.calls == [
-        "resolve huggingface/me/x",
-        "manifest",
+    assert remote.calls[:2] == ["resolve huggingface/me/x", "manifest"]
+    assert sorted(remote.calls[2:]) == [
         "file a.safetensors from 0",
         "file b.safetensors from 0",
         "file circuit.bin from 0",

@@ -1,0 +1,135 @@
+"""What goes wrong at the Hub, as errors of this package; none of them holds a token or a signed address."""
+
+import contextlib
+import re
+from collections.abc import Iterator
+from http import HTTPStatus
+from typing import Final
+from urllib.parse import urlsplit
+
+import httpx2
+from huggingface_hub.errors import (
+    GatedRepoError,
+    HfHubHTTPError,
+    HFValidationError,
+    LocalTokenNotFoundError,
+    OfflineModeIsEnabled,
+    RemoteEntryNotFoundError,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
+
+from ritual_artifacts.errors import (
+    ArtifactError,
+    ArtifactNotFoundError,
+    AuthenticationError,
+    BackendError,
+    ConflictError,
+    RepoIdError,
+    TransferError,
+)
+
+RETRYABLE: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
+"""What a server answers when the same request may succeed later."""
+
+_LOG_IN: Final = "pass token=…, set HF_TOKEN, or log in with 'hf auth login'"
+_SHOWN: Final = 300
+"""Characters of a server's own words that a message repeats."""
+_SECRETS: Final = re.compile(r"hf_[A-Za-z0-9]{8,}|(?i:bearer)\s+\S+|(?<=\?)[^\s'\"]*")
+"""Tokens, and the query of an address, which may be signed."""
+
+
+@contextlib.contextmanager
+def translated(doing: str) -> Iterator[None]:
+    """Turn every error of the client library inside the block into one of this package.
+
+    Args:
+        doing: What was being done, such as "reading huggingface/me/model".
+    """
+    try:
+        yield
+    except ArtifactError:
+        raise
+    except Exception as error:  # noqa: BLE001 - what is not the library's is raised as it is
+        raise translate(error, doing) from None  # the cause's own words may hold an address with a signature
+
+
+def translate(error: BaseException, doing: str) -> BaseException:  # noqa: C901, PLR0911 - one case per kind
+    """Return this package's error for one of the client library's; any other one as it is."""
+    match error:
+        case ArtifactError():
+            return error
+        case RuntimeError(__cause__=BaseException() as cause):  # how the library wraps what failed
+            return translate(cause, doing)
+        case HfHubHTTPError():
+            return _translate_answer(error, doing)
+        case httpx2.UnsupportedProtocol():
+            return BackendError(f"{doing}: the server led to an address that cannot be used")
+        case httpx2.HTTPError():
+            return TransferError(f"{doing}: {describe(error)}; try again", retryable=True)
+        case OfflineModeIsEnabled():
+            return TransferError(f"{doing}: offline mode is on (HF_HUB_OFFLINE), so nothing was asked")
+        case LocalTokenNotFoundError():
+            return AuthenticationError(f"{doing}: there is no token; {_LOG_IN}")
+        case HFValidationError():
+            return RepoIdError(f"{doing}: the Hub does not allow this name: {clean(str(error))}")
+        case OSError(errno=int()):
+            return error  # of this machine: a full disk, a file that cannot be read
+        case OSError() | RuntimeError():  # what hf-xet raises
+            return TransferError(f"{doing}: {clean(str(error))}; try again", retryable=True)
+        case ValueError() | LookupError() | TypeError() | AttributeError():  # a malformed answer
+            said = clean(f"{type(error).__name__}: {error}")
+            return BackendError(f"{doing}: the server's answer cannot be used ({said})")
+    return error
+
+
+def describe(error: httpx2.HTTPError) -> str:
+    """Say what became of a connection."""
+    if isinstance(error, httpx2.TimeoutException):
+        return "the server did not answer in time"
+    if isinstance(error, httpx2.ConnectError):
+        return f"no connection to the server ({clean(str(error))})"
+    return f"the connection was cut ({clean(str(error)) or type(error).__name__})"
+
+
+def clean(text: str) -> str:
+    """Return a server's words on one line, cut short, without what looks like a secret."""
+    words = " ".join(_SECRETS.sub("…", text).split())
+    printable = "".join(c if c.isprintable() else "�" for c in words)
+    return printable if len(printable) <= _SHOWN else f"{printable[:_SHOWN]}…"
+
+
+def place(url: str) -> str:
+    """Return an address without user, query and fragment, which may be secret."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+def _translate_answer(error: HfHubHTTPError, doing: str) -> ArtifactError:  # noqa: PLR0911 - one per answer
+    status = error.response.status_code
+    authorization = error.response.request.headers.get("authorization", "")
+    words = error.server_message or ""
+    if token := authorization.rpartition(" ")[2]:
+        words = words.replace(token, "…")  # a server may repeat what it was sent
+    said = f" ({clean(words)})" if words else ""
+    if isinstance(error, GatedRepoError):
+        message = f"{doing}: access is restricted; ask for it on the repository's page, then {_LOG_IN}{said}"
+        return AuthenticationError(message)
+    if isinstance(error, RevisionNotFoundError):
+        return ArtifactNotFoundError(f"{doing}: there is no such revision{said}")
+    if isinstance(error, RemoteEntryNotFoundError):
+        return ArtifactNotFoundError(f"{doing}: there is no such file{said}")
+    sent_token = bool(authorization)
+    if status == HTTPStatus.UNAUTHORIZED and (sent_token or not isinstance(error, RepositoryNotFoundError)):
+        why = "the token was not accepted; it may be wrong or expired" if sent_token else "a token is needed"
+        return AuthenticationError(f"{doing}: {why}; {_LOG_IN}{said}")
+    if isinstance(error, RepositoryNotFoundError) or status == HTTPStatus.NOT_FOUND:
+        hint = "" if sent_token else f", or it is private; in that case {_LOG_IN}"
+        return ArtifactNotFoundError(f"{doing}: there is no such thing on the server{hint}{said}")
+    if status == HTTPStatus.FORBIDDEN:
+        return AuthenticationError(f"{doing}: the token does not allow it; {_LOG_IN}{said}")
+    if status in {HTTPStatus.CONFLICT, HTTPStatus.PRECONDITION_FAILED}:
+        return ConflictError(f"{doing}: something else is there already{said}")
+    if status in RETRYABLE:
+        return TransferError(f"{doing}: the server answered {status}; try again later{said}", retryable=True)
+    return BackendError(f"{doing}: the server answered {status}{said}")

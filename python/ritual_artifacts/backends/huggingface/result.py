@@ -1,0 +1,59 @@
+"""What an upload to the Hub returns."""
+
+from dataclasses import dataclass
+
+from huggingface_hub import CommitInfo
+
+from ritual_artifacts.backends.base import UploadResult
+
+
+@dataclass(frozen=True)
+class HuggingFaceUploadResult(UploadResult):
+    """Where an artifact went, and the commit that holds it.
+
+    It answers where infernet-ml's result, a `CommitInfo`, did: `oid`, `commit_url`, `pr_url` and the others.
+
+    Attributes:
+        commit_info: The commit, as `huggingface_hub` describes it.
+    """
+
+    commit_info: CommitInfo
+
+    @property
+    def oid(self) -> str:
+        """The commit."""
+        return self.commit_info.oid
+
+    @property
+    def commit_url(self) -> str:
+        """Where the commit can be looked at."""
+        return self.commit_info.commit_url
+
+    @property
+    def commit_message(self) -> str:
+        """The commit's first line."""
+        return self.commit_info.commit_message
+
+    @property
+    def commit_description(self) -> str:
+        """The rest of the commit's message."""
+        return self.commit_info.commit_description
+
+    @property
+    def pr_url(self) -> str | None:
+        """Where the pull request can be looked at, if one was opened."""
+        return self.commit_info.pr_url
+
+    @property
+    def pr_revision(self) -> str | None:
+        """The pull request's revision, such as `refs/pr/1`."""
+        return self.commit_info.pr_revision
+
+    @property
+    def pr_num(self) -> int | None:
+        """The pull request's number."""
+        return self.commit_info.pr_num
+
+    def __str__(self) -> str:
+        """Return the commit's address, as a `CommitInfo` does."""
+        return self.commit_info.commit_url

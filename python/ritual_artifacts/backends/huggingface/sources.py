@@ -1,0 +1,163 @@
+"""Files on their way to the Hub, each proven to be what the manifest says."""
+
+import contextlib
+import hashlib
+import io
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO, Final, Self, TypeAlias, cast
+
+from huggingface_hub import CommitOperationAdd
+
+from ritual_artifacts.backends.base import RemoteFile
+from ritual_artifacts.errors import BackendError, SourceChangedError
+from ritual_artifacts.planning import PlannedFile
+
+_MAX_HELD_BYTES: Final = 16 << 20
+"""A larger file is never held in memory; the Hub keeps smaller ones, as a rule, in the commit itself."""
+
+Stamp: TypeAlias = tuple[int, int, int, int]
+
+
+class Addition(CommitOperationAdd):
+    """One file of a commit, whose SHA-256 is known, so that nobody hashes it again.
+
+    What the commit itself carries is read once, verified, and kept until the commit is there. What goes to
+    the storage for large files is streamed from where it lies.
+    """
+
+    report: Callable[[int], object] = staticmethod(bool)
+    """Called with the number of bytes that were read to be sent."""
+
+    def __init__(self, path: str, source: Path | bytes, sha256: str, size: int) -> None:
+        """Prepare to add a file.
+
+        Args:
+            path: Its name in the repository.
+            source: Where its bytes are, or the bytes.
+            sha256: Their SHA-256 in lower-case hex.
+            size: Their number.
+        """
+        if isinstance(source, Path):  # the library takes '~' and '..' for more than parts of a name
+            source = source.parent.resolve() / source.name
+        with _as_source_error(source):
+            super().__init__(path_in_repo=path, path_or_fileobj=source)
+        if self.path_in_repo != path:
+            message = f"the Hub has no place for a file called {path!r}"
+            raise BackendError(message)
+        self.expected_sha256 = sha256
+        self.expected_size = size
+        self._held: bytes | None = source if isinstance(source, bytes) else None
+        if self.upload_info.size != size:
+            raise _changed(source)
+        self.upload_info.sha256 = bytes.fromhex(sha256)
+
+    @classmethod
+    def of_bytes(cls, path: str, data: bytes) -> Self:
+        """Prepare to add a file that is not on the disk."""
+        return cls(path, data, hashlib.sha256(data).hexdigest(), len(data))
+
+    @contextlib.contextmanager
+    def as_file(self, with_tqdm: bool = False) -> Iterator[BinaryIO]:  # noqa: FBT001, FBT002 - the library's signature
+        """Open the file for the library, which asks for a progress bar when it streams to the LFS storage."""
+        if not with_tqdm and self.expected_size <= _MAX_HELD_BYTES:
+            yield io.BytesIO(self.read())
+            return
+        with super().as_file() as file:
+            yield cast("BinaryIO", _Counted(file, self.report))
+
+    def read(self) -> bytes:
+        """Return the content of a small file.
+
+        Raises:
+            SourceChangedError: it is no longer what was hashed.
+        """
+        if self._held is None:
+            path = Path(str(self.path_or_fileobj))
+            data = path.read_bytes()
+            if hashlib.sha256(data).hexdigest() != self.expected_sha256:
+                raise _changed(path)
+            self._held = data
+        return self._held
+
+    def is_stored_as(self, remote: RemoteFile | None) -> bool:
+        """Say whether the repository has this very content under this name already."""
+        if remote is None or remote.size != self.expected_size:
+            return False
+        if remote.sha256 is not None:
+            return remote.sha256 == self.expected_sha256
+        return self.expected_size <= _MAX_HELD_BYTES and remote.git_sha1 == git_sha1(self.read())
+
+
+class _Counted(io.RawIOBase):
+    """A file that tells how much of it was read."""
+
+    def __init__(self, file: BinaryIO, advance: Callable[[int], object]) -> None:
+        self._file = file
+        self._advance = advance
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._file.read(size)
+        self._advance(len(data))
+        return data
+
+    def readinto(self, buffer: Any) -> int:  # noqa: ANN401 - the interpreter's signature
+        data = self.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def fileno(self) -> int:
+        return self._file.fileno()
+
+
+def git_sha1(data: bytes) -> str:
+    """Return git's name for a file with this content."""
+    return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
+
+
+def take_stamps(files: Sequence[PlannedFile]) -> list[Stamp]:
+    """Note what files look like from outside."""
+    stats = [file.source.stat(follow_symlinks=False) for file in files]
+    return [(s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_ino) for s in stats]
+
+
+def refuse_changed(files: Sequence[PlannedFile], stamps: Sequence[Stamp]) -> None:
+    """Check that files look as they did before they were hashed.
+
+    Raises:
+        SourceChangedError: one does not, so what was sent may be something else than what was hashed.
+    """
+    for file, before in zip(files, stamps, strict=True):
+        try:
+            now = take_stamps([file])[0]
+        except OSError:
+            raise _changed(file.source) from None
+        if now != before:
+            raise _changed(file.source)
+
+
+def _changed(source: Path | bytes) -> SourceChangedError:
+    name = source if isinstance(source, Path) else "the manifest"
+    return SourceChangedError(f"{name} changed while it was uploaded; nothing was published")
+
+
+@contextlib.contextmanager
+def _as_source_error(source: Path | bytes) -> Iterator[None]:
+    try:
+        yield
+    except ValueError as error:
+        if isinstance(source, Path) and not source.is_file():
+            raise _changed(source) from None
+        raise BackendError(str(error)) from None

@@ -1,0 +1,293 @@
+"""A Hub, a line or a person that gets in the way of an upload: one commit or none, and never a wrong one."""
+
+import os
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from ritual_artifacts.backends.huggingface import transport
+from ritual_artifacts.errors import (
+    AuthenticationError,
+    BackendError,
+    ConflictError,
+    RepoIdError,
+    SourceChangedError,
+    TransferError,
+)
+from tests.backends.huggingface.conftest import Client, Sample, contents
+from tests.servers import faults
+from tests.servers.faults import Fault
+from tests.servers.hub import Hub
+
+FILES = {"a.safetensors", "config.json", "empty.safetensors", "ritual_manifest.json", "weights.bin"}
+
+
+def artifact_commits(hub: Hub, branch: str = "main") -> list[Any]:
+    """Return the commits after the one with which the repository began."""
+    repo = hub.repo("alice/model")
+    newest = repo.find(branch)
+    assert newest is not None
+    return [commit for commit in repo.history(newest) if commit.parent is not None]
+
+
+# --- nobody knows whether the commit was made ---
+
+
+@pytest.mark.parametrize("applied", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize(
+    "make", [partial(faults.fail, 500), partial(faults.fail, 504), faults.drop], ids=["500", "504", "cut"]
+)
+def test_an_answer_that_is_lost_leads_to_one_commit(
+    *, make: Callable[..., Fault], applied: bool, client: Client, sample: Sample, tmp_path: Path
+) -> None:
+    client.hub.faults.add("*/commit/*", make(applied=applied), times=1)
+
+    result = client.upload(sample)
+
+    [commit] = artifact_commits(client.hub)
+    assert result.revision == commit.oid
+    assert client.hub.ledger.count("commit") == (1 if applied else 2)
+    assert contents(client.download(tmp_path / "out").artifact) == contents(sample)
+
+
+def test_a_commit_call_that_times_out_leads_to_one_commit(
+    hub: Hub, sample: Sample, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ritual_artifacts.backends.huggingface.hub._PATIENCE_OF_WRITES", 0.1)
+    hub.faults.add("*/commit/*", faults.delay(1.5), times=1)
+
+    result = Client(hub).upload(sample)
+
+    assert [commit.oid for commit in artifact_commits(hub)] == [result.revision]
+
+
+def test_a_server_that_always_fails_ends_in_an_error(client: Client, sample: Sample) -> None:
+    rule = client.hub.faults.add("*/commit/*", faults.fail(500))
+
+    with pytest.raises(TransferError, match="try again") as caught:
+        client.upload(sample)
+
+    assert caught.value.retryable
+    assert rule.hits == transport.MAX_ATTEMPTS
+    assert artifact_commits(client.hub) == []
+
+
+def test_an_answer_that_cannot_be_read_is_an_error_and_the_next_call_finds_the_commit(
+    client: Client, sample: Sample
+) -> None:
+    client.hub.faults.add("*/commit/*", faults.set_body(b"{}"), times=1)
+    with pytest.raises(BackendError, match="cannot be used"):
+        client.upload(sample)
+
+    again = client.upload(sample)
+
+    assert [commit.oid for commit in artifact_commits(client.hub)] == [again.revision]
+
+
+def test_a_busy_server_is_given_the_pause_that_it_asks_for(
+    client: Client, sample: Sample, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[float] = []
+    monkeypatch.setattr("time.sleep", waited.append)
+    client.hub.faults.add("*/commit/*", faults.rate_limit(3), times=1)
+
+    client.upload(sample)
+
+    assert 3.0 in waited
+    assert len(artifact_commits(client.hub)) == 1
+
+
+# --- somebody else commits meanwhile ---
+
+
+def test_a_commit_of_somebody_else_is_built_upon(client: Client, sample: Sample, tmp_path: Path) -> None:
+    repo = client.hub.create_repo("alice/model")
+    client.hub.faults.add(
+        "*/commit/*", faults.run(lambda: client.hub.put(repo, {"notes.txt": b"hello"})), times=1
+    )
+
+    result = client.upload(sample)
+
+    assert [c.title for c in artifact_commits(client.hub)][-1] == "put"
+    assert FILES | {"notes.txt"} <= set(repo.head.files)
+    assert result.revision == repo.head.oid
+    assert contents(client.download(tmp_path / "out").artifact) == contents(sample)
+    assert client.hub.ledger.count("lfs-put") == 2
+
+
+def test_a_change_of_the_same_file_is_a_conflict(client: Client, sample: Sample) -> None:
+    repo = client.hub.create_repo("alice/model")
+    client.hub.faults.add(
+        "*/commit/*", faults.run(lambda: client.hub.put(repo, {"weights.bin": b"other"})), times=1
+    )
+
+    with pytest.raises(ConflictError, match=r"weights\.bin.*somebody else"):
+        client.upload(sample)
+
+    assert client.hub.read(repo, "weights.bin") == b"other"
+    assert "ritual_manifest.json" not in repo.head.files
+
+
+def test_a_card_that_somebody_writes_meanwhile_stays(client: Client, sample: Sample) -> None:
+    repo = client.hub.create_repo("alice/model")
+    client.hub.faults.add(
+        "*/commit/*", faults.run(lambda: client.hub.put(repo, {"README.md": b"# mine"})), times=1
+    )
+
+    client.upload(sample)
+
+    assert client.hub.read(repo, "README.md") == b"# mine"
+
+
+def test_the_same_artifact_from_elsewhere_meanwhile_is_enough(client: Client, sample: Sample) -> None:
+    client.hub.create_repo("alice/model")
+    client.hub.faults.add("*/commit/*", faults.run(lambda: Client(client.hub).upload(sample)), times=1)
+
+    result = client.upload(sample)
+
+    assert [commit.oid for commit in artifact_commits(client.hub)] == [result.revision]
+
+
+# --- files that change ---
+
+
+@pytest.mark.parametrize("name", ["weights.bin", "config.json"])
+@pytest.mark.parametrize("kind", ["preupload", "refs"])
+def test_a_file_that_changes_during_the_upload_is_not_published(
+    kind: str, name: str, any_hub: Hub, sample: Sample
+) -> None:
+    path = sample.weights if name == "weights.bin" else sample.config
+    any_hub.create_repo("alice/model")
+    any_hub.rules.checks_xet = False
+    size = path.stat().st_size
+    any_hub.faults.add("*", faults.run(lambda: path.write_bytes(os.urandom(size))), kind=kind, times=1)
+
+    with pytest.raises(SourceChangedError, match=name.replace(".", r"\.")):
+        Client(any_hub).upload(sample)
+
+    assert artifact_commits(any_hub) == []
+
+
+def test_a_file_that_vanishes_during_the_upload_is_not_missed(client: Client, sample: Sample) -> None:
+    client.hub.create_repo("alice/model")
+    client.hub.faults.add("*", faults.run(sample.weights.unlink), kind="preupload", times=1)
+
+    with pytest.raises((SourceChangedError, FileNotFoundError)):
+        client.upload(sample)
+
+    assert artifact_commits(client.hub) == []
+
+
+# --- refusals ---
+
+
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [(faults.forbidden(), AuthenticationError), (faults.expired_token(), AuthenticationError)],
+)
+@pytest.mark.parametrize("kind", ["create", "preupload", "lfs-batch", "commit"])
+def test_what_the_token_does_not_allow_is_said_and_not_repeated(
+    kind: str, fault: Fault, error: type[BackendError], client: Client, sample: Sample
+) -> None:
+    rule = client.hub.faults.add("*", fault, kind=kind)
+
+    with pytest.raises(error, match="alice/model"):
+        client.upload(sample)
+
+    assert rule.hits == 1
+
+
+@pytest.mark.parametrize("kind", ["preupload", "lfs-batch", "lfs-put"])
+def test_a_server_that_is_busy_for_a_moment_is_asked_again(
+    kind: str, client: Client, sample: Sample, no_waiting: list[float]
+) -> None:
+    client.hub.faults.add("*", faults.unavailable(), kind=kind, times=1)
+
+    client.upload(sample)
+
+    assert no_waiting
+    assert len(artifact_commits(client.hub)) == 1
+
+
+def test_a_file_that_the_repository_ignores_is_not_left_out_silently(client: Client, sample: Sample) -> None:
+    repo = client.hub.create_repo("alice/model")
+    client.hub.put(repo, {".gitignore": b"*.bin\n"})
+
+    try:
+        client.upload(sample)
+    except BackendError as error:
+        assert "weights.bin" in str(error)  # noqa: PT017 - either is right: all of it, or an error
+    else:
+        assert set(repo.head.files) >= FILES
+
+
+def test_a_file_in_the_place_of_a_folder_is_a_conflict(client: Client, write: Callable[..., Path]) -> None:
+    class Folder(BaseModel):
+        nested: dict[str, Path]
+
+    repo = client.hub.create_repo("alice/model")
+    client.hub.put(repo, {"x.bin/inner.bin": b"x"})
+
+    with pytest.raises(ConflictError, match=r"x\.bin"):
+        client.upload(Folder(nested={"a": write("x.bin")}))
+
+    assert client.hub.ledger.count("preupload") == 0
+
+
+@pytest.mark.parametrize("name", ["a--b", "-a", "a.git", "ü", "a b"])
+def test_a_name_that_the_hub_does_not_allow_is_refused(name: str, client: Client, sample: Sample) -> None:
+    with pytest.raises((RepoIdError, BackendError)):
+        client.upload(sample, f"huggingface/alice/{name}")
+
+    assert client.hub.ledger.count("commit") == 0
+    client.hub.ledger.violations.clear()
+
+
+# --- secrets ---
+
+
+def test_the_token_is_in_no_error_and_no_log(
+    client: Client, sample: Sample, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    caplog.set_level("DEBUG")
+    token = client.hub.token
+    echo = faults.fail(400, f"you sent Bearer {token} and {token}")
+    client.hub.faults.add("*/commit/*", echo)
+
+    with pytest.raises(BackendError) as caught:
+        client.upload(sample)
+
+    output = capfd.readouterr()
+    logged = [r.getMessage() for r in caplog.records if not r.name.startswith("httpcore")]  # it logs answers
+    texts = [repr(caught.value), str(caught.value), *logged, output.out, output.err]
+    assert not any(token in text for text in texts)
+    assert caught.value.__suppress_context__
+
+
+def test_a_small_file_that_changes_just_before_the_commit_is_not_published(
+    client: Client, sample: Sample
+) -> None:
+    client.hub.create_repo("alice/model")
+    client.hub.faults.add(
+        "*", faults.run(lambda: sample.config.write_bytes(b'{"layers": 3}\n')), kind="validate-yaml"
+    )
+
+    with pytest.raises(SourceChangedError, match=r"config\.json"):
+        client.upload(sample)
+
+    assert artifact_commits(client.hub) == []
+
+
+def test_a_large_file_that_changes_after_it_was_sent_is_published_as_it_was_hashed(
+    client: Client, sample: Sample, tmp_path: Path
+) -> None:
+    hashed = sample.weights.read_bytes()
+    client.hub.faults.add("*", faults.run(lambda: sample.weights.write_bytes(b"new")), kind="validate-yaml")
+
+    client.upload(sample)
+
+    assert client.download(tmp_path / "out").artifact.weights.read_bytes() == hashed

@@ -1,0 +1,74 @@
+"""Tools that tests fetch for themselves, once, below `build/`.
+
+Where one cannot be had, its tests are skipped with the reason, or fail where the environment variable `CI` is
+set.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+from filelock import FileLock
+
+BUILD = Path(__file__).resolve().parents[2] / "build"
+STEP_TIMEOUT = 900  # seconds
+
+
+def provide(name: str, make: Callable[[Path], None]) -> Path:
+    """Return the folder `build/<name>`, filled by `make` where no run before has done it."""
+    room = BUILD / name
+    room.mkdir(parents=True, exist_ok=True)
+    with FileLock(room.with_name(f"{room.name}.lock")):
+        ready = room / "ready"
+        if not ready.exists():
+            make(room)
+            ready.touch()
+    return room
+
+
+def run_step(
+    command: list[str | Path], *, folder: Path | None = None, environment: Mapping[str, str] | None = None
+) -> None:
+    """Run a step of a set-up; where it fails, the tool cannot be had."""
+    try:
+        done = subprocess.run(  # noqa: S603 - our own steps
+            command,
+            cwd=folder,
+            env={**os.environ, **(environment or {})},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=STEP_TIMEOUT,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        give_up(f"{command[0]}: {error}")
+    if done.returncode:
+        give_up(f"{' '.join(map(str, command))}: {done.stderr.strip()[-2000:]}")
+
+
+def find_program(name: str) -> str:
+    """Return a program of the machine."""
+    found = shutil.which(name)
+    if found is None:
+        give_up(f"{name} is not installed")
+    return found
+
+
+def give_up(reason: str) -> NoReturn:
+    """Skip the test, or fail it in CI."""
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+def make_venv(room: Path, package: str) -> Path:
+    """Make an environment with one package and return its folder of programs."""
+    programs = room / ("Scripts" if os.name == "nt" else "bin")
+    run_step([sys.executable, "-m", "venv", "--clear", room])
+    run_step([programs / "python", "-m", "pip", "--disable-pip-version-check", "--quiet", "install", package])
+    return programs
