@@ -18,7 +18,7 @@ use crate::cancel::CancelToken;
 use crate::digest::Sha256Digest;
 use crate::error::Result;
 use crate::sha256::{
-    BLOCK, Hasher, INITIAL_STATE, MAX_PADDING, State, Stream, compress, digest_of, pad,
+    BLOCK, Hasher, INITIAL_STATE, MAX_PADDING, Plan, State, Stream, compress, digest_of, pad,
 };
 
 pub(crate) use files::run_on_files;
@@ -65,7 +65,7 @@ pub(crate) fn run<M: Message>(
     open: impl Fn(usize) -> Result<M> + Sync,
 ) -> Vec<Result<M::Output>> {
     let workers = limits.workers().min(sizes.len());
-    let work = Work::divide(sizes, workers);
+    let work = Work::divide(sizes, workers, Plan::current);
     let engine = Engine {
         limits,
         cancel,

@@ -22,6 +22,10 @@ const LENGTH_BYTES: usize = 8;
 ///
 /// The streams are not whole blocks of one length.
 pub fn compress(streams: &mut [Stream<'_>]) {
+    assert!(
+        streams.windows(2).all(|pair| pair[0].data.len() == pair[1].data.len()),
+        "streams have to be whole blocks of one length"
+    );
     match streams {
         [] => {}
         [_] => plan::fastest_single().compress(streams),

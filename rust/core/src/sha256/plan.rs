@@ -64,7 +64,7 @@ impl Plan {
     }
 
     /// Put together what costs least, from what each kernel costs for each number of streams.
-    fn cheapest(options: &[(Kernel, usize, f64)]) -> Self {
+    pub(crate) fn cheapest(options: &[(Kernel, usize, f64)]) -> Self {
         let mut plan = Self {
             steps: [(Kernel::Single, 1); MAX_STREAMS + 1],
             costs: [f64::INFINITY; MAX_STREAMS + 1],
