@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import final
 from typing_extensions import Buffer
 
-__all__ = ["FileDigest", "PartialFile", "copy_files", "cpu_features", "hash_files", "rename_files", "write_file"]
+__all__ = ["FileDigest", "PartialFile", "copy_files", "hash_files", "rename_files", "sha256_kernels", "write_file"]
 
 @final
 class FileDigest:
@@ -74,11 +74,6 @@ def copy_files(pairs: SupportsGetItem[int, tuple[str | PathLike[str], str | Path
     An error ends the call; copies that were finished by then stay.
     """
 
-def cpu_features() -> list[str]:
-    """
-    The processor's instruction sets that speed SHA-256 up; empty where there are none.
-    """
-
 def hash_files(paths: SupportsGetItem[int, str | PathLike[str]], *, follow_symlinks: bool = True, max_workers: int | None = None, read_size: int = ..., progress: Callable[[int], object] | None = None, return_exceptions: bool = False) -> "list[FileDigest | Exception]":
     """
     Hash regular files with SHA-256 on several threads; one item per path, in their order.
@@ -90,6 +85,11 @@ def hash_files(paths: SupportsGetItem[int, str | PathLike[str]], *, follow_symli
 def rename_files(pairs: SupportsGetItem[int, tuple[str | PathLike[str], str | PathLike[str]]]) -> None:
     """
     Rename each pair's first path to its second, then make all the new names durable.
+    """
+
+def sha256_kernels() -> list[str]:
+    """
+    The ways to run SHA-256 that this processor has, by name; the last, `single`, is on every one.
     """
 
 def write_file(path: str | PathLike[str], data: Buffer) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias, overload
 
 from ritual_artifacts import _core
-from ritual_artifacts._core import FileDigest, PartialFile, cpu_features, rename_files, write_file
+from ritual_artifacts._core import FileDigest, PartialFile, rename_files, sha256_kernels, write_file
 from ritual_artifacts.settings import load_settings
 
 __all__ = [
@@ -20,11 +20,11 @@ __all__ = [
     "FileDigest",
     "PartialFile",
     "copy_files",
-    "cpu_features",
     "hash_files",
     "is_sha256",
     "make_folder",
     "rename_files",
+    "sha256_kernels",
     "write_file",
 ]
 

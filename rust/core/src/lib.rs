@@ -5,7 +5,6 @@
 //! thread and needs the same memory whatever the size of the files. Nothing here knows Python.
 
 mod cancel;
-mod cpu;
 mod digest;
 mod engine;
 mod error;
@@ -16,7 +15,6 @@ pub mod sha256;
 mod source;
 
 pub use cancel::CancelToken;
-pub use cpu::cpu_features;
 pub use digest::{ParseDigestError, Sha256Digest};
 pub use error::{Change, Error, FileKind, Result};
 pub use file::{CopyOptions, PartialFile, copy_files, rename_files, write_file};

@@ -9,6 +9,7 @@ mod plan;
 use crate::digest::Sha256Digest;
 pub use kernels::{BLOCK, INITIAL_STATE, Kernel, State, Stream};
 pub(crate) use plan::Plan;
+pub use plan::allowed_kernels;
 
 /// Bytes that padding adds at most.
 pub(crate) const MAX_PADDING: usize = BLOCK + LENGTH_BYTES;

@@ -1,4 +1,4 @@
-//! `FileDigest`, `hash_files`, `cpu_features`.
+//! `FileDigest`, `hash_files`, `sha256_kernels`.
 
 use std::path::PathBuf;
 
@@ -94,8 +94,8 @@ pub(crate) fn hash_files(
     Ok(items)
 }
 
-/// The processor's instruction sets that speed SHA-256 up; empty where there are none.
+/// The ways to run SHA-256 that this processor has, by name; the last, `single`, is on every one.
 #[pyfunction]
-pub(crate) fn cpu_features() -> Vec<&'static str> {
-    core::cpu_features()
+pub(crate) fn sha256_kernels() -> Vec<&'static str> {
+    core::sha256::allowed_kernels().iter().map(|kernel| kernel.name()).collect()
 }

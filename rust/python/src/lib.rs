@@ -19,5 +19,5 @@ mod _core {
     #[pymodule_export]
     use crate::files::{PartialFile, copy_files, rename_files, write_file};
     #[pymodule_export]
-    use crate::hashing::{FileDigest, cpu_features, hash_files};
+    use crate::hashing::{FileDigest, hash_files, sha256_kernels};
 }
