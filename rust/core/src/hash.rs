@@ -21,7 +21,8 @@ pub struct FileDigest {
     pub sha256: Sha256Digest,
 }
 
-/// Bytes asked for in one read, and so the memory of one worker.
+/// Bytes that a worker reads before it hashes them, in all the files that it has open; and so about its
+/// memory (twice that where a file alone is read ahead).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReadSize(usize);
 
@@ -59,9 +60,10 @@ impl Default for ReadSize {
 pub struct HashOptions {
     /// Whether a symbolic link is read through (the default) or refused.
     pub follow_symlinks: bool,
-    /// Threads at most; one a core if `None`.
+    /// Threads that hash, at most; one a core if `None`. Where it is more than one, a large file that is
+    /// hashed alone has one more, which reads.
     pub max_workers: Option<NonZeroUsize>,
-    /// Bytes per read.
+    /// Bytes that a worker reads before it hashes them.
     pub read_size: ReadSize,
     /// Whether one file's error ends the call; the files not finished by then are cancelled.
     pub stop_at_error: bool,

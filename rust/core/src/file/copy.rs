@@ -21,9 +21,9 @@ use crate::source::Source;
 pub struct CopyOptions {
     /// Whether a symbolic link is read through or refused (the default).
     pub follow_symlinks: bool,
-    /// Threads at most; one a core if `None`.
+    /// Threads that hash, at most; one a core if `None`.
     pub max_workers: Option<NonZeroUsize>,
-    /// Bytes per read.
+    /// Bytes that a worker reads before it hashes them.
     pub read_size: ReadSize,
     /// Whether one copy's error ends the call; the copies not finished by then are cancelled.
     pub stop_at_error: bool,
