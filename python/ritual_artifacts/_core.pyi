@@ -6,7 +6,7 @@ from _typeshed import SupportsGetItem
 from collections.abc import Callable
 from os import PathLike
 from pathlib import Path
-from typing import final
+from typing import SupportsIndex, final
 from typing_extensions import Buffer
 
 __all__ = ["FileDigest", "PartialFile", "copy_files", "hash_files", "rename_files", "sha256_kernels", "write_file"]
@@ -14,12 +14,22 @@ __all__ = ["FileDigest", "PartialFile", "copy_files", "hash_files", "rename_file
 @final
 class FileDigest:
     """
-    What a file held: its path as it was given, its size in bytes and its SHA-256.
+    What a file held: its path as it was given, its size in bytes, its SHA-256 and, where asked for, other names.
     """
     def __eq__(self, value: object, /) -> bool: ...
     def __hash__(self, /) -> int: ...
     def __ne__(self, value: object, /) -> bool: ...
     def __repr__(self, /) -> str: ...
+    @property
+    def data_root(self, /) -> str | None:
+        """
+        Root of the file's chunks on Arweave in base64url, empty for an empty file; None unless asked for.
+        """
+    @property
+    def git_sha1(self, /) -> str | None:
+        """
+        SHA-1 of the file as a git blob in lower-case hexadecimal; None unless asked for, or too large.
+        """
     @property
     def path(self, /) -> Path:
         """
@@ -74,7 +84,7 @@ def copy_files(pairs: SupportsGetItem[int, tuple[str | PathLike[str], str | Path
     An error ends the call; copies that were finished by then stay.
     """
 
-def hash_files(paths: SupportsGetItem[int, str | PathLike[str]], *, follow_symlinks: bool = True, max_workers: int | None = None, read_size: int = ..., progress: Callable[[int], object] | None = None, return_exceptions: bool = False) -> "list[FileDigest | Exception]":
+def hash_files(paths: SupportsGetItem[int, str | PathLike[str]], *, follow_symlinks: bool = True, max_workers: int | None = None, read_size: int = ..., progress: Callable[[int], object] | None = None, return_exceptions: bool = False, data_root: bool = False, git_sha1_max_size: SupportsIndex | None = None) -> "list[FileDigest | Exception]":
     """
     Hash regular files with SHA-256 on several threads; one item per path, in their order.
 

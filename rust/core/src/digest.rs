@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use data_encoding::HEXLOWER;
+
 /// A SHA-256 digest; written as 64 lower-case hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Sha256Digest([u8; 32]);
@@ -18,6 +20,12 @@ impl From<[u8; 32]> for Sha256Digest {
     }
 }
 
+impl From<Sha256Digest> for [u8; 32] {
+    fn from(digest: Sha256Digest) -> Self {
+        digest.0
+    }
+}
+
 impl AsRef<[u8]> for Sha256Digest {
     fn as_ref(&self) -> &[u8] {
         &self.0
@@ -26,13 +34,7 @@ impl AsRef<[u8]> for Sha256Digest {
 
 impl fmt::Display for Sha256Digest {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        let mut text = String::with_capacity(2 * self.0.len());
-        for byte in self.0 {
-            text.push(char::from(DIGITS[usize::from(byte >> 4)]));
-            text.push(char::from(DIGITS[usize::from(byte & 0xf)]));
-        }
-        formatter.write_str(&text)
+        formatter.write_str(&HEXLOWER.encode(&self.0))
     }
 }
 
@@ -47,25 +49,9 @@ impl FromStr for Sha256Digest {
 
     /// Upper case is refused: two spellings of one digest would make equal manifests differ.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let refused = || ParseDigestError(text.to_owned());
-        let mut bytes = [0; 32];
-        if text.len() != 2 * bytes.len() {
-            return Err(refused());
-        }
-        for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-            let high = nibble(pair[0]).ok_or_else(refused)?;
-            let low = nibble(pair[1]).ok_or_else(refused)?;
-            *byte = high << 4 | low;
-        }
-        Ok(Self(bytes))
-    }
-}
-
-fn nibble(digit: u8) -> Option<u8> {
-    match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        _ => None,
+        let bytes = HEXLOWER.decode(text.as_bytes()).ok();
+        let digest = bytes.and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
+        digest.map(Self).ok_or_else(|| ParseDigestError(text.to_owned()))
     }
 }
 

@@ -1,12 +1,17 @@
 //! Digesting: many files, one read of each.
 
+use std::fmt;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
+use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
+use sha1::{Digest, Sha1};
+
+use crate::arweave::{self, CHUNK, Leaf, LeafHasher, MerkleTree, SplitRule};
 use crate::cancel::CancelToken;
 use crate::digest::Sha256Digest;
 use crate::engine::{self, Limits, Message};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::progress::Progress;
 use crate::source::Source;
 
@@ -19,6 +24,38 @@ pub struct FileDigest {
     pub size: u64,
     /// Its SHA-256.
     pub sha256: Sha256Digest,
+    /// The root of its chunks' Merkle tree on Arweave, where that was asked for.
+    pub data_root: Option<DataRoot>,
+    /// What git calls it, where that was asked for and the file is not too large.
+    pub git_sha1: Option<GitSha1>,
+}
+
+impl FileDigest {
+    pub(crate) fn new(path: &Path, size: u64, sha256: Sha256Digest) -> Self {
+        Self { path: path.to_owned(), size, sha256, data_root: None, git_sha1: None }
+    }
+}
+
+/// The root of a file's chunks on Arweave; written in base64url without padding, and as nothing for an empty file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct DataRoot(Option<arweave::Hash>);
+
+impl fmt::Display for DataRoot {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.map_or(Ok(()), |root| formatter.write_str(&BASE64URL_NOPAD.encode(&root)))
+    }
+}
+
+/// The name of a git blob: SHA-1 of `blob `, the size in decimal, a NUL and the content; written in lower-case hex.
+///
+/// See "Git Objects" in the book "Pro Git".
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct GitSha1([u8; 20]);
+
+impl fmt::Display for GitSha1 {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&HEXLOWER.encode(&self.0))
+    }
 }
 
 /// Bytes that a worker reads before it hashes them, in all the files that it has open; and so about its
@@ -67,6 +104,10 @@ pub struct HashOptions {
     pub read_size: ReadSize,
     /// Whether one file's error ends the call; the files not finished by then are cancelled.
     pub stop_at_error: bool,
+    /// Whether each file's `data_root` is wanted too.
+    pub data_root: bool,
+    /// The size in bytes up to which a file's git blob SHA-1 is wanted too.
+    pub git_sha1_max_size: Option<u64>,
 }
 
 impl Default for HashOptions {
@@ -76,6 +117,8 @@ impl Default for HashOptions {
             max_workers: None,
             read_size: ReadSize::DEFAULT,
             stop_at_error: false,
+            data_root: false,
+            git_sha1_max_size: None,
         }
     }
 }
@@ -96,27 +139,73 @@ pub fn hash_files(
         stop_at_error: options.stop_at_error,
     };
     engine::run_on_files(paths, options.follow_symlinks, limits, cancel, |index, source| {
-        Ok(Reading { source, path: &paths[index], progress, cancel })
+        Ok(Reading::new(&paths[index], source, options, progress, cancel))
     })
 }
 
 /// A file that is only read.
 struct Reading<'a> {
-    source: Source,
     path: &'a Path,
+    source: Source,
+    leaves: Option<LeafHasher>,
+    git: Option<Sha1>,
+    data_root: bool,
     progress: &'a Progress,
     cancel: &'a CancelToken,
+}
+
+impl<'a> Reading<'a> {
+    fn new(
+        path: &'a Path,
+        source: Source,
+        options: &HashOptions,
+        progress: &'a Progress,
+        cancel: &'a CancelToken,
+    ) -> Self {
+        let size = source.size();
+        // A file smaller than a chunk is its only chunk, which has the file's own SHA-256.
+        let leaves = (options.data_root && size >= CHUNK)
+            .then(|| LeafHasher::new(size, SplitRule::ArweaveJs));
+        let git = options
+            .git_sha1_max_size
+            .is_some_and(|most| size <= most)
+            .then(|| Sha1::new_with_prefix(format!("blob {size}\0")));
+        Self { path, source, leaves, git, data_root: options.data_root, progress, cancel }
+    }
+
+    fn find_data_root(&mut self, sha256: Sha256Digest) -> Result<DataRoot> {
+        let size = self.source.size();
+        let leaves = match self.leaves.take() {
+            Some(leaves) => leaves
+                .finish()
+                .map_err(|change| Error::SourceChanged { path: self.path.to_owned(), change })?,
+            None if size == 0 => Vec::new(),
+            None => vec![Leaf { data_hash: sha256.into(), end: size }],
+        };
+        Ok(DataRoot(MerkleTree::new(leaves).map(|tree| tree.root())))
+    }
 }
 
 impl Message for Reading<'_> {
     type Output = FileDigest;
 
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
-        self.source.read(buffer, self.progress, self.cancel)
+        let count = self.source.read(buffer, self.progress, self.cancel)?;
+        if let Some(git) = &mut self.git {
+            git.update(&buffer[..count]);
+        }
+        Ok(count)
     }
 
-    fn finish(self, sha256: Sha256Digest) -> Result<FileDigest> {
-        Ok(FileDigest { path: self.path.to_owned(), size: self.source.size(), sha256 })
+    fn leaves(&mut self) -> Option<&mut LeafHasher> {
+        self.leaves.as_mut()
+    }
+
+    fn finish(mut self, sha256: Sha256Digest) -> Result<FileDigest> {
+        let data_root = self.data_root.then(|| self.find_data_root(sha256)).transpose()?;
+        let git_sha1 = self.git.map(|git| GitSha1(git.finalize().into()));
+        let digest = FileDigest::new(self.path, self.source.size(), sha256);
+        Ok(FileDigest { data_root, git_sha1, ..digest })
     }
 }
 
@@ -125,7 +214,6 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::error::Error;
 
     #[test]
     fn a_read_size_of_nothing_or_of_too_much_is_refused() {

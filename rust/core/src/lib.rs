@@ -4,6 +4,7 @@
 //! Every call reads a byte once, names the file in its errors, can be cancelled from another
 //! thread and needs the same memory whatever the size of the files. Nothing here knows Python.
 
+pub mod arweave;
 mod cancel;
 mod digest;
 mod engine;

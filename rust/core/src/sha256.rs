@@ -68,6 +68,18 @@ impl Hasher {
         Self { state: INITIAL_STATE, length: 0, rest: [0; 2 * BLOCK] }
     }
 
+    /// Whether the next byte is the first of a block.
+    pub(crate) fn is_at_block(&self) -> bool {
+        self.filled() == 0
+    }
+
+    /// Take whole blocks at the beginning of a block, to be hashed by [`compress`] beside others.
+    pub(crate) fn stream<'a>(&'a mut self, blocks: &'a [u8]) -> Stream<'a> {
+        assert!(self.is_at_block(), "in the middle of a block");
+        self.length += blocks.len() as u64;
+        Stream { state: &mut self.state, data: blocks }
+    }
+
     pub(crate) fn update(&mut self, mut data: &[u8]) {
         let filled = self.filled();
         self.length += data.len() as u64;

@@ -10,7 +10,7 @@ use crate::convert::{MaxWorkers, ProgressCallback, ReadBytes};
 use crate::errors::{all_or_error, to_py_err};
 use crate::interrupt;
 
-/// What a file held: its path as it was given, its size in bytes and its SHA-256.
+/// What a file held: its path as it was given, its size in bytes, its SHA-256 and, where asked for, other names.
 #[pyclass(frozen, eq, hash, module = "ritual_artifacts._core")]
 #[derive(PartialEq, Eq, Hash)]
 pub(crate) struct FileDigest(core::FileDigest);
@@ -35,10 +35,29 @@ impl FileDigest {
         self.0.sha256.to_string()
     }
 
+    /// Root of the file's chunks on Arweave in base64url, empty for an empty file; None unless asked for.
+    #[getter]
+    fn data_root(&self) -> Option<String> {
+        self.0.data_root.map(|root| root.to_string())
+    }
+
+    /// SHA-1 of the file as a git blob in lower-case hexadecimal; None unless asked for, or too large.
+    #[getter]
+    fn git_sha1(&self) -> Option<String> {
+        self.0.git_sha1.map(|sha1| sha1.to_string())
+    }
+
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        let core::FileDigest { path, size, sha256 } = &self.0;
+        let core::FileDigest { path, size, sha256, data_root, git_sha1 } = &self.0;
         let path = path.as_path().into_pyobject(py)?.repr()?;
-        Ok(format!("FileDigest(path={path}, size={size}, sha256='{sha256}')"))
+        let mut text = format!("FileDigest(path={path}, size={size}, sha256='{sha256}'");
+        if let Some(root) = data_root {
+            text += &format!(", data_root='{root}'");
+        }
+        if let Some(sha1) = git_sha1 {
+            text += &format!(", git_sha1='{sha1}'");
+        }
+        Ok(text + ")")
     }
 }
 
@@ -61,6 +80,8 @@ impl From<core::FileDigest> for FileDigest {
     read_size = ReadBytes(core::ReadSize::DEFAULT),
     progress = None,
     return_exceptions = false,
+    data_root = false,
+    git_sha1_max_size = None,
 ) -> "list[FileDigest | Exception]")]
 pub(crate) fn hash_files(
     py: Python<'_>,
@@ -70,12 +91,16 @@ pub(crate) fn hash_files(
     read_size: ReadBytes,
     progress: Option<ProgressCallback>,
     return_exceptions: bool,
+    data_root: bool,
+    git_sha1_max_size: Option<u64>,
 ) -> PyResult<Bound<'_, PyList>> {
     let options = core::HashOptions {
         follow_symlinks,
         max_workers: max_workers.map(|MaxWorkers(number)| number),
         read_size: read_size.0,
         stop_at_error: !return_exceptions,
+        data_root,
+        git_sha1_max_size,
     };
     let results = interrupt::run(py, progress.as_ref(), |progress, cancel| {
         core::hash_files(&paths, &options, progress, cancel)

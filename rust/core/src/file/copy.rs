@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
 
 use super::durable::{land, stage};
+use crate::arweave::LeafHasher;
 use crate::cancel::CancelToken;
 use crate::digest::Sha256Digest;
 use crate::engine::{self, Limits, Message};
@@ -104,9 +105,13 @@ impl Message for Copying<'_> {
         Ok(count)
     }
 
+    fn leaves(&mut self) -> Option<&mut LeafHasher> {
+        None
+    }
+
     fn finish(self, sha256: Sha256Digest) -> Result<FileDigest> {
         land(self.staged, self.to)?;
-        Ok(FileDigest { path: self.from.to_owned(), size: self.input.size(), sha256 })
+        Ok(FileDigest::new(self.from, self.input.size(), sha256))
     }
 }
 
