@@ -145,13 +145,13 @@ def test_a_bad_manifest_in_the_cache_is_no_intact_artifact(run: Run, cached: Pat
     assert run("cache", "verify").code == 1
 
 
-def test_a_download_that_was_cut_short_is_no_damage(run: Run, cached: Path) -> None:
+def test_a_folder_without_a_manifest_is_no_damage(run: Run, cached: Path) -> None:
     (cached / MANIFEST).unlink()
 
     verified, listed = run("cache", "verify"), run("cache", "ls")
 
     assert verified.code == 0
-    assert f"passed over {REPO}, whose download was cut short" in verified.err
+    assert f"passed over {REPO}, which is not a whole artifact" in verified.err
     assert "cache: incomplete" in listed.out
 
 

@@ -18,7 +18,7 @@ from ritual_artifacts.cli.output import JsonOption
 def hash_(
     paths: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[FILE]...", help="Files; '-' or none: standard input.", show_default=False),
+        typer.Argument(metavar="FILE", help="Files; '-' or none: standard input.", show_default=False),
     ] = None,
     *,
     check: Annotated[

@@ -1,7 +1,7 @@
 r"""One line per file: how `sha256sum` writes it, and what `sha256sum --check` reads.
 
-Three styles: GNU's `<hex>  name` or `<hex> *name`, BSD's `SHA256 (name) = <hex>`, and the `<hex> name` of BSD's
-`-r` option. A line that begins with a backslash has an escaped name. Digests are 64 hex digits of either case.
+Three styles: GNU's `<hex>  name` or `<hex> *name`, BSD's `SHA256 (name) = <hex>`, and the `<hex> name` of
+BSD's `-r` option. A line that begins with a backslash has an escaped name. Hex digits are of either case.
 """
 
 import os
@@ -49,8 +49,8 @@ class ListedFile:
 class LineParser:
     """Reads the lines of one list.
 
-    `<hex>  name` is a file called `name` in GNU's style and one called ` name` in that of BSD's `-r`. The first
-    line in either style decides for the whole list, so that nobody can add a line that means another file.
+    `<hex>  name` is a file called `name` in GNU's style and one called ` name` in that of BSD's `-r`. The
+    first line in either style decides for the whole list, so that no line added to it means another file.
     """
 
     def __init__(self) -> None:

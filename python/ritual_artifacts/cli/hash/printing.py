@@ -10,9 +10,8 @@ import typer
 
 from ritual_artifacts.cli.output import printable
 
-_SPECIAL = re.compile(r"""[ !"$&'()*:;<=>?[\\^`|]|^[#~]|^[{}]?$""")
-"""What a shell reads in its own way, and the colon that ends a name in a message."""
-_SPECIAL_IN_DOUBLE_QUOTES = re.compile(r"""[!"$\\`]""")
+_SPECIAL = re.compile(r"""[!"$&()*:;<=>?[\\^`|]|^[#~]|^[{}]?$""")
+"""What a shell reads in its own way, besides spaces and apostrophes; and the colon, which ends a name."""
 _ESCAPES = {7: "\\a", 8: "\\b", 9: "\\t", 10: "\\n", 11: "\\v", 12: "\\f", 13: "\\r"}
 
 
@@ -43,9 +42,9 @@ def describe_failure(name: str, error: Exception) -> str:
 def quote_name(name: str) -> str:
     """Quote a name, if it needs that, so that a shell reads it back and a terminal acts on nothing in it."""
     if name.isprintable() and not _SPECIAL.search(name):
-        return name
-    if name.isprintable() and "'" in name and not _SPECIAL_IN_DOUBLE_QUOTES.search(name):
-        return f'"{name}"'
+        if "'" in name:
+            return f'"{name}"'
+        return f"'{name}'" if " " in name else name
     parts = []
     for is_printable, run in groupby(name, str.isprintable):
         text = "".join(run)

@@ -5,6 +5,7 @@ import hashlib
 import os
 import sys
 from collections.abc import Collection, Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import BinaryIO, TypeAlias
 
@@ -39,12 +40,14 @@ def read_digests(names: Sequence[str], *, streams: Collection[str] = ()) -> list
             for it may never end.
     """
     files = [name for name in names if name != STDIN]
-    with progress_bar() as progress:
+    typed = len(files) < len(names) and sys.stdin is not None and sys.stdin.isatty()
+    # A bar would be drawn over what is typed.
+    with nullcontext() if typed else progress_bar() as progress:
         total = _sum_sizes(files) if progress is not None and len(files) == len(names) else 0
         meter = ProgressMeter(progress, "hash", total)
         found = iter(hash_files(files, progress=meter.advance, return_exceptions=True))
         readings: list[Reading] = [
-            _read_stdin(meter.advance) if name == STDIN else next(found) for name in names
+            _read_stream(name, meter.advance) if name == STDIN else next(found) for name in names
         ]
         for index, (name, reading) in enumerate(zip(names, readings, strict=True)):
             if isinstance(reading, Exception) and name in streams and _is_stream(name, reading):
@@ -68,33 +71,38 @@ def _is_stream(name: str, error: Exception) -> bool:
         case ArtifactModelError():  # no regular file
             return True
         case SourceChangedError():  # it held more than it said
-            return os.stat(name).st_size == 0  # noqa: PTH116 - as above
+            return _sum_sizes([name]) == 0
         case _:
             return False
 
 
-def _read_stdin(progress: ByteCallback) -> StreamDigest | OSError:
-    if sys.stdin is None:  # closed by whoever started us
-        return OSError(errno.EBADF, os.strerror(errno.EBADF))
-    try:
-        return _hash_stream(sys.stdin.buffer, progress)
-    except OSError as error:
-        return error
+def open_stdin() -> BinaryIO:
+    """Return standard input.
+
+    Raises:
+        OSError: whoever started this process closed it.
+    """
+    if sys.stdin is None:
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+    return sys.stdin.buffer
 
 
 def _read_stream(name: str, progress: ByteCallback) -> StreamDigest | OSError:
+    """Hash what comes from a stream, in constant memory."""
     try:
+        if name == STDIN:
+            return _hash_stream(open_stdin().fileno(), progress)
         with open(name, "rb", buffering=0) as stream:  # noqa: PTH123 - a Path would change the name
-            return _hash_stream(stream, progress)
+            return _hash_stream(stream.fileno(), progress)
     except OSError as error:
         return error
 
 
-def _hash_stream(stream: BinaryIO, progress: ByteCallback) -> StreamDigest:
+def _hash_stream(descriptor: int, progress: ByteCallback) -> StreamDigest:
     digest, size = hashlib.sha256(), 0
-    buffer = memoryview(bytearray(DEFAULT_READ_SIZE))
-    while count := stream.readinto(buffer):
-        digest.update(buffer[:count])
-        size += count
-        progress(count)
+    # A file object says None for "nothing yet", which is easily taken for the end; this raises.
+    while block := os.read(descriptor, DEFAULT_READ_SIZE):
+        digest.update(block)
+        size += len(block)
+        progress(len(block))
     return StreamDigest(size, digest.hexdigest())
