@@ -3,6 +3,8 @@
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::result::Result as StdResult;
+use std::str::FromStr;
 
 use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
 use sha1::{Digest, Sha1};
@@ -46,6 +48,20 @@ impl fmt::Display for DataRoot {
     }
 }
 
+impl FromStr for DataRoot {
+    type Err = ParseNameError;
+
+    fn from_str(text: &str) -> StdResult<Self, Self::Err> {
+        if text.is_empty() {
+            return Ok(Self(None));
+        }
+        let root = BASE64URL_NOPAD.decode(text.as_bytes()).ok();
+        let root = root.and_then(|bytes| arweave::Hash::try_from(bytes).ok());
+        root.map(|root| Self(Some(root)))
+            .ok_or_else(|| ParseNameError(text.to_owned(), "data root"))
+    }
+}
+
 /// The name of a git blob: SHA-1 of `blob `, the size in decimal, a NUL and the content; written in lower-case hex.
 ///
 /// See "Git Objects" in the book "Pro Git".
@@ -57,6 +73,21 @@ impl fmt::Display for GitSha1 {
         formatter.write_str(&HEXLOWER.encode(&self.0))
     }
 }
+
+impl FromStr for GitSha1 {
+    type Err = ParseNameError;
+
+    fn from_str(text: &str) -> StdResult<Self, Self::Err> {
+        let sha1 = HEXLOWER.decode(text.as_bytes()).ok();
+        let sha1 = sha1.and_then(|bytes| <[u8; 20]>::try_from(bytes).ok());
+        sha1.map(Self).ok_or_else(|| ParseNameError(text.to_owned(), "SHA-1 of a git blob"))
+    }
+}
+
+/// The text is not a file's name of this kind, as it is written.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not a {1}")]
+pub struct ParseNameError(String, &'static str);
 
 /// Bytes that a worker reads before it hashes them, in all the files that it has open; and so about its
 /// memory (twice that where a file alone is read ahead).

@@ -448,8 +448,8 @@ impl Grown {
     }
 }
 
-/// Make the nodes of `shape`, for data that begins at `start` and with notes that count from `frame`, and find
-/// where the data ends.
+/// Make the nodes of `shape` for data that begins at `start`, with notes that count from `frame`, and find where
+/// it ends.
 ///
 /// `edges` says whether it begins, and whether it ends, what counts from `frame`.
 fn grow(
@@ -579,6 +579,18 @@ fn a_chunk_of_more_than_256_kib_is_refused() {
         let refused = validate_proof(&root, 0, size, &proofs[0], rules);
         assert_eq!(refused, Err(ProofError::ChunkTooLong { length: CHUNK + 1 }));
     }
+}
+
+#[test]
+fn bytes_of_another_length_than_the_tree_promises_are_not_the_chunk() {
+    let leaf = Leaf { data_hash: sha256(&[b"abc"]), end: 5 };
+    let tree = MerkleTree::new(vec![leaf]).unwrap();
+    let proof = tree.proof(0).unwrap();
+
+    let chunk = validate_proof(&tree.root(), 0, 5, &proof, Ruleset::Stored).unwrap();
+
+    assert!(!chunk.holds(b"abc"));
+    assert!(!chunk.holds(b"abcde"));
 }
 
 #[test]
