@@ -157,7 +157,15 @@ pytest: $(STAMPS)/dev $(STAMPS)/package ## the Python tests only
 # --- speed ---------------------------------------------------------------------------------------------
 
 .PHONY: bench
-bench: $(STAMPS)/package ## speed and memory beside plain tools, as ratios (BENCH="--size 4096 ...")
+bench: $(STAMPS)/package ## hashing beside its peers, in build/bench (BENCH="--full", "--help", ...)
+	$(PY) benches/python/hashing.py $(BENCH)
+
+.PHONY: bench-kernels
+bench-kernels: toolchain $(STAMPS)/build-tools ## every SHA-256 kernel, in bytes per cycle
+	cargo bench --quiet --package ritual-artifacts-core
+
+.PHONY: bench-store
+bench-store: $(STAMPS)/package ## uploads to the local store beside cp and sha256sum (BENCH="--size 4096 ...")
 	$(PY) benches/python/local_store.py $(BENCH)
 
 # --- stubs ---------------------------------------------------------------------------------------------

@@ -1,7 +1,10 @@
 //! `FileDigest`, `hash_files`, `sha256_kernels`.
 
+use std::fmt::Display;
 use std::path::PathBuf;
+use std::str::FromStr;
 
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 use ritual_artifacts_core as core;
@@ -17,6 +20,30 @@ pub(crate) struct FileDigest(core::FileDigest);
 
 #[pymethods]
 impl FileDigest {
+    /// What was read elsewhere, each value written as the attribute of its name.
+    #[new]
+    #[pyo3(signature = (path, size, sha256, data_root = None, git_sha1 = None))]
+    fn new(
+        path: PathBuf,
+        size: u64,
+        sha256: &str,
+        data_root: Option<&str>,
+        git_sha1: Option<&str>,
+    ) -> PyResult<Self> {
+        Ok(Self(core::FileDigest {
+            path,
+            size,
+            sha256: parse(sha256)?,
+            data_root: data_root.map(parse).transpose()?,
+            git_sha1: git_sha1.map(parse).transpose()?,
+        }))
+    }
+
+    /// What pickling and copying call the constructor with.
+    fn __getnewargs__(&self) -> (PathBuf, u64, String, Option<String>, Option<String>) {
+        (self.path(), self.size(), self.sha256(), self.data_root(), self.git_sha1())
+    }
+
     /// The path that was read.
     #[getter]
     fn path(&self) -> PathBuf {
@@ -50,15 +77,14 @@ impl FileDigest {
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
         let core::FileDigest { path, size, sha256, data_root, git_sha1 } = &self.0;
         let path = path.as_path().into_pyobject(py)?.repr()?;
-        let mut text = format!("FileDigest(path={path}, size={size}, sha256='{sha256}'");
-        if let Some(root) = data_root {
-            text += &format!(", data_root='{root}'");
-        }
-        if let Some(sha1) = git_sha1 {
-            text += &format!(", git_sha1='{sha1}'");
-        }
-        Ok(text + ")")
+        let root = data_root.map_or_else(String::new, |root| format!(", data_root='{root}'"));
+        let sha1 = git_sha1.map_or_else(String::new, |sha1| format!(", git_sha1='{sha1}'"));
+        Ok(format!("FileDigest(path={path}, size={size}, sha256='{sha256}'{root}{sha1})"))
     }
+}
+
+fn parse<T: FromStr<Err: Display>>(text: &str) -> PyResult<T> {
+    text.parse().map_err(|error: T::Err| PyValueError::new_err(error.to_string()))
 }
 
 impl From<core::FileDigest> for FileDigest {
@@ -83,6 +109,7 @@ impl From<core::FileDigest> for FileDigest {
     data_root = false,
     git_sha1_max_size = None,
 ) -> "list[FileDigest | Exception]")]
+#[expect(clippy::too_many_arguments, reason = "one for each of the Python function")]
 pub(crate) fn hash_files(
     py: Python<'_>,
     paths: Vec<PathBuf>,
