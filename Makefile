@@ -82,7 +82,7 @@ demo: $(STAMPS)/package $(BUILD)/demo-model/stamp ## publish, download and verif
 # --- checks --------------------------------------------------------------------------------------------
 
 .PHONY: test
-test: toolchain rust-lint rust-test rust-test-portable rust-test-aarch64 rust-test-sanitized python-lint stubs-check docs package workflows pytest ## every check, in order
+test: toolchain rust-lint rust-deny rust-test rust-test-portable rust-test-aarch64 rust-test-sanitized python-lint stubs-check docs package workflows pytest ## every check, in order
 
 .PHONY: lint
 lint: rust-lint python-lint workflows ## formatting, lints, types and import rules
@@ -100,6 +100,15 @@ toolchain:
 rust-lint: toolchain $(STAMPS)/build-tools
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked --quiet -- -D warnings
+
+# What may enter the build; building the tool takes longer than all other checks.
+.PHONY: rust-deny
+rust-deny: toolchain
+	@if cargo deny --version >/dev/null 2>&1; then \
+		set -x; cargo deny --locked check bans licenses sources; \
+	else \
+		echo "skipped: the rules for dependencies need cargo-deny (cargo install --locked cargo-deny)" >&2; \
+	fi
 
 .PHONY: python-lint
 python-lint: $(STAMPS)/dev $(STAMPS)/package
