@@ -29,6 +29,28 @@ class Environment:
         return [line for line in lines if line and not line.startswith("#")]
 
 
+@dataclass(frozen=True)
+class NodePackage:
+    """A package of npm, in a folder of its own."""
+
+    folder: Path
+    pin: str
+    """Name and version, such as `arweave@1.15.7`."""
+
+    def install(self) -> list[str]:
+        """Install it, unless it is there; return what could not be installed, and why."""
+        if (self.folder / "node_modules" / self.pin.partition("@")[0]).exists():
+            return []
+        self.folder.mkdir(parents=True, exist_ok=True)
+        command = ["npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", self.folder, self.pin]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own words
+        except FileNotFoundError:
+            return [f"{self.pin}: there is no npm"]
+        return [f"{self.pin}: {last_line(done.stderr)}"] if done.returncode else []
+
+
+ARWEAVE_JS = NodePackage(ROOM / "arweave-js", "arweave@1.15.7")
 PROJECT = Environment(Path(sys.executable))
 LIBRARIES = Environment(ROOM / "peers/bin/python", BENCHES / "requirements.txt")
 INFERNET_ML = Environment(ROOM / "infernet-ml/bin/python", BENCHES / "requirements-infernet-ml.txt")

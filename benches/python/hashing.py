@@ -42,6 +42,8 @@ def main() -> None:
     peers = list(dict.fromkeys(peer for workload in workloads for peer in workload.peers))
     for environment in {peer.environment for peer in peers} | {LIBRARIES}:
         report.missing += install(environment)
+    for package in {peer.package for peer in peers if peer.package}:
+        report.missing += package.install()
     with tempfile.TemporaryDirectory(dir=arguments.folder) as room:
         ready = _find_ready(_select(peers, arguments.peers), Path(room), report)
         for workload in workloads:

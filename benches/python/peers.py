@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from environments import INFERNET_ML, LIBRARIES, PROJECT, Environment
+from environments import ARWEAVE_JS, INFERNET_ML, LIBRARIES, PROJECT, Environment, NodePackage
 
 CORES = len(os.sched_getaffinity(0))
 
@@ -29,6 +29,8 @@ class Peer:
     """Module in `adapters`, whose `hash_files` alone is timed."""
     environment: Environment = PROJECT
     """Where the adapter runs."""
+    package: NodePackage | None = None
+    """What the adapter needs of npm."""
     command: Command | None = None
     """What is timed where there is no adapter, from the start of the process to its exit."""
     variables: tuple[tuple[str, str], ...] = ()
@@ -52,6 +54,18 @@ def _share_out(*command: str) -> Command:
 
 OURS = Peer("ours", adapter="ours")
 OURS_ON_THE_FIRST_FILE = Peer("ours, the first file alone", adapter="ours", only_first=True)
+
+_ONE_WORKER = (("RITUAL_MAX_WORKERS", "1"),)
+_ROOT = "data_root"
+DATA_ROOT_PEERS = (
+    Peer("ours", _ROOT, "ours_data_root"),
+    Peer("ours, SHA-256 alone", adapter="ours"),
+    Peer("ours, one worker", _ROOT, "ours_data_root", variables=_ONE_WORKER),
+    Peer("ours, one worker, SHA-256 alone", adapter="ours", variables=_ONE_WORKER),
+    Peer("arweave-python-client", _ROOT, "arweave_client", LIBRARIES),
+    Peer("arweave-js", _ROOT, "arweave_js", package=ARWEAVE_JS),
+)
+"""Who finds the root of a file's chunks on Arweave; ours finds its SHA-256 in the same read."""
 
 _B3SUM = (
     Peer("b3sum", "BLAKE3", command=_append_to("b3sum"))

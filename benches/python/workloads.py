@@ -4,7 +4,7 @@ import random
 from dataclasses import dataclass
 from pathlib import Path
 
-from peers import OURS_ON_THE_FIRST_FILE, PEERS, Peer
+from peers import DATA_ROOT_PEERS, OURS_ON_THE_FIRST_FILE, PEERS, Peer
 
 KIB = 1 << 10
 MIB = 1 << 20
@@ -52,6 +52,8 @@ def make_workloads(mib: int) -> list[Workload]:
         Workload("shards-16", (total // 16,) * 16),
         Workload("shards-64", (total // 64,) * 64),
         Workload("small", _SMALL_FILES),
+        # Not a multiple of a chunk, where arweave-python-client and arweave-js would split differently.
+        Workload("data-root", (total // 4 + 100 * KIB,), DATA_ROOT_PEERS),
         Workload("skew", (total, *_SMALL_FILES), (*PEERS, OURS_ON_THE_FIRST_FILE)),
     ]
 

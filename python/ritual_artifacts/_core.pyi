@@ -9,7 +9,36 @@ from pathlib import Path
 from typing import SupportsIndex, final
 from typing_extensions import Buffer
 
-__all__ = ["FileDigest", "PartialFile", "copy_files", "hash_files", "rename_files", "sha256_kernels", "write_file"]
+__all__ = ["ChunkTree", "FileDigest", "PartialFile", "copy_files", "hash_files", "rename_files", "sha256_kernels", "write_file"]
+
+@final
+class ChunkTree:
+    """
+    The Merkle tree over a file's chunks on Arweave, split as arweave-js does.
+
+    Opening it reads the file once, on all cores. Its length is the number of chunks that are uploaded: the empty
+    one that ends some trees is not among them.
+    """
+    def __len__(self, /) -> int: ...
+    def __new__(cls, /, path: str | PathLike[str], *, max_workers: int | None = None, progress: Callable[[int], object] | None = None) -> ChunkTree: ...
+    @property
+    def data_root(self, /) -> str:
+        """
+        Root of the tree in base64url without padding; empty for an empty file.
+        """
+    def proof(self, /, index: SupportsIndex) -> bytes:
+        """
+        The proof (`data_path`) that a chunk is in the tree.
+        """
+    @property
+    def size(self, /) -> int:
+        """
+        Bytes in the file.
+        """
+    def span(self, /, index: SupportsIndex) -> tuple[int, int]:
+        """
+        Offsets in the file of a chunk's first byte and of the one after its last.
+        """
 
 @final
 class FileDigest:
@@ -17,8 +46,16 @@ class FileDigest:
     What a file held: its path as it was given, its size in bytes, its SHA-256 and, where asked for, other names.
     """
     def __eq__(self, value: object, /) -> bool: ...
+    def __getnewargs__(self, /) -> tuple[Path, int, str, str | None, str | None]:
+        """
+        What pickling and copying call the constructor with.
+        """
     def __hash__(self, /) -> int: ...
     def __ne__(self, value: object, /) -> bool: ...
+    def __new__(cls, /, path: str | PathLike[str], size: SupportsIndex, sha256: str, data_root: str | None = None, git_sha1: str | None = None) -> FileDigest:
+        """
+        What was read elsewhere, each value written as the attribute of its name.
+        """
     def __repr__(self, /) -> str: ...
     @property
     def data_root(self, /) -> str | None:

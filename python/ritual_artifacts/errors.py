@@ -76,11 +76,12 @@ class IntegrityError(ArtifactError):
     mismatches: tuple[Mismatch, ...] = ()
 
     @classmethod
-    def of(cls, mismatches: Iterable[Mismatch]) -> Self:
-        """Build the error that names every one of `mismatches`."""
+    def of(cls, mismatches: Iterable[Mismatch], *, hint: str = "") -> Self:
+        """Build the error that names every one of `mismatches`, and says with `hint` what to do."""
         found = tuple(mismatches)
         noun = "file does" if len(found) == 1 else "files do"
-        error = cls(f"{len(found)} {noun} not match the manifest: " + "; ".join(map(str, found)))
+        problems = "; ".join(map(str, found)) + (f"; {hint}" if hint else "")
+        error = cls(f"{len(found)} {noun} not match the manifest: {problems}")
         error.mismatches = found
         return error
 

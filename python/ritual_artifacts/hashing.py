@@ -32,8 +32,8 @@ __all__ = [
 ]
 
 DEFAULT_READ_SIZE = 1 << 20
-"""Bytes that a worker reads before it hashes them; memory is this times the number of workers, and twice this for
-a large file that is hashed alone, whatever the number and the sizes of the files."""
+"""Bytes that a worker reads before it hashes them; memory is this times the number of workers, and twice this
+for a large file that is hashed alone, whatever the number and the sizes of the files."""
 
 _SHA256_DIGITS = 64
 
@@ -164,7 +164,7 @@ def read_regular(path: Path, size: int) -> bytes | None:
     if not stat.S_ISREG(path.stat().st_mode):
         return None
     # Between these lines it may become a FIFO.
-    with open(path, "rb", opener=_open_at_once) as file:  # noqa: PTH123 - a Path's own takes no opener
+    with open(path, "rb", opener=_open_at_once) as file:
         return file.read(size)
 
 

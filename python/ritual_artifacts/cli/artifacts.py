@@ -18,6 +18,7 @@ from ritual_artifacts.cli.locations import (
     locate,
     locate_folder,
     open_repo,
+    parse_path,
     read_location_manifest,
 )
 from ritual_artifacts.cli.output import (
@@ -53,7 +54,7 @@ _SHOWN_LENGTH = 33
 
 
 def upload(
-    path: Annotated[Path, typer.Argument(help="A folder or a file.")],
+    path: Annotated[Path, typer.Argument(parser=parse_path, help="A folder or a file.")],
     repo: Annotated[str, typer.Argument(help="storage/owner/name[/version]")],
     type_: Annotated[str | None, typer.Option("--type", help="The model's class, as module:Class.")] = None,
     values: Annotated[
@@ -68,18 +69,20 @@ def upload(
 
     A folder with a manifest (a download, say) is published as that artifact, and only if it still matches.
     """
-    if values and not type_:
+    if values and type_ is None:
         message = "--set needs --type"
         raise typer.BadParameter(message)
     repo_id, backend = open_repo(repo)
     expected = None
-    if type_:
+    if type_ is not None:
         plan = plan_files(_build_typed(type_, values or [], path))
     elif (path / MANIFEST_FILENAME).is_file():
         location = locate_folder(path)
         expected = location.manifest
         plan = transfer.plan_again(expected, location.places)
-        _tell_left_out(path, expected)
+        left_out = _count_unnamed(path, expected)
+        if left_out:
+            say(f"{left_out}, left out; remove {MANIFEST_FILENAME} to publish the folder as it is")
     else:
         plan = plan_path(path)
     with progress_bar() as progress:
@@ -87,7 +90,8 @@ def upload(
     _show_result(result, as_json=as_json)
 
 
-def _tell_left_out(folder: Path, manifest: Manifest) -> None:
+def _count_unnamed(folder: Path, manifest: Manifest) -> str | None:
+    """Say how many files a folder has beside those of its manifest; None when there are none."""
     named = {folder / entry.path for entry in manifest.files} | {folder / MANIFEST_FILENAME}
     staging = folder / STAGING_DIRNAME
     others = [
@@ -95,12 +99,10 @@ def _tell_left_out(folder: Path, manifest: Manifest) -> None:
         for path in folder.rglob("*")
         if path not in named and staging not in path.parents and not path.is_dir()
     ]
-    if others:
-        noun = "file that its manifest does" if len(others) == 1 else "files that its manifest does"
-        say(
-            f"{folder} has {len(others)} {noun} not name, left out; "
-            f"remove {MANIFEST_FILENAME} to publish the folder as it is"
-        )
+    if not others:
+        return None
+    noun = "file that its manifest does" if len(others) == 1 else "files that its manifest does"
+    return f"{folder} has {len(others)} {noun} not name"
 
 
 def plan_path(path: Path) -> ArtifactPlan:
@@ -159,7 +161,7 @@ def _parse_value(field: str, value: str) -> Any:  # noqa: ANN401 - any JSON
 
 def download(
     repo: Annotated[str, typer.Argument(help="storage/owner/name[/version]")],
-    directory: Annotated[Path | None, typer.Argument(help="Default: the cache.")] = None,
+    directory: Annotated[Path | None, typer.Argument(parser=parse_path, help="Default: the cache.")] = None,
     digest: DigestOption = None,
     overwrite: OverwriteOption = False,
     as_json: JsonOption = False,
@@ -207,7 +209,7 @@ def copy(
         origin = location.manifest.repo_id
         manifest = transfer.export(
             plan,
-            Path(target),
+            parse_path(target),
             None if origin is None else RitualRepoId.from_unique_id(origin),
             expected=location.manifest,
             overwrite=overwrite,
@@ -233,6 +235,8 @@ def verify(
     found += mismatches
     if not found and not location.manifest.has_sizes:
         found += _check_digest(location.manifest.with_sizes(sizes), digest, where)
+    if not is_repo_id(where) and (unnamed := _count_unnamed(Path(where), location.manifest)):
+        say(f"{unnamed}, not verified")
     show_mismatches(found, f"{where}: {_count(location.manifest, sizes)}, as promised", as_json=as_json)
 
 

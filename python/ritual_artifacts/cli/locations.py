@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import typer
+
 from ritual_artifacts import cache, transfer
 from ritual_artifacts.backends import Backend, load_backend
 from ritual_artifacts.errors import ArtifactNotFoundError, BackendError, RepoIdError
@@ -29,6 +31,14 @@ class Location:
 def is_repo_id(text: str) -> bool:
     """Say whether `text` is a repository id rather than a path; `./local/x/y` is a path."""
     return text.partition("/")[0] in set(StorageId)
+
+
+def parse_path(text: str) -> Path:
+    """Parse a path, which an empty text is not: that would be the current folder."""
+    if not text:
+        message = "the path is empty; '.' is the current folder"
+        raise typer.BadParameter(message)
+    return Path(text)
 
 
 def open_repo(text: str) -> tuple[RitualRepoId, Backend]:
@@ -58,7 +68,7 @@ def read_location_manifest(text: str) -> Manifest:
     if is_repo_id(text):
         repo_id, backend = open_repo(text)
         return transfer.read_manifest(backend, repo_id)[1]
-    return locate_folder(Path(text)).manifest
+    return locate_folder(parse_path(text)).manifest
 
 
 def locate_folder(folder: Path) -> Location:
@@ -71,11 +81,12 @@ def locate_folder(folder: Path) -> Location:
     try:
         manifest = Manifest.read(folder / MANIFEST_FILENAME)
     except (FileNotFoundError, NotADirectoryError):
-        what = (
-            f"has no {MANIFEST_FILENAME}, so it is not an artifact's folder"
-            if folder.exists()
-            else "is not there; a repository id starts with " + ", ".join(f"'{s}/'" for s in StorageId)
-        )
+        if folder.is_dir():
+            what = f"has no {MANIFEST_FILENAME}, so it is not an artifact's folder"
+        elif folder.exists():
+            what = "is no folder; an artifact is named by the folder that its manifest is in"
+        else:
+            what = "is not there; a repository id starts with " + ", ".join(f"'{s}/'" for s in StorageId)
         message = f"{folder} {what}"
         raise ArtifactNotFoundError(message) from None
     return Location(str(folder), manifest, {e.path: folder / e.path for e in manifest.files})
@@ -89,7 +100,7 @@ def locate(text: str) -> Location:
         BackendError: the repository's files are not on this machine.
     """
     if not is_repo_id(text):
-        return locate_folder(Path(text))
+        return locate_folder(parse_path(text))
     repo_id, backend = open_repo(text)
     revision, manifest = transfer.read_manifest(backend, repo_id)
     places = {}

@@ -21,12 +21,14 @@
 
 mod chunk;
 pub mod deep_hash;
+mod file;
 mod leaf_hasher;
 mod merkle;
 mod node;
 mod proof;
 
 pub use chunk::{CHUNK, ChunkLengths, SplitRule, chunk_lengths};
+pub use file::{TreeOptions, read_tree};
 pub use leaf_hasher::LeafHasher;
 pub use merkle::{Leaf, MerkleTree};
 pub use node::Hash;

@@ -1,17 +1,13 @@
 //! Digesting: many files, one read of each.
 
-use std::fmt;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
-use std::result::Result as StdResult;
-use std::str::FromStr;
 
-use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
 use sha1::{Digest, Sha1};
 
-use crate::arweave::{self, CHUNK, Leaf, LeafHasher, MerkleTree, SplitRule};
+use crate::arweave::{CHUNK, Leaf, LeafHasher, MerkleTree, SplitRule};
 use crate::cancel::CancelToken;
-use crate::digest::Sha256Digest;
+use crate::digest::{DataRoot, GitSha1, Sha256Digest};
 use crate::engine::{self, Limits, Message};
 use crate::error::{Error, Result};
 use crate::progress::Progress;
@@ -37,57 +33,6 @@ impl FileDigest {
         Self { path: path.to_owned(), size, sha256, data_root: None, git_sha1: None }
     }
 }
-
-/// The root of a file's chunks on Arweave; written in base64url without padding, and as nothing for an empty file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct DataRoot(Option<arweave::Hash>);
-
-impl fmt::Display for DataRoot {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.map_or(Ok(()), |root| formatter.write_str(&BASE64URL_NOPAD.encode(&root)))
-    }
-}
-
-impl FromStr for DataRoot {
-    type Err = ParseNameError;
-
-    fn from_str(text: &str) -> StdResult<Self, Self::Err> {
-        if text.is_empty() {
-            return Ok(Self(None));
-        }
-        let root = BASE64URL_NOPAD.decode(text.as_bytes()).ok();
-        let root = root.and_then(|bytes| arweave::Hash::try_from(bytes).ok());
-        root.map(|root| Self(Some(root)))
-            .ok_or_else(|| ParseNameError(text.to_owned(), "data root"))
-    }
-}
-
-/// The name of a git blob: SHA-1 of `blob `, the size in decimal, a NUL and the content; written in lower-case hex.
-///
-/// See "Git Objects" in the book "Pro Git".
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct GitSha1([u8; 20]);
-
-impl fmt::Display for GitSha1 {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&HEXLOWER.encode(&self.0))
-    }
-}
-
-impl FromStr for GitSha1 {
-    type Err = ParseNameError;
-
-    fn from_str(text: &str) -> StdResult<Self, Self::Err> {
-        let sha1 = HEXLOWER.decode(text.as_bytes()).ok();
-        let sha1 = sha1.and_then(|bytes| <[u8; 20]>::try_from(bytes).ok());
-        sha1.map(Self).ok_or_else(|| ParseNameError(text.to_owned(), "SHA-1 of a git blob"))
-    }
-}
-
-/// The text is not a file's name of this kind, as it is written.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not a {1}")]
-pub struct ParseNameError(String, &'static str);
 
 /// Bytes that a worker reads before it hashes them, in all the files that it has open; and so about its
 /// memory (twice that where a file alone is read ahead).
@@ -213,7 +158,7 @@ impl<'a> Reading<'a> {
             None if size == 0 => Vec::new(),
             None => vec![Leaf { data_hash: sha256.into(), end: size }],
         };
-        Ok(DataRoot(MerkleTree::new(leaves).map(|tree| tree.root())))
+        Ok(DataRoot::of(MerkleTree::new(leaves).as_ref()))
     }
 }
 
@@ -234,7 +179,7 @@ impl Message for Reading<'_> {
 
     fn finish(mut self, sha256: Sha256Digest) -> Result<FileDigest> {
         let data_root = self.data_root.then(|| self.find_data_root(sha256)).transpose()?;
-        let git_sha1 = self.git.map(|git| GitSha1(git.finalize().into()));
+        let git_sha1 = self.git.map(|git| GitSha1::from(<[u8; 20]>::from(git.finalize())));
         let digest = FileDigest::new(self.path, self.source.size(), sha256);
         Ok(FileDigest { data_root, git_sha1, ..digest })
     }

@@ -16,8 +16,8 @@ pub mod sha256;
 mod source;
 
 pub use cancel::CancelToken;
-pub use digest::{ParseDigestError, Sha256Digest};
-pub use error::{Change, Error, FileKind, Result};
+pub use digest::{DataRoot, GitSha1, ParseDigestError, Sha256Digest};
+pub use error::{Change, Error, FileKind, Result, all_or_error};
 pub use file::{CopyOptions, PartialFile, copy_files, rename_files, write_file};
 pub use hash::{FileDigest, HashOptions, ReadSize, hash_files};
 pub use progress::Progress;

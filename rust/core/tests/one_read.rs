@@ -7,8 +7,12 @@ use std::path::PathBuf;
 use std::slice::from_ref;
 
 use data_encoding::BASE64URL_NOPAD;
-use ritual_artifacts_core::arweave::{CHUNK, LeafHasher, MerkleTree, SplitRule};
-use ritual_artifacts_core::{CancelToken, FileDigest, HashOptions, Progress, ReadSize, hash_files};
+use ritual_artifacts_core::arweave::{
+    CHUNK, LeafHasher, MerkleTree, SplitRule, TreeOptions, read_tree,
+};
+use ritual_artifacts_core::{
+    CancelToken, DataRoot, FileDigest, HashOptions, Progress, ReadSize, hash_files,
+};
 
 mod naive;
 
@@ -64,6 +68,28 @@ fn every_way_to_hash_a_file_gives_the_same_roots() {
             for (digest, content) in digests.iter().zip(&contents).filter(|(d, _)| d.size < 1000) {
                 assert_eq!(digest.sha256.to_string(), naive::sha256_hex(content));
             }
+        }
+    }
+}
+
+#[test]
+fn the_tree_of_a_file_is_that_of_its_bytes() {
+    let folder = tempfile::tempdir().unwrap();
+    for size in SIZES {
+        let (path, content) = (folder.path().join(size.to_string()), content(size));
+        fs::write(&path, &content).unwrap();
+        for (workers, read_size) in [(1, 1 << 20), (2, 4096), (3, 777)] {
+            let options = TreeOptions {
+                max_workers: NonZeroUsize::new(workers),
+                read_size: ReadSize::new(read_size).unwrap(),
+                ..TreeOptions::default()
+            };
+            let progress = Progress::new();
+
+            let tree = read_tree(&path, &options, &progress, &CancelToken::new()).unwrap();
+
+            assert_eq!(DataRoot::of(tree.as_ref()).to_string(), expected_root(&content));
+            assert_eq!(progress.drain(), size as u64);
         }
     }
 }

@@ -10,7 +10,7 @@ use pyo3::types::PyList;
 use ritual_artifacts_core as core;
 
 use crate::convert::{MaxWorkers, ProgressCallback, ReadBytes};
-use crate::errors::{all_or_error, to_py_err};
+use crate::errors::to_py_err;
 use crate::interrupt;
 
 /// What a file held: its path as it was given, its size in bytes, its SHA-256 and, where asked for, other names.
@@ -134,7 +134,10 @@ pub(crate) fn hash_files(
     })?;
 
     if !return_exceptions {
-        return PyList::new(py, all_or_error(results)?.into_iter().map(FileDigest));
+        return PyList::new(
+            py,
+            core::all_or_error(results).map_err(to_py_err)?.into_iter().map(FileDigest),
+        );
     }
     let items = PyList::empty(py);
     for result in results {
