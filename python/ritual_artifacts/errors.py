@@ -67,7 +67,9 @@ class Mismatch:
 
 
 class IntegrityError(ArtifactError):
-    """Bytes differ from what the manifest promises; none of them is at a final path.
+    """Bytes differ from what the manifest promises.
+
+    Where it ends a download or a copy, none of them is at a final path.
 
     Attributes:
         mismatches: Every file that differs, in the manifest's order.

@@ -65,7 +65,7 @@ class Settings(BaseSettings):
 
     @property
     def state_dir(self) -> Path:
-        """Locks and journals; default: the platform's user state folder.
+        """Locks; default: the platform's user state folder.
 
         Raises:
             ArtifactError: it is not set, and this user has no home.

@@ -143,7 +143,7 @@ class Staging:
         if known and {e.path: e.sha256 for e in known.values()} != {e.path: e.sha256 for e in manifest.files}:
             message = (
                 f"{self.target} holds another artifact, and a part of this one would leave a mixture; "
-                f"choose another folder, fetch every field, or pass overwrite=True to replace it"
+                f"choose another folder, fetch every field, or overwrite it (overwrite=True, --overwrite)"
             )
             raise ConflictError(message)
 
@@ -162,7 +162,7 @@ class Staging:
             more = f" (and {len(names) - 1} more)" if len(names) > 1 else ""
             message = (
                 f"{self.target / names[0]}{more} differs from the artifact's file, and no manifest here says "
-                f"that it came unchanged; move it away, or pass overwrite=True to replace it"
+                f"that it came unchanged; move it away, or overwrite it (overwrite=True, --overwrite)"
             )
             raise ConflictError(message)
 

@@ -621,3 +621,20 @@ def test_a_copy_replaces_a_file_of_the_users_only_when_asked(run: Run, folder: P
     replaced = run("copy", folder, tmp_path / "copy", "--overwrite")
 
     assert (refused.code, kept, replaced.code) == (1, "mine", 0)
+
+
+def test_a_folder_whose_commit_was_killed_can_be_verified(
+    run: Run, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    run("upload", model, "local/me/model")
+    with monkeypatch.context() as patch:
+        patch.setattr("ritual_artifacts.staging.Staging._apply", die)
+        killed = run("download", "local/me/model", tmp_path / "out")
+
+    verified = run("verify", tmp_path / "out")
+
+    assert killed.code != 0
+    assert verified.code == 0

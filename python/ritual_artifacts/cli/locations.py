@@ -11,6 +11,7 @@ from ritual_artifacts.errors import ArtifactNotFoundError, BackendError, RepoIdE
 from ritual_artifacts.manifest import Manifest
 from ritual_artifacts.planning import MANIFEST_FILENAME
 from ritual_artifacts.repo_id import RitualRepoId, StorageId
+from ritual_artifacts.staging import finish_interrupted
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,7 @@ def locate_folder(folder: Path) -> Location:
         ArtifactNotFoundError: there is none.
         ManifestError: its manifest is malformed or hostile.
     """
+    finish_interrupted(folder)
     try:
         manifest = Manifest.read(folder / MANIFEST_FILENAME)
     except (FileNotFoundError, NotADirectoryError):
