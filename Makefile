@@ -82,7 +82,7 @@ demo: $(STAMPS)/package $(BUILD)/demo-model/stamp ## publish, download and verif
 # --- checks --------------------------------------------------------------------------------------------
 
 .PHONY: test
-test: toolchain rust-lint rust-test python-lint stubs-check docs package workflows pytest ## every check, in order
+test: toolchain rust-lint rust-deny rust-test rust-test-portable rust-test-aarch64 rust-test-sanitized python-lint stubs-check docs package workflows pytest ## every check, in order
 
 .PHONY: lint
 lint: rust-lint python-lint workflows ## formatting, lints, types and import rules
@@ -101,6 +101,15 @@ rust-lint: toolchain $(STAMPS)/build-tools
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked --quiet -- -D warnings
 
+# What may enter the build; building the tool takes longer than all other checks.
+.PHONY: rust-deny
+rust-deny: toolchain
+	@if cargo deny --version >/dev/null 2>&1; then \
+		set -x; cargo deny --locked check bans licenses sources; \
+	else \
+		echo "skipped: the rules for dependencies need cargo-deny (cargo install --locked cargo-deny)" >&2; \
+	fi
+
 .PHONY: python-lint
 python-lint: $(STAMPS)/dev $(STAMPS)/package
 	$(PY) -m ruff check --quiet .
@@ -116,6 +125,40 @@ workflows: $(STAMPS)/dev
 rust-test: toolchain $(STAMPS)/build-tools
 	cargo test --workspace --quiet
 
+# As on a processor without any instruction that helps: no kernel of ours, and the plain one of the sha2 crate.
+.PHONY: rust-test-portable
+rust-test-portable: toolchain
+	RITUAL_DISABLE_KERNELS="avx512x2 avx512 sha_ni avx2 sha2_neon" RUSTFLAGS='--cfg sha2_backend="soft"' \
+		CARGO_TARGET_DIR=target/portable cargo test --package ritual-artifacts-core --quiet
+
+# The kernels of another architecture, under emulation. Its C library is linked statically and by Rust's own linker,
+# so that the emulator is all that has to be there.
+AARCH64 := aarch64-unknown-linux-musl
+.PHONY: rust-test-aarch64
+rust-test-aarch64: toolchain
+	@command -v qemu-aarch64 >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && { \
+		echo "installing qemu-user"; apt-get update -qq && apt-get install -qq -y qemu-user >/dev/null; }; } || true
+	@if command -v qemu-aarch64 >/dev/null && { rustup target list --installed | grep -q $(AARCH64) \
+			|| rustup --quiet target add $(AARCH64); }; then \
+		set -x; CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_LINKER=rust-lld \
+			CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_RUNNER=qemu-aarch64 \
+			cargo test --package ritual-artifacts-core --test kernels --release --quiet --target $(AARCH64); \
+	else \
+		echo "skipped: the kernels for aarch64 need qemu-aarch64 (Debian: qemu-user) and rustup's $(AARCH64)" >&2; \
+		[ -z "$$CI" ]; \
+	fi
+
+# Every byte that the kernels touch is looked at by the address sanitizer, which only a nightly compiler has.
+.PHONY: rust-test-sanitized
+rust-test-sanitized: toolchain
+	@if cargo +nightly --version >/dev/null 2>&1; then \
+		set -x; RUSTFLAGS=-Zsanitizer=address CARGO_TARGET_DIR=target/sanitized cargo +nightly test \
+			--package ritual-artifacts-core --test kernels --release --quiet \
+			--target $$(rustc -vV | sed -n 's/^host: //p'); \
+	else \
+		echo "skipped: the address sanitizer needs a nightly toolchain (rustup toolchain install nightly)" >&2; \
+	fi
+
 .PHONY: pytest
 pytest: $(STAMPS)/dev $(STAMPS)/package ## the Python tests only
 	$(PY) -m pytest --numprocesses auto
@@ -123,7 +166,15 @@ pytest: $(STAMPS)/dev $(STAMPS)/package ## the Python tests only
 # --- speed ---------------------------------------------------------------------------------------------
 
 .PHONY: bench
-bench: $(STAMPS)/package ## speed and memory beside plain tools, as ratios (BENCH="--size 4096 ...")
+bench: $(STAMPS)/package ## hashing beside its peers, in build/bench (BENCH="--full", "--help", ...)
+	$(PY) benches/python/hashing.py $(BENCH)
+
+.PHONY: bench-kernels
+bench-kernels: toolchain $(STAMPS)/build-tools ## every SHA-256 kernel, in bytes per cycle
+	cargo bench --quiet --package ritual-artifacts-core
+
+.PHONY: bench-store
+bench-store: $(STAMPS)/package ## uploads to the local store beside cp and sha256sum (BENCH="--size 4096 ...")
 	$(PY) benches/python/local_store.py $(BENCH)
 
 # --- stubs ---------------------------------------------------------------------------------------------

@@ -10,15 +10,14 @@ seconds and peak memory (`ru_maxrss`) of the process and its children.
 
 import argparse
 import os
-import random
 import shutil
-import statistics
 import sys
 import tempfile
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
+
+from processes import CommandError, Usage, run_command
+from ratios import ratios_to
+from workloads import MIB, write_sample
 
 _MODEL = """
 import sys
@@ -62,15 +61,6 @@ RitualArtifactManager(artifact=shards).to_dir(Path(sys.argv[2]))
 _COPY = 'cp --reflink=never "$1"/* "$2"/ && sha256sum "$1"/* > /dev/null'
 
 
-@dataclass(frozen=True)
-class Run:
-    """What one process took."""
-
-    wall: float
-    cpu: float
-    peak_mib: float
-
-
 def main() -> None:
     """Measure and print a table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -88,7 +78,7 @@ def _measure(room: Path, arguments: argparse.Namespace) -> None:
     source = room / "source"
     source.mkdir()
     for index in range(arguments.files):
-        _write(source / f"{index:05}.bin", (arguments.size << 20) // arguments.files, seed=index)
+        write_sample(source / f"{index:05}.bin", arguments.size * MIB // arguments.files, seed=index)
     os.sync()
 
     python, shell = [sys.executable, "-c"], ["sh", "-ec"]
@@ -102,53 +92,34 @@ def _measure(room: Path, arguments: argparse.Namespace) -> None:
     if arguments.infernet_python:
         commands["infernet-ml 2.0.0 to_dir"] = [arguments.infernet_python, "-c", _INFERNET_TO_DIR]
 
-    def run(command: list[str]) -> Run:
+    def run(command: list[str]) -> Usage:
         target = room / "target"
         target.mkdir()
         environment = os.environ | {f"RITUAL_{n}_DIR": str(target / n) for n in ("STORE", "CACHE", "STATE")}
-        result = _time_process([*command, str(source), str(target)], environment)
+        usage = run_command([*command, str(source), str(target)], environment)
         shutil.rmtree(target)
         os.sync()
-        return result
+        return usage
 
     for command in commands.values():
         run(command)  # warm the page cache and the interpreters
     rounds = [{name: run(command) for name, command in commands.items()} for _ in range(arguments.rounds)]
-    _print_table(list(commands), rounds, arguments)
+    _print_table(next(iter(commands)), rounds)
 
 
-def _time_process(command: list[str], environment: dict[str, str]) -> Run:
-    start = time.perf_counter()
-    pid = os.posix_spawnp(command[0], command, environment)
-    _, status, usage = os.wait4(pid, 0)
-    wall = time.perf_counter() - start
-    if status:
-        sys.exit(f"failed: {command}")
-    return Run(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
-
-
-def _print_table(names: list[str], rounds: list[dict[str, Run]], arguments: argparse.Namespace) -> None:
-    print(f"{arguments.files} files, {arguments.size} MiB, {arguments.rounds} rounds, ratios to {names[0]!r}")
-    print(f"{'':<28}{'wall':>8}{'min':>8}{'max':>8}{'cpu':>8}{'peak MiB':>10}")
-    for name in names:
-
-        def ratios(part: Callable[[Run], float], name: str = name) -> list[float]:
-            return [part(measured[name]) / part(measured[names[0]]) for measured in rounds]
-
-        wall, cpu = ratios(lambda run: run.wall), ratios(lambda run: run.cpu)
-        peak = max(measured[name].peak_mib for measured in rounds)
+def _print_table(baseline: str, rounds: list[dict[str, Usage]]) -> None:
+    print(f"| multiples of {baseline} | wall | min–max | CPU | peak MiB |")
+    print("|---|---|---|---|---|")
+    for name, ratios in ratios_to(baseline, rounds).items():
+        wall = ratios.wall
         print(
-            f"{name:<28}{statistics.median(wall):>8.2f}{min(wall):>8.2f}{max(wall):>8.2f}"
-            f"{statistics.median(cpu):>8.2f}{peak:>10.0f}"
+            f"| {name} | {wall.median:.2f} | {wall.low:.2f}–{wall.high:.2f} "
+            f"| {ratios.cpu.median:.2f} | {ratios.peak_mib.high:.0f} |"
         )
 
 
-def _write(path: Path, size: int, seed: int) -> None:
-    block = random.Random(seed).randbytes(1 << 20)  # noqa: S311 - sample data
-    with path.open("wb") as file:
-        for offset in range(0, size, len(block)):
-            file.write(block[: size - offset])
-
-
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except CommandError as error:
+        sys.exit(str(error))

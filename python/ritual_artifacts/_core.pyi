@@ -6,20 +6,67 @@ from _typeshed import SupportsGetItem
 from collections.abc import Callable
 from os import PathLike
 from pathlib import Path
-from typing import final
+from typing import SupportsIndex, final
 from typing_extensions import Buffer
 
-__all__ = ["FileDigest", "PartialFile", "copy_files", "cpu_features", "hash_files", "rename_files", "write_file"]
+__all__ = ["ChunkTree", "FileDigest", "PartialFile", "copy_files", "hash_files", "rename_files", "sha256_kernels", "write_file"]
+
+@final
+class ChunkTree:
+    """
+    The Merkle tree over a file's chunks on Arweave, split as arweave-js does.
+
+    Opening it reads the file once, on all cores. Its length is the number of chunks that are uploaded: the empty
+    one that ends some trees is not among them.
+    """
+    def __len__(self, /) -> int: ...
+    def __new__(cls, /, path: str | PathLike[str], *, max_workers: int | None = None, progress: Callable[[int], object] | None = None) -> ChunkTree: ...
+    @property
+    def data_root(self, /) -> str:
+        """
+        Root of the tree in base64url without padding; empty for an empty file.
+        """
+    def proof(self, /, index: SupportsIndex) -> bytes:
+        """
+        The proof (`data_path`) that a chunk is in the tree.
+        """
+    @property
+    def size(self, /) -> int:
+        """
+        Bytes in the file.
+        """
+    def span(self, /, index: SupportsIndex) -> tuple[int, int]:
+        """
+        Offsets in the file of a chunk's first byte and of the one after its last.
+        """
 
 @final
 class FileDigest:
     """
-    What a file held: its path as it was given, its size in bytes and its SHA-256.
+    What a file held: its path as it was given, its size in bytes, its SHA-256 and, where asked for, other names.
     """
     def __eq__(self, value: object, /) -> bool: ...
+    def __getnewargs__(self, /) -> tuple[Path, int, str, str | None, str | None]:
+        """
+        What pickling and copying call the constructor with.
+        """
     def __hash__(self, /) -> int: ...
     def __ne__(self, value: object, /) -> bool: ...
+    def __new__(cls, /, path: str | PathLike[str], size: SupportsIndex, sha256: str, data_root: str | None = None, git_sha1: str | None = None) -> FileDigest:
+        """
+        What was read elsewhere, each value written as the attribute of its name.
+        """
     def __repr__(self, /) -> str: ...
+    @property
+    def data_root(self, /) -> str | None:
+        """
+        Root of the file's chunks on Arweave in base64url, empty for an empty file; None unless asked for.
+        """
+    @property
+    def git_sha1(self, /) -> str | None:
+        """
+        SHA-1 of the file as a git blob in lower-case hexadecimal; None unless asked for, or too large.
+        """
     @property
     def path(self, /) -> Path:
         """
@@ -74,12 +121,7 @@ def copy_files(pairs: SupportsGetItem[int, tuple[str | PathLike[str], str | Path
     An error ends the call; copies that were finished by then stay.
     """
 
-def cpu_features() -> list[str]:
-    """
-    The processor's instruction sets that speed SHA-256 up; empty where there are none.
-    """
-
-def hash_files(paths: SupportsGetItem[int, str | PathLike[str]], *, follow_symlinks: bool = True, max_workers: int | None = None, read_size: int = ..., progress: Callable[[int], object] | None = None, return_exceptions: bool = False) -> "list[FileDigest | Exception]":
+def hash_files(paths: SupportsGetItem[int, str | PathLike[str]], *, follow_symlinks: bool = True, max_workers: int | None = None, read_size: int = ..., progress: Callable[[int], object] | None = None, return_exceptions: bool = False, data_root: bool = False, git_sha1_max_size: SupportsIndex | None = None) -> "list[FileDigest | Exception]":
     """
     Hash regular files with SHA-256 on several threads; one item per path, in their order.
 
@@ -90,6 +132,11 @@ def hash_files(paths: SupportsGetItem[int, str | PathLike[str]], *, follow_symli
 def rename_files(pairs: SupportsGetItem[int, tuple[str | PathLike[str], str | PathLike[str]]]) -> None:
     """
     Rename each pair's first path to its second, then make all the new names durable.
+    """
+
+def sha256_kernels() -> list[str]:
+    """
+    The ways to run SHA-256 that this processor has, by name; the last, `single`, is on every one.
     """
 
 def write_file(path: str | PathLike[str], data: Buffer) -> None:

@@ -1,7 +1,8 @@
 """Downloaded artifacts on this machine: `<cache>/<storage>/<owner>/<name>/<version|default>`.
 
 The layout is infernet-ml's, so that both find each other's downloads. A folder is an artifact when its
-manifest is there, which is written last; anything less is a download that was cut short.
+manifest is there, which is written last. Anything less is a download that was cut short, one of some fields
+only, or what somebody else put there: infernet-ml keeps files of its own in the same places.
 """
 
 import contextlib
@@ -96,14 +97,27 @@ class CacheFolder:
         """Bytes of all that is in the folder, partial files too."""
         return _size_of(self.path)
 
+    def find_leftovers(self) -> Path | None:
+        """Return what can go without a loss: partial files, or the whole folder of a download cut short.
 
-def list_folders(cache_dir: Path | None = None) -> Iterator[CacheFolder]:
+        A download keeps its partial files in the folder until its manifest is there. A folder without either
+        may be anybody's.
+        """
+        staging = self.path / STAGING_DIRNAME
+        if self.path.is_symlink():  # what it leads to has another purpose
+            return None
+        if not _is_folder(staging):
+            return None if any(self.path.iterdir()) else self.path
+        return staging if self.manifest is not None else self.path
+
+
+def list_folders(cache_dir: Path | str | None = None) -> Iterator[CacheFolder]:
     """List every version's folder in the cache, complete or not; what is not ours is passed over.
 
     Args:
         cache_dir: Root of the cache; default `RITUAL_CACHE_DIR`.
     """
-    root = load_settings().cache_dir if cache_dir is None else cache_dir
+    root = load_settings().cache_dir if cache_dir is None else Path(cache_dir)
     for storage in StorageId:
         for path in sorted((root / storage).glob("*/*/*")):
             if not path.is_dir():
@@ -116,7 +130,7 @@ def list_folders(cache_dir: Path | None = None) -> Iterator[CacheFolder]:
             yield CacheFolder(repo_id, path, _read_manifest(path))
 
 
-def find_folder(repo_id: RitualRepoId, cache_dir: Path | None = None) -> CacheFolder:
+def find_folder(repo_id: RitualRepoId, cache_dir: Path | str | None = None) -> CacheFolder:
     """Return the folder of one repository id; it need not exist."""
     path = repo_id.to_local_dir(cache_dir)
     return CacheFolder(repo_id, path, _read_manifest(path))
@@ -147,7 +161,7 @@ def is_offline(repo_id: RitualRepoId, options: Mapping[str, Any] | None = None) 
     return load_settings().hub_offline or bool((options or {}).get("local_files_only"))
 
 
-def cached_artifacts(cache_dir: Path | None = None) -> list[CachedArtifact]:
+def cached_artifacts(cache_dir: Path | str | None = None) -> list[CachedArtifact]:
     """List the complete artifacts in the cache.
 
     Args:
@@ -166,7 +180,7 @@ def cached_artifacts(cache_dir: Path | None = None) -> list[CachedArtifact]:
     ]
 
 
-def remove_cached(repo_id: RitualRepoId, cache_dir: Path | None = None) -> int:
+def remove_cached(repo_id: RitualRepoId, cache_dir: Path | str | None = None) -> int:
     """Remove one artifact from the cache.
 
     Returns:
@@ -183,19 +197,20 @@ def remove_cached(repo_id: RitualRepoId, cache_dir: Path | None = None) -> int:
         return _remove(path)
 
 
-def prune(cache_dir: Path | None = None) -> int:
+def prune(cache_dir: Path | str | None = None) -> int:
     """Remove downloads that were cut short, and the partial files of others.
 
-    What another process is downloading at this moment is passed over.
+    What another process is downloading at this moment is passed over, and so is what no download left.
 
     Returns:
         Bytes freed.
     """
     freed = 0
     for listed in list_folders(cache_dir):
-        with contextlib.suppress(Timeout), lock_folder(listed.path).acquire(timeout=0):
+        with contextlib.suppress(Timeout), lock_folder(listed.path, timeout=0):
             folder = find_folder(listed.repo_id, cache_dir)  # it may have become complete since
-            freed += _remove(folder.path / STAGING_DIRNAME if folder.is_complete else folder.path)
+            if leftovers := folder.find_leftovers():
+                freed += _remove(leftovers)
     return freed
 
 
@@ -211,6 +226,10 @@ def _remove(folder: Path) -> int:
         (folder / MANIFEST_FILENAME).unlink(missing_ok=True)
     shutil.rmtree(folder)
     return freed
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
 
 
 def _fits(folder: Path, entry: ManifestEntry) -> bool:

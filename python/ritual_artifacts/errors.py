@@ -67,7 +67,9 @@ class Mismatch:
 
 
 class IntegrityError(ArtifactError):
-    """Bytes differ from what the manifest promises; none of them is at a final path.
+    """Bytes differ from what the manifest promises.
+
+    Where it ends a download or a copy, none of them is at a final path.
 
     Attributes:
         mismatches: Every file that differs, in the manifest's order.
@@ -76,11 +78,12 @@ class IntegrityError(ArtifactError):
     mismatches: tuple[Mismatch, ...] = ()
 
     @classmethod
-    def of(cls, mismatches: Iterable[Mismatch]) -> Self:
-        """Build the error that names every one of `mismatches`."""
+    def of(cls, mismatches: Iterable[Mismatch], *, hint: str = "") -> Self:
+        """Build the error that names every one of `mismatches`, and says with `hint` what to do."""
         found = tuple(mismatches)
         noun = "file does" if len(found) == 1 else "files do"
-        error = cls(f"{len(found)} {noun} not match the manifest: " + "; ".join(map(str, found)))
+        problems = "; ".join(map(str, found)) + (f"; {hint}" if hint else "")
+        error = cls(f"{len(found)} {noun} not match the manifest: {problems}")
         error.mismatches = found
         return error
 

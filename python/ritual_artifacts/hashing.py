@@ -6,13 +6,15 @@ name the file in every error.
 
 import errno
 import os
+import stat
 from collections.abc import Callable, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Literal, TypeAlias, overload
 
 from ritual_artifacts import _core
-from ritual_artifacts._core import FileDigest, PartialFile, cpu_features, rename_files, write_file
+from ritual_artifacts._core import FileDigest, PartialFile, rename_files, sha256_kernels, write_file
+from ritual_artifacts.errors import ArtifactError
 from ritual_artifacts.settings import load_settings
 
 __all__ = [
@@ -20,16 +22,18 @@ __all__ = [
     "FileDigest",
     "PartialFile",
     "copy_files",
-    "cpu_features",
     "hash_files",
     "is_sha256",
     "make_folder",
+    "read_regular",
     "rename_files",
+    "sha256_kernels",
     "write_file",
 ]
 
 DEFAULT_READ_SIZE = 1 << 20
-"""Bytes per read and worker; memory is this times the number of workers, whatever the files' sizes."""
+"""Bytes that a worker reads before it hashes them; memory is this times the number of workers, and twice this
+for a large file that is hashed alone, whatever the number and the sizes of the files."""
 
 _SHA256_DIGITS = 64
 
@@ -45,6 +49,8 @@ def hash_files(
     max_workers: int | None = ...,
     read_size: int = ...,
     progress: ByteCallback | None = ...,
+    data_root: bool = ...,
+    git_sha1_max_size: int | None = ...,
     return_exceptions: Literal[False] = ...,
 ) -> list[FileDigest]: ...
 @overload
@@ -55,6 +61,8 @@ def hash_files(
     max_workers: int | None = ...,
     read_size: int = ...,
     progress: ByteCallback | None = ...,
+    data_root: bool = ...,
+    git_sha1_max_size: int | None = ...,
     return_exceptions: bool,
 ) -> list[FileDigest | Exception]: ...
 def hash_files(
@@ -64,6 +72,8 @@ def hash_files(
     max_workers: int | None = None,
     read_size: int = DEFAULT_READ_SIZE,
     progress: ByteCallback | None = None,
+    data_root: bool = False,
+    git_sha1_max_size: int | None = None,
     return_exceptions: bool = False,
 ) -> list[FileDigest] | list[FileDigest | Exception]:
     """Hash files with SHA-256 on several threads.
@@ -71,16 +81,21 @@ def hash_files(
     Args:
         paths: Regular files.
         follow_symlinks: Whether a symbolic link is read through; if not, it is refused.
-        max_workers: Threads at most; default `RITUAL_MAX_WORKERS`, else one per core.
+        max_workers: Threads at most, 1 or more; default `RITUAL_MAX_WORKERS`, else one per core.
         read_size: Bytes per read.
         progress: Called on the calling thread with the number of bytes read since its last call.
+        data_root: Also find the root of each file's chunks on Arweave, in the same read; it is split as
+            arweave-js does.
+        git_sha1_max_size: Also find the git blob SHA-1 of files of at most so many bytes, in the same read.
         return_exceptions: Put a file's error in its place in the list instead of raising the first one.
 
     Returns:
         One item per path, in the order of `paths`, with `path`, `size` (bytes) and `sha256` (lower-case
-        hex, FIPS 180-4).
+        hex, FIPS 180-4); and, where asked for, `data_root` (base64url without padding, empty for an empty
+        file) and `git_sha1` (lower-case hex), which are None otherwise.
 
     Raises:
+        ArtifactError: `max_workers` or its setting cannot be used.
         ArtifactModelError: a path is a FIFO, a device, a socket or, without `follow_symlinks`, a link.
         SourceChangedError: a file changed while it was read.
         OSError: a file is missing or cannot be read; `filename` is its path.
@@ -88,9 +103,11 @@ def hash_files(
     return _core.hash_files(
         paths,
         follow_symlinks=follow_symlinks,
-        max_workers=max_workers or load_settings().max_workers,
+        max_workers=_limit_workers(max_workers),
         read_size=read_size,
         progress=progress,
+        data_root=data_root,
+        git_sha1_max_size=git_sha1_max_size,
         return_exceptions=return_exceptions,
     )
 
@@ -107,24 +124,52 @@ def copy_files(
 
     Args:
         pairs: Source and target of each copy; the target's folder exists.
-        max_workers: Threads at most; default `RITUAL_MAX_WORKERS`, else one per core.
+        max_workers: Threads at most, 1 or more; default `RITUAL_MAX_WORKERS`, else one per core.
         progress: Called on the calling thread with the number of bytes copied since its last call.
 
     Returns:
         One item per pair, in order: the source's path, the size and SHA-256 of the bytes that landed.
 
     Raises:
+        ArtifactError: `max_workers` or its setting cannot be used.
         ArtifactModelError: a source is a symbolic link or no regular file.
         SourceChangedError: a source changed while it was read.
         OSError: a file cannot be read or written; `filename` is its path.
     """
-    workers = max_workers or load_settings().max_workers
-    return _core.copy_files(pairs, max_workers=workers, progress=progress)
+    return _core.copy_files(pairs, max_workers=_limit_workers(max_workers), progress=progress)
+
+
+def _limit_workers(number: int | None) -> int | None:
+    if number is None:
+        return load_settings().max_workers
+    if number < 1:
+        message = f"max_workers is {number}, expected 1 or more"
+        raise ArtifactError(message)
+    return number
 
 
 def is_sha256(text: str) -> bool:
     """Say whether `text` is a SHA-256 as this package writes it: 64 lower-case hex digits."""
     return len(text) == _SHA256_DIGITS and set(text) <= set("0123456789abcdef")
+
+
+def read_regular(path: Path, size: int) -> bytes | None:
+    """Read the first `size` bytes of a file; None where something else than a regular file is there.
+
+    It never waits: a FIFO would let whoever opens it wait for a writer.
+
+    Raises:
+        OSError: the file is missing or cannot be read.
+    """
+    if not stat.S_ISREG(path.stat().st_mode):
+        return None
+    # Between these lines it may become a FIFO.
+    with open(path, "rb", opener=_open_at_once) as file:
+        return file.read(size)
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # Windows has no FIFOs among files
 
 
 def make_folder(folder: Path) -> None:

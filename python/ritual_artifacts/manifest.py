@@ -7,6 +7,7 @@ from a stranger: `Manifest.from_bytes` proves every promise of the format before
 
 import hashlib
 import json
+import re
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from ritual_artifacts.canonical import MAX_DEPTH, canonical_bytes, is_too_deep
 from ritual_artifacts.errors import ManifestError
-from ritual_artifacts.hashing import FileDigest
+from ritual_artifacts.hashing import FileDigest, read_regular
 from ritual_artifacts.introspection import explain
 from ritual_artifacts.names import MAX_PATH_BYTES, collision_key, find_collisions, path_problem
 from ritual_artifacts.planning import MANIFEST_FILENAME, RESERVED_PATHS, ArtifactPlan
@@ -28,9 +29,13 @@ MANIFEST_VERSION: Final = 2
 MAX_MANIFEST_BYTES: Final = 64 << 20
 """A larger manifest is refused before it is parsed."""
 MAX_ENTRIES: Final = 200_000
+MAX_NODES: Final = 16 * MAX_ENTRIES
+"""Keys and items in the whole document. A file needs 9 of them, and 1 or 2 in the field that holds it."""
 
 _SHOWN: Final = 100
 """Characters of a hostile key that an error shows."""
+
+_STRING: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 
 _OWN_KEYS: Final = frozenset({"repo_id", "artifact_type", "file_hashes", "ritual_artifacts"})
 
@@ -238,10 +243,10 @@ class Manifest(BaseModel):
         except (TypeError, ValueError) as error:
             message = f"the manifest has a field that JSON cannot hold: {error}"
             raise ManifestError(message) from None
-        if len(data) > MAX_MANIFEST_BYTES or len(self.files) > MAX_ENTRIES:
+        if len(data) > MAX_MANIFEST_BYTES or len(self.files) > MAX_ENTRIES or _has_too_many_nodes(data):
             message = (
-                f"the manifest has {len(self.files)} files and {len(data)} bytes, "
-                f"more than readers accept ({MAX_ENTRIES} files, {MAX_MANIFEST_BYTES} bytes)"
+                f"the manifest has {len(self.files)} files and {len(data)} bytes, more than readers accept "
+                f"({MAX_ENTRIES} files, {MAX_MANIFEST_BYTES} bytes, {MAX_NODES} keys and items)"
             )
             raise ManifestError(message)
         return data
@@ -255,8 +260,9 @@ class Manifest(BaseModel):
             source: What to call it in an error.
 
         Raises:
-            ManifestError: the manifest is too large or too deep, is not strict JSON, has duplicate keys,
-                unknown digests, hostile or colliding file names, or a digest that is not its own.
+            ManifestError: the manifest is too large or too deep, has too many keys and items, is not strict
+                JSON, has duplicate keys, unknown digests, hostile or colliding file names, or a digest that
+                is not its own.
         """
         try:
             values = _parse_strictly(data)
@@ -293,11 +299,14 @@ class Manifest(BaseModel):
         """Read a manifest file.
 
         Raises:
-            ManifestError: see `from_bytes`.
+            ManifestError: it is no regular file; or see `from_bytes`.
             OSError: the file is missing or cannot be read.
         """
-        with path.open("rb") as file:
-            return cls.from_bytes(file.read(MAX_MANIFEST_BYTES + 1), str(path))
+        data = read_regular(path, MAX_MANIFEST_BYTES + 1)
+        if data is None:
+            message = f"{path} is not a regular file, so it is no manifest"
+            raise ManifestError(message)
+        return cls.from_bytes(data, str(path))
 
 
 def _entries(document: ManifestDocument) -> tuple[ManifestEntry, ...]:
@@ -312,6 +321,9 @@ def _parse_strictly(data: bytes) -> dict[str, Any]:
     if len(data) > MAX_MANIFEST_BYTES:
         message = f"it is larger than {MAX_MANIFEST_BYTES} bytes"
         raise ValueError(message)
+    if _has_too_many_nodes(data):
+        message = f"it has more than {MAX_NODES} keys and items"
+        raise ValueError(message)
     try:
         values = json.loads(data.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse_constant)
     except RecursionError:
@@ -324,6 +336,27 @@ def _parse_strictly(data: bytes) -> dict[str, Any]:
         message = f"it is nested deeper than {MAX_DEPTH}"
         raise ValueError(message)
     return values
+
+
+def _has_too_many_nodes(data: bytes) -> bool:
+    """Say whether JSON text has more than `MAX_NODES` keys and items, which a parser makes objects of.
+
+    The marks that stand between them are counted. Strings may hold such marks too: they are left out where
+    it would matter, which takes longer.
+    """
+    if _count_marks(data, 0, len(data)) <= MAX_NODES:
+        return False
+    count, end = 0, 0
+    for string in _STRING.finditer(data):
+        count += _count_marks(data, end, string.start())
+        end = string.end()
+        if count > MAX_NODES:
+            return True
+    return count + _count_marks(data, end, len(data)) > MAX_NODES
+
+
+def _count_marks(data: bytes, start: int, end: int) -> int:
+    return sum(data.count(mark, start, end) for mark in (b",", b":", b"[", b"{"))
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

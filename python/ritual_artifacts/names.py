@@ -20,8 +20,8 @@ MAX_PATH_PARTS: Final = 64
 """Most components of a relative path: no real artifact is nested so deep."""
 
 _FORBIDDEN_CATEGORIES: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
-# Unicode's bidirectional overrides and isolates: they make a name show as another one in a terminal.
-_BIDI_CONTROLS: Final = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+# Unicode's Bidi_Control: marks, embeddings, overrides and isolates, which make a name show as another one.
+_BIDI_CONTROLS: Final = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 # https://learn.microsoft.com/windows/win32/fileio/naming-a-file
 _WINDOWS_DEVICES: Final = frozenset(
     {"con", "prn", "aux", "nul", "conin$", "conout$"}

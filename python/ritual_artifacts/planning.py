@@ -4,7 +4,7 @@ import os
 import stat
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -54,11 +54,13 @@ class ArtifactPlan:
         artifact_type: Name of the model's class.
         fields: The manifest's fields: metadata as JSON, and the names of files.
         files: The files, sorted by name, each name once.
+        directories: Where the directories are that the model names, by name; `files` has all that is in them.
     """
 
     artifact_type: str
     fields: Mapping[str, Json]
     files: tuple[PlannedFile, ...]
+    directories: Mapping[str, Path] = field(default_factory=dict)
 
     @property
     def size(self) -> int:
@@ -104,7 +106,8 @@ def plan_files(artifact: BaseModel, known_names: Mapping[Path, str] | None = Non
         for suffix, file, size in source.files
     ]
     fields = {key: fill(node, lambda ref: names[ref.path.absolute()]) for key, node in described.items()}
-    return ArtifactPlan(type(artifact).__name__, fields, _checked(files))
+    directories = {names[path]: path for path, source in sources.items() if source.ref.kind == "directory"}
+    return ArtifactPlan(type(artifact).__name__, fields, _checked(files), directories)
 
 
 def plan_folder(folder: Path, artifact_type: str, field: str, metadata: Mapping[str, Json]) -> ArtifactPlan:
@@ -148,6 +151,9 @@ def _own_name(path: Path) -> str:
 
 def _find_files(ref: FileRef) -> list[_Found]:
     """List the file that a field names, or every file below the directory that it names."""
+    if "\0" in str(ref.path):
+        message = f"field {ref.field!r}: the path {str(ref.path)!r} holds a NUL, which no file's name does"
+        raise ArtifactModelError(message)
     try:
         found = list(_walk(ref.path)) if ref.kind == "directory" else [("", ref.path, _file_size(ref.path))]
     except ArtifactModelError as error:
@@ -232,6 +238,8 @@ def _checked(files: Sequence[PlannedFile]) -> tuple[PlannedFile, ...]:
         problem = path_problem(file.path)
         if problem is None and _is_reserved(file.path):
             problem = "is a name that the package needs for itself"
+        if problem is None and STAGING_DIRNAME in file.path.split("/")[:-1]:
+            problem = "is what a download left that was cut short; finish it, or remove that folder"
         if problem:
             message = f"{file.source} cannot be published: its name {file.path!r} {problem}; rename it"
             raise ArtifactModelError(message)

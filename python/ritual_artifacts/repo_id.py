@@ -4,7 +4,7 @@ from enum import IntEnum, StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
 
 from ritual_artifacts.errors import ArtifactError, RepoIdError
 from ritual_artifacts.names import component_problem
@@ -12,6 +12,9 @@ from ritual_artifacts.settings import load_settings
 
 UNVERSIONED_MARKER: Final = "default"
 """Folder of the cache that stands for "no version"; the name is infernet-ml's."""
+
+LATEST_MARKER: Final = "latest"
+"""What the newest version in the local store is shown as, so that no label there can be that word."""
 
 _WEB3_TYPES: Final = ("uint8", "string", "string", "string")
 
@@ -88,9 +91,13 @@ class RitualRepoId(BaseModel):
 
     @field_validator("version")
     @classmethod
-    def _check_version(cls, value: str | None) -> str | None:
-        if value == UNVERSIONED_MARKER:
+    def _check_version(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is not None and value.casefold() == UNVERSIONED_MARKER:  # one folder on some file systems
             message = f"{UNVERSIONED_MARKER!r} is the cache's name for 'no version'; leave the version out"
+            raise ValueError(message)
+        is_local = info.data.get("storage") is StorageId.Local  # elsewhere others choose the labels
+        if is_local and value is not None and value.casefold() == LATEST_MARKER:
+            message = "the newest version is the one without a label; leave the version out"
             raise ValueError(message)
         return value
 
@@ -110,7 +117,11 @@ class RitualRepoId(BaseModel):
         Raises:
             RepoIdError: the id does not have that form.
         """
-        storage, _, rest = unique_id.partition("/")
+        try:
+            storage, _, rest = unique_id.partition("/")
+        except (AttributeError, TypeError):  # of those who call this without a type checker
+            message = f"repository id {unique_id!r} is no text"
+            raise RepoIdError(message) from None
         if storage not in set(StorageId):
             known = ", ".join(StorageId)
             message = f"repository id {unique_id!r} must start with a storage ({known}), then owner/name"
@@ -178,17 +189,17 @@ class RitualRepoId(BaseModel):
         """Return the id of another version of the repository."""
         return type(self)(storage=self.storage, owner=self.owner, name=self.name, version=version)
 
-    def to_local_dir(self, cache: Path | None = None) -> Path:
+    def to_local_dir(self, cache: Path | str | None = None) -> Path:
         """Return the folder of the cache that belongs to this id.
 
         Args:
             cache: Root of the cache; default `RITUAL_CACHE_DIR`.
         """
-        root = load_settings().cache_dir if cache is None else cache
+        root = load_settings().cache_dir if cache is None else Path(cache)
         return root / self.storage / self.owner / self.name / (self.version or UNVERSIONED_MARKER)
 
     @classmethod
-    def from_local_dir(cls, local_dir: Path, cache: Path | None = None) -> Self:
+    def from_local_dir(cls, local_dir: Path | str, cache: Path | str | None = None) -> Self:
         """Return the id that `to_local_dir` gave this folder to.
 
         Args:
@@ -198,9 +209,9 @@ class RitualRepoId(BaseModel):
         Raises:
             RepoIdError: the folder is not one of the cache.
         """
-        root = load_settings().cache_dir if cache is None else cache
+        root = load_settings().cache_dir if cache is None else Path(cache)
         try:
-            storage, owner, name, version = local_dir.relative_to(root).parts
+            storage, owner, name, version = Path(local_dir).relative_to(root).parts
         except ValueError:
             message = f"{local_dir} is not an artifact folder of the cache {root}"
             raise RepoIdError(message) from None

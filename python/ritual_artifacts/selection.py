@@ -27,17 +27,33 @@ def fields_by_file(artifact_class: type[BaseModel], manifest: Manifest) -> dict[
     }
 
 
+def fields_by_directory(artifact_class: type[BaseModel], manifest: Manifest) -> dict[str, str]:
+    """Return the model's field of each directory that it names, by the directory's name in the manifest.
+
+    Raises:
+        ManifestError: the manifest does not fit the class.
+    """
+    files = {entry.path for entry in manifest.files}
+    directories = {name for path in files for name in _with_parents(path)} - files
+    named = file_names(artifact_class, manifest.fields).items()
+    return {name: field for field, names in named for name in names if name in directories}
+
+
 def select_files(
     artifact_class: type[BaseModel], manifest: Manifest, fields: Sequence[str] | None
 ) -> tuple[set[str] | None, list[str]]:
     """Turn the wanted fields into the files to fetch (None: all) and the fields to leave out.
 
     Raises:
-        ArtifactModelError: a wanted field has no files, or one that is left out has no default.
+        ArtifactModelError: `fields` is a text, a wanted field has no files, or one that is left out has no
+            default.
         ManifestError: the manifest does not fit the class.
     """
     if fields is None:
         return None, []
+    if isinstance(fields, str):  # which is a sequence of letters, each of which may be a field
+        message = f"fields is the text {fields!r}; it is a list of names: [{fields!r}]"
+        raise ArtifactModelError(message)
     names = file_names(artifact_class, manifest.fields)
     for field in fields:
         if field not in names:

@@ -5,6 +5,7 @@ one that is not set. Nothing is read when the package is imported: each call of 
 environment again.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 from platformdirs import PlatformDirs
@@ -17,40 +18,78 @@ _DIRS = PlatformDirs("ritual-artifacts", appauthor=False)
 
 
 class Settings(BaseSettings):
-    """What the environment can set, each variable with the prefix `RITUAL_`.
+    """What the environment can set.
+
+    A default folder is looked up when it is asked for: in a container whose user has no home there is none,
+    and much can be done without.
 
     Attributes:
-        cache_dir: Downloaded artifacts (`RITUAL_CACHE_DIR`, default `~/.cache/ritual`, where infernet-ml
-            looks too).
-        store_dir: The embedded local store (`RITUAL_STORE_DIR`, default: the platform's user data folder).
-        state_dir: Locks and journals (`RITUAL_STATE_DIR`, default: the platform's user state folder).
+        given_cache_dir: `RITUAL_CACHE_DIR`.
+        given_store_dir: `RITUAL_STORE_DIR`.
+        given_state_dir: `RITUAL_STATE_DIR`.
         max_workers: Threads for hashing and copying (`RITUAL_MAX_WORKERS`, default: one per core).
         hub_offline: Ask no Hugging Face Hub; only complete copies on this machine will do
             (`HF_HUB_OFFLINE`, as `huggingface_hub` understands it).
     """
 
-    model_config = SettingsConfigDict(
-        env_prefix="RITUAL_", env_ignore_empty=True, frozen=True, extra="ignore"
-    )
+    model_config = SettingsConfigDict(env_ignore_empty=True, frozen=True, extra="ignore")
 
-    cache_dir: Path = Field(default_factory=lambda: Path.home() / ".cache" / "ritual")
-    store_dir: Path = Field(default_factory=lambda: _DIRS.user_data_path / "store")
-    state_dir: Path = Field(default_factory=lambda: _DIRS.user_state_path)
-    max_workers: int | None = Field(default=None, ge=1, le=1024)
-    hub_offline: bool = Field(default=False, validation_alias="HF_HUB_OFFLINE")
+    given_cache_dir: Path | None = Field(default=None, alias="RITUAL_CACHE_DIR")
+    given_store_dir: Path | None = Field(default=None, alias="RITUAL_STORE_DIR")
+    given_state_dir: Path | None = Field(default=None, alias="RITUAL_STATE_DIR")
+    max_workers: int | None = Field(default=None, ge=1, le=1024, alias="RITUAL_MAX_WORKERS")
+    hub_offline: bool = Field(default=False, alias="HF_HUB_OFFLINE")
 
     @field_validator("hub_offline", mode="before")
     @classmethod
     def _read_as_the_hubs_library_does(cls, value: object) -> bool:
         return str(value).upper() in {"1", "ON", "YES", "TRUE"}
 
-    @field_validator("cache_dir", "store_dir", "state_dir")
+    @field_validator("given_cache_dir", "given_store_dir", "given_state_dir")
     @classmethod
-    def _make_absolute(cls, value: Path) -> Path:
+    def _make_absolute(cls, value: Path | None) -> Path | None:
         try:
-            return value.expanduser().absolute()
+            return None if value is None else value.expanduser().absolute()
         except RuntimeError as error:  # '~somebody' who has no home here
             raise ValueError(str(error)) from None
+
+    @property
+    def cache_dir(self) -> Path:
+        """Downloaded artifacts; default `~/.cache/ritual`, where infernet-ml looks too.
+
+        Raises:
+            ArtifactError: it is not set, and this user has no home.
+        """
+        return self.given_cache_dir or _default("CACHE", lambda: Path.home() / ".cache" / "ritual")
+
+    @property
+    def store_dir(self) -> Path:
+        """The embedded local store; default: the platform's user data folder.
+
+        Raises:
+            ArtifactError: it is not set, and this user has no home.
+        """
+        return self.given_store_dir or _default("STORE", lambda: _DIRS.user_data_path / "store")
+
+    @property
+    def state_dir(self) -> Path:
+        """Locks; default: the platform's user state folder.
+
+        Raises:
+            ArtifactError: it is not set, and this user has no home.
+        """
+        return self.given_state_dir or _default("STATE", lambda: _DIRS.user_state_path)
+
+
+def _default(name: str, find: Callable[[], Path]) -> Path:
+    try:
+        folder = find()
+    except RuntimeError:  # there is neither $HOME nor an entry in the list of users
+        folder = Path()
+    if not folder.is_absolute():  # platformdirs then leaves the '~' in it
+        message = f"this user has no home folder; set RITUAL_{name}_DIR to a folder"
+        raise ArtifactError(message)
+    return folder
 
 
 def load_settings() -> Settings:
@@ -62,6 +101,6 @@ def load_settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        problems = "; ".join(f"RITUAL_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors())
+        problems = "; ".join(f"{e['loc'][0]}: {e['msg']}" for e in error.errors())
         message = f"the environment has a setting that cannot be used: {problems}"
         raise ArtifactError(message) from None

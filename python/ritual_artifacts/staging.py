@@ -1,67 +1,89 @@
 """Files on their way into a folder: out of sight until every one of them is verified.
 
 They wait in `.ritual-partial/<artifact>/` inside the target. Only when all are there and match their digests
-does the commit begin: the new manifest is written beside them, the old one goes away, the files are renamed
-into place, and the new manifest follows them. A folder with a manifest is therefore always complete. From the
-moment at which the new manifest waits there, all that is left to do are renames: what a killed process left
-undone, the next one finishes. Bytes of which only a part has arrived, the next one continues.
+does the commit begin: the new manifest is written beside them, the old one goes away, and with it the files
+that it names, that are unchanged, and that the new one does not name. Then the files are renamed into place,
+and the new manifest follows them. A folder with a manifest is therefore always complete. From the moment at
+which the new manifest waits there, all that is left to do are removals and renames: what a killed process
+left undone, the next one finishes. Bytes of which only a part has arrived, the next one continues.
 """
 
 import contextlib
 import hashlib
+import logging
 import os
 import shutil
 import stat
-from collections.abc import Collection, Iterator
-from pathlib import Path
-from typing import Final
+from collections.abc import Callable, Collection, Iterable, Iterator
+from enum import StrEnum
+from pathlib import Path, PurePosixPath
 
 from ritual_artifacts.errors import ConflictError, ManifestError
-from ritual_artifacts.hashing import hash_files, make_folder, rename_files, write_file
+from ritual_artifacts.hashing import FileDigest, hash_files, make_folder, rename_files, write_file
 from ritual_artifacts.locks import is_in_cache, lock_folder
 from ritual_artifacts.manifest import Manifest, ManifestEntry
+from ritual_artifacts.names import collision_key
 from ritual_artifacts.planning import MANIFEST_FILENAME, STAGING_DIRNAME
+from ritual_artifacts.settings import load_settings
+from ritual_artifacts.verification import files_below
 
-_PENDING: Final = {False: "merge.json", True: "replace.json"}
-"""Name of the new manifest while the commit runs, by whether the folder becomes exactly the artifact."""
+log = logging.getLogger(__name__)
+
+
+class Removal(StrEnum):
+    """What of that which is in the folder goes away; each is the new manifest's name while a commit runs."""
+
+    NOTHING = "add.json"
+    OUTDATED = "merge.json"
+    """Unchanged files of the artifact that was here before."""
+    OTHERS = "replace.json"
+    """Whatever the artifact does not name."""
 
 
 class Staging:
     """The way into one target folder, for one artifact, under the folder's lock."""
 
-    def __init__(self, target: Path, name: str, *, exclusive: bool, overwrite: bool) -> None:
+    def __init__(self, target: Path, name: str, *, removal: Removal, overwrite: bool) -> None:
         """Prepare the way.
 
         Args:
             target: The folder.
             name: Name of the folder in `.ritual-partial`.
-            exclusive: The folder is the package's own, in the cache: whatever the artifact does not name in
-                it is removed, whatever differs is replaced.
+            removal: What goes away when the artifact comes; in a folder of which `Removal.OTHERS` go away
+                nothing is in the way.
             overwrite: Replace files that differ, even where they are not known to be an artifact's.
         """
         self.target = target
         self._folder = target / STAGING_DIRNAME / name
-        self._exclusive = exclusive
-        self._overwrite = overwrite or exclusive
+        self._removal = removal
+        self._exclusive = removal is Removal.OTHERS
+        self._overwrite = overwrite or self._exclusive
         self._manifest_path = target / MANIFEST_FILENAME
-        self._pending = self._folder / _PENDING[exclusive]
+        self._old_manifest_path = self._folder / "old"
+        self._pending = self._folder / removal
 
     def partial_path(self, name: str) -> Path:
         """Return where the bytes of the file called `name` wait."""
         return self._folder / hashlib.sha256(name.encode()).hexdigest()[:32]
 
-    def find_present(self, manifest: Manifest) -> set[str]:
+    def find_present(self, manifest: Manifest, directories: Iterable[str] = ()) -> set[str]:
         """Return the names of the files that are in place already, with the right bytes.
 
         A file of another size is not read: it cannot match.
 
+        Args:
+            manifest: The artifact's manifest.
+            directories: Names of directories that must hold nothing but the artifact.
+
         Raises:
             ConflictError: something is in the way that is not an unchanged file of the artifact that was
-                here, and overwriting was not asked for.
+                here, and overwriting was not asked for; or a file that neither artifact has is in one of
+                the `directories`.
             OSError: a file in the way cannot be read.
         """
         if not self._exclusive:
             self._refuse_obstacles(manifest)
+            self._refuse_strays(manifest, directories)
         known = {} if self._overwrite else self._read_known()
         here: dict[str, tuple[ManifestEntry, ...]] = {}  # what each file may be: the new one, the old one
         to_hash = []
@@ -99,6 +121,32 @@ class Staging:
                 )
                 raise ConflictError(message)
 
+    def _refuse_strays(self, manifest: Manifest, directories: Iterable[str]) -> None:
+        named = {entry.path for entry in manifest.files}
+        found = {f"{name}/{path}" for name in directories for path in files_below(self.target / name)} - named
+        if found and self._removal is Removal.OUTDATED:
+            found -= self._find_outdated(found)
+        if found:
+            message = (
+                f"{self.target / min(found)} is in a directory of the artifact, which does not have it; "
+                f"move it away or choose another folder"
+            )
+            raise ConflictError(message)
+
+    def refuse_mixture(self, manifest: Manifest) -> None:
+        """Refuse to bring a part of an artifact to where another one is whole: it would be neither.
+
+        Raises:
+            ConflictError: another artifact is here, and overwriting was not asked for.
+        """
+        known = {} if self._overwrite else self._read_known()
+        if known and {e.path: e.sha256 for e in known.values()} != {e.path: e.sha256 for e in manifest.files}:
+            message = (
+                f"{self.target} holds another artifact, and a part of this one would leave a mixture; "
+                f"choose another folder, fetch every field, or overwrite it (overwrite=True, --overwrite)"
+            )
+            raise ConflictError(message)
+
     def _read_known(self) -> dict[str, ManifestEntry]:
         """Return the entries of the artifact that is here now."""
         try:
@@ -113,10 +161,34 @@ class Staging:
         if names:
             more = f" (and {len(names) - 1} more)" if len(names) > 1 else ""
             message = (
-                f"{self.target / names[0]}{more} differs from the artifact's file and was not downloaded "
-                f"unchanged; move it away, or pass overwrite=True to replace it"
+                f"{self.target / names[0]}{more} differs from the artifact's file, and no manifest here says "
+                f"that it came unchanged; move it away, or overwrite it (overwrite=True, --overwrite)"
             )
             raise ConflictError(message)
+
+    def try_out(
+        self, check: Callable[[Path], object], names: Collection[str], staged: Collection[str]
+    ) -> None:
+        """Call `check` with a folder that looks as the target will, while the target is as it was.
+
+        Args:
+            check: What it raises, this raises.
+            names: The files that the target will have.
+            staged: Those of them that wait at their `partial_path`.
+        """
+        folder = self._folder / "preview"
+        waiting = frozenset(staged)
+        try:
+            for name in names:
+                place = folder / name
+                place.parent.mkdir(parents=True, exist_ok=True)
+                _link(self.partial_path(name) if name in waiting else self.target / name, place)
+        except OSError as error:
+            log.info("what comes into %s is not tried out before: %s", self.target, error)
+        else:
+            check(folder)
+        finally:
+            _remove(folder)
 
     def commit(self, manifest: Manifest, staged: Collection[str], *, complete: bool = True) -> None:
         """Put the staged files in place, and after them the manifest.
@@ -137,15 +209,30 @@ class Staging:
                 if entry.path not in staged:
                     self.partial_path(entry.path).unlink(missing_ok=True)
             write_file(self._pending, data)
-        self._apply(manifest, staged)
+        self._apply(manifest, staged, {e.path for e in manifest.files} if complete else set(staged))
 
-    def _apply(self, manifest: Manifest, staged: Collection[str]) -> None:
-        """Take the steps of the commit that are still to be taken."""
+    def _apply(self, manifest: Manifest, staged: Collection[str], named: Collection[str]) -> None:
+        """Take the steps of the commit that are still to be taken.
+
+        Args:
+            manifest: The artifact's manifest.
+            staged: The files that wait, and are not in place yet.
+            named: The files that the artifact has here when it is done.
+        """
+        outdated: set[str] = set()
+        if self._removal is Removal.OUTDATED:
+            kept = {(entry.path, entry.sha256) for entry in manifest.files}
+            gone = {
+                e.path for e in self._read_old() if e.path not in named and (e.path, e.sha256) not in kept
+            }
+            outdated = self._find_outdated(gone - self._find_respelled(gone, named))
         if _kind(self._manifest_path) is not None:
-            rename_files([(self._manifest_path, self._folder / "old")])  # on the disk before any file is
+            rename_files([(self._manifest_path, self._old_manifest_path)])  # on the disk before any file is
         if self._exclusive:
             self._remove_extra(manifest)
         self._refuse_obstacles(manifest)
+        for name in outdated:
+            self._remove_with_folders(name)
         pairs = [(self.partial_path(name), self.target / name) for name in staged]
         for folder in {target.parent for _, target in pairs}:
             make_folder(folder)
@@ -163,7 +250,52 @@ class Staging:
             manifest = Manifest.read(self._pending)
         except (FileNotFoundError, ManifestError):
             return
-        self._apply(manifest, [e.path for e in manifest.files if self.partial_path(e.path).exists()])
+        names = [entry.path for entry in manifest.files]
+        staged = [name for name in names if _kind(self.partial_path(name)) == "file"]
+        self._apply(manifest, staged, set(names))
+
+    def _read_old(self) -> tuple[ManifestEntry, ...]:
+        """Return the entries of the artifact that was here; a killed process may have put them aside."""
+        for path in (self._manifest_path, self._old_manifest_path):
+            if _kind(path) == "file":
+                with contextlib.suppress(ManifestError, OSError):
+                    return Manifest.read(path).files
+        return ()
+
+    def _find_outdated(self, names: Collection[str]) -> set[str]:
+        """Return those of `names` that are files of the artifact that was here, unchanged."""
+        found = []
+        for entry in self._read_old():
+            place = self.target / entry.path
+            if entry.path in names and self._find_obstacle(entry.path) is None and _kind(place) == "file":
+                found.append(entry)
+        paths = [self.target / entry.path for entry in found]
+        digests = hash_files(paths, follow_symlinks=False, return_exceptions=True)
+        return {
+            entry.path
+            for entry, digest in zip(found, digests, strict=True)
+            if isinstance(digest, FileDigest) and digest.sha256 == entry.sha256
+        }
+
+    def _find_respelled(self, names: Iterable[str], others: Iterable[str]) -> set[str]:
+        """Return those of `names` that are the file of another spelling in `others` on this disk."""
+        spellings = {collision_key(name): name for name in others}
+        found = set()
+        for name in names:
+            other = spellings.get(collision_key(name))
+            with contextlib.suppress(OSError):
+                if other is not None and (self.target / name).samefile(self.target / other):
+                    found.add(name)
+        return found
+
+    def _remove_with_folders(self, name: str) -> None:
+        """Remove a file, and the folders that are empty without it."""
+        _remove(self.target / name)
+        for folder in [self.target / parent for parent in PurePosixPath(name).parents][:-1]:
+            try:
+                folder.rmdir()
+            except OSError:
+                return
 
     def _remove_extra(self, manifest: Manifest) -> None:
         """Remove what the artifact does not name, and what has the place of a file or folder of it."""
@@ -178,7 +310,7 @@ class Staging:
             subfolders[:] = [n for n in subfolders if Path(folder, n) in folders and n != STAGING_DIRNAME]
 
     def open(self) -> None:
-        """Make the staging folder, and finish what was begun; other partial files are dropped."""
+        """Make the staging folder, and finish what was begun; what is no partial file of this is dropped."""
         staging = self._folder.parent
         if _kind(staging) not in {"directory", None}:
             message = f"{staging} is in the way: it is a {_kind(staging)}; move it away"
@@ -186,9 +318,12 @@ class Staging:
         make_folder(staging)
         _finish_all(self.target)
         for other in staging.iterdir():
-            if other != self._folder:
+            if other != self._folder or _kind(other) != "directory":
                 _remove(other)
         self._folder.mkdir(exist_ok=True)
+        for path in self._folder.iterdir():
+            if _kind(path) != "file":
+                _remove(path)
 
     def close(self, *, keep: bool) -> None:
         """Remove the staging folder, unless its files are to be continued later."""
@@ -199,27 +334,40 @@ class Staging:
 
 @contextlib.contextmanager
 def stage_into(
-    target: Path, key: str, *, exclusive: bool = False, overwrite: bool = False, resumable: bool = False
+    target: Path,
+    key: str,
+    *,
+    exclusive: bool = False,
+    in_place: bool = False,
+    overwrite: bool = False,
+    resumable: bool = False,
 ) -> Iterator[Staging]:
     """Hold the lock of `target` and a staging folder in it.
 
     Args:
         target: The folder; made where it is missing.
         key: Names what is coming; equal keys continue each other's partial files.
-        exclusive: See `Staging`.
+        exclusive: The folder is the package's own, in the cache: whatever the artifact does not name in it is
+            removed, whatever differs is replaced.
+        in_place: Files of the user's are in the folder, under the artifact's names perhaps: none is removed.
         overwrite: See `Staging`.
         resumable: Keep partial files when the block fails.
 
     Raises:
-        ConflictError: something that is no folder is in the way.
+        ConflictError: something that is no folder is in the way, the folder is the local store's or the whole
+            cache, or the cache's folder is a link.
     """
+    _refuse_own_folders(target)
+    if exclusive:
+        _refuse_links(target)
     if (kind := _kind(Path(os.path.realpath(target)))) not in {"directory", None}:
         message = f"{target} is a {kind}, not a folder"
         raise ConflictError(message)
     with lock_folder(target):
         existed = target.exists()
         name = hashlib.sha256(key.encode()).hexdigest()[:32]
-        staging = Staging(target, name, exclusive=exclusive, overwrite=overwrite)
+        removal = Removal.OTHERS if exclusive else Removal.NOTHING if in_place else Removal.OUTDATED
+        staging = Staging(target, name, removal=removal, overwrite=overwrite)
         staging.open()
         try:
             yield staging
@@ -230,6 +378,30 @@ def stage_into(
                     target.rmdir()
             raise
         staging.close(keep=False)
+
+
+def _refuse_own_folders(target: Path) -> None:
+    """Refuse the folders in which files of an artifact would lie between files of the package."""
+    settings = load_settings()
+    real = target.resolve()
+    if real == settings.cache_dir.resolve() or real.is_relative_to(settings.store_dir.resolve()):
+        message = f"{target} is where the package keeps its cache or its local store; choose another folder"
+        raise ConflictError(message)
+
+
+def _refuse_links(target: Path) -> None:
+    """Refuse a folder that only a link makes one of the cache's: what is there is not the package's."""
+    root = load_settings().cache_dir.absolute()
+    place = target.absolute()
+    real = Path(os.path.realpath(place))
+    inside = place.is_relative_to(root)
+    due = Path(os.path.realpath(root), place.relative_to(root)) if inside else real
+    if os.path.normcase(real) != os.path.normcase(due) or not is_in_cache(place):
+        message = (
+            f"{target} is reached through a symbolic link and is really {real}, whose other files would be "
+            f"removed; remove the link, move the whole cache with RITUAL_CACHE_DIR, or name a directory"
+        )
+        raise ConflictError(message)
 
 
 def finish_interrupted(target: Path) -> bool:
@@ -255,9 +427,9 @@ def _find_pending(target: Path) -> Iterator[Staging]:
         return
     trusted = is_in_cache(target)  # elsewhere a folder that came from a stranger could ask for removals
     for folder in sorted(path for path in staging.iterdir() if _kind(path) == "directory"):
-        for exclusive, name in _PENDING.items():
-            if _kind(folder / name) == "file" and (trusted or not exclusive):
-                yield Staging(target, folder.name, exclusive=exclusive, overwrite=True)
+        for removal in Removal:
+            if _kind(folder / removal) == "file" and (trusted or removal is not Removal.OTHERS):
+                yield Staging(target, folder.name, removal=removal, overwrite=True)
 
 
 def _finish_all(target: Path) -> None:
@@ -280,6 +452,14 @@ def _kind(path: Path) -> str | None:
     if stat.S_ISREG(mode):
         return "file"
     return "directory" if stat.S_ISDIR(mode) else "special file"
+
+
+def _link(path: Path, place: Path) -> None:
+    """Let `place` show the file at `path`, by a hard link only where it must be: it changes the ctime."""
+    try:
+        place.symlink_to(path.absolute())
+    except OSError:  # on Windows that is a privilege
+        place.hardlink_to(path)
 
 
 def _read(path: Path) -> bytes | None:

@@ -1,15 +1,15 @@
 """Upload and download: the pipelines in which every byte is hashed and compared, whatever the backend."""
 
 import functools
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from ritual_artifacts.backends.base import Backend, UploadResult
 from ritual_artifacts.errors import IntegrityError, ManifestError, Mismatch, TransferError
-from ritual_artifacts.hashing import FileDigest, PartialFile, copy_files, hash_files
+from ritual_artifacts.hashing import FileDigest, PartialFile, copy_files, hash_files, is_sha256
 from ritual_artifacts.manifest import Manifest, ManifestEntry
-from ritual_artifacts.planning import ArtifactPlan, PlannedFile
+from ritual_artifacts.planning import MANIFEST_FILENAME, ArtifactPlan, PlannedFile
 from ritual_artifacts.progress import ProgressCallback, ProgressMeter
 from ritual_artifacts.repo_id import RitualRepoId
 from ritual_artifacts.settings import load_settings
@@ -19,6 +19,12 @@ from ritual_artifacts.workers import Job, run_jobs
 
 _MAX_STREAMS: Final = 8
 """Files that are fetched at once: enough to hide the time that a server needs to answer."""
+
+CHANGED_SINCE: Final = (
+    "the artifact's files have changed since it came; bring it back again, "
+    "or publish what is there now as a new artifact"
+)
+"""What to say when files that were promised are about to be published, and are others."""
 
 
 def upload(
@@ -36,7 +42,7 @@ def upload(
         plan: What to publish.
         backend: Where to.
         repo_id: Under which name.
-        expected: What the files must be, where that is known already; anything else is not published.
+        expected: What files must be, where that is known already; if one is not, nothing is published.
         options: What this backend's `start_upload` takes.
         progress: Called while files are read and sent.
 
@@ -54,7 +60,7 @@ def upload(
         manifest = Manifest.build(plan, digests, repo_id)
         manifest.to_bytes()  # too large a manifest is refused here, before anything is visible
         if expected is not None:
-            _compare_all(expected, manifest, str(repo_id))
+            _compare_all(expected, manifest, plan)
         return session.publish(manifest, plan, progress), manifest
 
 
@@ -69,19 +75,24 @@ def export(
 ) -> Manifest:
     """Copy a planned artifact into a folder, with its manifest; the folder changes all at once.
 
+    Files of the artifact that was there before go away where they are unchanged and the new one does not name
+    them; not from a folder that holds some of the plan's own sources.
+
     Raises:
         IntegrityError: a file is not what `expected` says.
         ConflictError: another file is in the way.
         SourceChangedError: a file changed while it was read.
         OSError: a file cannot be read, or the disk is full.
     """
-    with stage_into(target, "export", overwrite=overwrite) as staging:
+    folder = target.resolve()
+    in_place = any(path.resolve().is_relative_to(folder) for path in {f.source.parent for f in plan.files})
+    with stage_into(target, "export", in_place=in_place, overwrite=overwrite) as staging:
         meter = ProgressMeter(progress, "copy", plan.size)
         pairs = [(file.source, staging.partial_path(file.path)) for file in plan.files]
         manifest = Manifest.build(plan, copy_files(pairs, progress=meter.advance), repo_id)
         if expected is not None:
-            _compare_all(expected, manifest, str(target))
-        present = staging.find_present(manifest)
+            _compare_all(expected, manifest, plan)
+        present = staging.find_present(manifest, plan.directories)
         staging.commit(manifest, [e.path for e in manifest.files if e.path not in present])
     return manifest
 
@@ -98,6 +109,8 @@ def download(
     overwrite: bool = False,
     expected_digest: str | None = None,
     fields: Mapping[str, str] | None = None,
+    directories: Collection[str] = (),
+    check_fit: Callable[[Path], object] | None = None,
     progress: ProgressCallback | None = None,
 ) -> Manifest:
     """Bring an artifact into a folder, every byte verified before it is at its place.
@@ -115,6 +128,9 @@ def download(
         overwrite: Replace files that differ.
         expected_digest: Accept only the artifact with this digest.
         fields: The model's field of each file, for messages.
+        directories: Names of the directories that the model names, which hold nothing but the artifact.
+        check_fit: Called with a folder that looks as the target will, before that changes; what it raises
+            leaves the target as it is.
         progress: Called while bytes arrive.
 
     Returns:
@@ -136,17 +152,23 @@ def download(
         raise ManifestError(message)
     key = manifest.digest or f"{repo_id} {revision}"
     with stage_into(target, key, exclusive=exclusive, overwrite=overwrite, resumable=True) as staging:
-        present = staging.find_present(manifest)
+        present = staging.find_present(manifest, directories)
         wanted = [e for e in manifest.files if e.path not in present and (only is None or e.path in only)]
+        complete = len(present) + len(wanted) == len(manifest.files)
+        if not complete:
+            staging.refuse_mixture(manifest)
         fetch = _Fetch(backend, repo_id, revision, staging, fields or {})
         fetch.run(wanted, ProgressMeter(progress, "download", sum(e.size or 0 for e in wanted)))
-        complete = len(present) + len(wanted) == len(manifest.files)
         if complete and not manifest.has_sizes:
             places = {e.path: target / e.path for e in manifest.files}
             places |= {e.path: staging.partial_path(e.path) for e in wanted}
             manifest = manifest.with_sizes({name: path.stat().st_size for name, path in places.items()})
             check_expected_digest(manifest, expected_digest, str(repo_id))
-        staging.commit(manifest, [entry.path for entry in wanted], complete=complete)
+            _check_revision(manifest, revision, str(repo_id))
+        staged = [entry.path for entry in wanted]
+        if check_fit is not None:
+            staging.try_out(check_fit, [*present, *staged], staged)
+        staging.commit(manifest, staged, complete=complete)
     return manifest
 
 
@@ -156,11 +178,23 @@ def read_manifest(backend: Backend, repo_id: RitualRepoId) -> tuple[str, Manifes
     Raises:
         ArtifactNotFoundError: there is no such repository or version.
         ManifestError: the manifest is malformed or hostile.
+        IntegrityError: it is another revision's.
     """
     revision = backend.resolve(repo_id)
-    return revision, Manifest.from_bytes(
-        backend.read_manifest(repo_id, revision), f"the manifest of {repo_id}"
-    )
+    manifest = Manifest.from_bytes(backend.read_manifest(repo_id, revision), f"the manifest of {repo_id}")
+    _check_revision(manifest, revision, str(repo_id))
+    return revision, manifest
+
+
+def _check_revision(manifest: Manifest, revision: str, source: str) -> None:
+    """Check that a manifest is its revision's, where the revision is named after the digest.
+
+    Raises:
+        IntegrityError: it is another one's.
+    """
+    promised = f"sha256:{revision}"
+    if is_sha256(revision) and manifest.digest not in {None, promised}:
+        raise IntegrityError.of([Mismatch(MANIFEST_FILENAME, promised, str(manifest.digest), source)])
 
 
 def plan_again(manifest: Manifest, places: Mapping[str, Path]) -> ArtifactPlan:
@@ -227,7 +261,9 @@ class _Fetch:
     def _is_staged(self, entry: ManifestEntry) -> bool:
         """Say whether a process that was killed left the whole file behind."""
         path = self._staging.partial_path(entry.path)
-        return path.is_file() and self._compare(entry, hash_files([path])[0]) is None
+        if path.is_symlink() or not path.is_file():  # whoever owns a link's target could change it later
+            return False
+        return self._compare(entry, hash_files([path], follow_symlinks=False)[0]) is None
 
     def _copy(
         self, copies: Sequence[tuple[ManifestEntry, Path]], meter: ProgressMeter
@@ -284,17 +320,17 @@ class _Fetch:
         return compare_digest(entry, digest, str(self._repo_id), self._fields.get(entry.path))
 
 
-def _compare_all(expected: Manifest, actual: Manifest, source: str) -> None:
-    """Compare two manifests of the same files.
+def _compare_all(expected: Manifest, actual: Manifest, plan: ArtifactPlan) -> None:
+    """Compare files that were read with what they must be; those that `expected` does not name are new.
 
     Raises:
         IntegrityError: a file differs.
     """
-    wanted = {entry.path: entry for entry in expected.files}
+    wanted = {entry.path: entry.sha256 for entry in expected.files}
     mismatches = [
-        Mismatch(entry.path, wanted[entry.path].sha256, entry.sha256, source)
-        for entry in actual.files
-        if entry.sha256 != wanted[entry.path].sha256
+        Mismatch(entry.path, wanted[entry.path], entry.sha256, str(file.source), file.field)
+        for entry, file in zip(actual.files, plan.files, strict=True)
+        if wanted.get(entry.path, entry.sha256) != entry.sha256
     ]
     if mismatches:
-        raise IntegrityError.of(mismatches)
+        raise IntegrityError.of(mismatches, hint=CHANGED_SINCE)

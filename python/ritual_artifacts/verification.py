@@ -1,6 +1,7 @@
 """Does what is here match what the manifest says?"""
 
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ritual_artifacts.errors import ArtifactModelError, IntegrityError, Mismatch
@@ -9,6 +10,8 @@ from ritual_artifacts.manifest import Manifest, ManifestEntry
 from ritual_artifacts.progress import ProgressCallback, ProgressMeter
 
 MISSING = "missing"
+UNNAMED = "no such file"
+"""What a manifest says of a file that it does not name."""
 
 
 def compare_digest(
@@ -71,24 +74,77 @@ def find_mismatches(
     return [found[e.path] for e in manifest.files if e.path in found], sizes
 
 
+def files_below(folder: Path) -> Iterator[str]:
+    """Name everything below a folder that is no folder itself, by its path from there with `/`.
+
+    A symbolic link is no folder: whoever uses the folder would follow it.
+
+    Raises:
+        OSError: a folder cannot be read.
+    """
+    for current, subfolders, names in os.walk(folder, onerror=_raise_unless_missing):
+        links = [name for name in subfolders if Path(current, name).is_symlink()]
+        yield from (Path(current, name).relative_to(folder).as_posix() for name in [*links, *names])
+
+
+def _raise_unless_missing(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError | NotADirectoryError):
+        raise error
+
+
+def find_strays(
+    manifest: Manifest,
+    directories: Mapping[str, Path],
+    source: str,
+    *,
+    fields: Mapping[str, str] | None = None,
+) -> list[Mismatch]:
+    """Find files that the artifact does not have in directories that are wholly its own.
+
+    Args:
+        manifest: What is promised.
+        directories: Where the directories are that the model names, by name.
+        source: Where they come from, for messages.
+        fields: The model's field of each directory, for messages.
+    """
+    named = {entry.path for entry in manifest.files}
+    found = {
+        path: Mismatch(path, UNNAMED, "a file", source, (fields or {}).get(directory))
+        for directory, folder in directories.items()
+        for name in files_below(folder)
+        if (path := f"{directory}/{name}") not in named
+    }
+    return [found[path] for path in sorted(found)]
+
+
 def verify_folder(
     manifest: Manifest,
     folder: Path,
     *,
     fields: Mapping[str, str] | None = None,
+    directories: Mapping[str, str] | None = None,
     progress: ProgressCallback | None = None,
 ) -> Manifest:
     """Check every file of `manifest` below `folder`.
+
+    Args:
+        manifest: What is promised.
+        folder: Where it is.
+        fields: The model's field of each file, for messages.
+        directories: The model's field of each directory that it names, which must hold nothing else.
+        progress: Called while the files are hashed.
 
     Returns:
         The manifest, with all sizes.
 
     Raises:
-        IntegrityError: at least one file is missing or differs; every one is named.
+        IntegrityError: a file is missing, differs, or does not belong in a directory; every one is named.
         OSError: a file is there but cannot be read.
     """
     paths = {entry.path: folder / entry.path for entry in manifest.files}
     mismatches, sizes = find_mismatches(manifest, paths, str(folder), fields=fields, progress=progress)
+    folders = {name: folder / name for name in directories or {}}
+    mismatches += find_strays(manifest, folders, str(folder), fields=directories)
     if mismatches:
         raise IntegrityError.of(mismatches)
     return manifest if manifest.has_sizes else manifest.with_sizes(sizes)
@@ -108,7 +164,7 @@ def check_expected_digest(manifest: Manifest, expected: str | None, source: str)
     """
     if expected is None:
         return
-    digits = expected.removeprefix("sha256:")
+    digits = str(expected).removeprefix("sha256:")  # not every caller has a type checker
     if not is_sha256(digits):
         message = f"expected_digest must be 'sha256:' and 64 lower-case hex digits, not {expected!r}"
         raise ArtifactModelError(message)

@@ -1,16 +1,19 @@
 """What every backend promises: the local store, a streaming storage, the Hugging Face Hub."""
 
+import contextlib
+import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import BaseModel
 
-from ritual_artifacts import RitualArtifactManager, RitualRepoId, StorageId
+from ritual_artifacts import RitualArtifactManager, RitualRepoId, StorageId, transfer
+from ritual_artifacts import manifest as manifest_module
 from ritual_artifacts.backends import load_backend
-from ritual_artifacts.backends.base import Backend
+from ritual_artifacts.backends.base import Backend, UploadSession
 from ritual_artifacts.backends.local import LocalBackend
 from ritual_artifacts.errors import (
     ArtifactModelError,
@@ -382,6 +385,63 @@ def test_a_manifest_that_lies_about_its_digest_is_refused(
         storage.download(tmp_path / "out")
 
     assert not (tmp_path / "out").exists()
+
+
+def test_a_manifest_of_another_revision_is_refused(
+    streaming: tuple[Storage, Server], sample: Sample, tmp_path: Path
+) -> None:
+    storage, server = streaming
+    other = storage.upload(sample.model_copy(update={"note": "other"}), "v2")
+    asked = storage.upload(sample, "v1")
+    theirs = server.repositories[storage.repo()].revisions[other.revision][0]
+    server.lie = lambda _: theirs
+
+    with pytest.raises(IntegrityError, match=f"expected {asked.digest}, got {other.digest}"):
+        storage.download(tmp_path / "out", "v1")
+
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_link_among_the_partial_files_is_never_a_file_of_the_artifact(
+    storage: Storage, sample: Sample, tmp_path: Path
+) -> None:
+    digest = storage.upload(sample).digest
+    key = hashlib.sha256(digest.encode()).hexdigest()[:32]
+    partial = tmp_path / "out" / ".ritual-partial" / key / hashlib.sha256(b"circuit.bin").hexdigest()[:32]
+    partial.parent.mkdir(parents=True)
+    partial.symlink_to(sample.circuit)
+
+    manager = storage.download(tmp_path / "out")
+
+    assert not manager.artifact.circuit.is_symlink()
+    assert contents(manager.artifact) == contents(sample)
+
+
+def test_too_large_a_manifest_is_refused_before_anything_is_published(
+    storage: Storage, sample: Sample, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    published: list[Manifest] = []
+    backend = storage.load()
+
+    class Recording:
+        def __init__(self, session: UploadSession) -> None:
+            self.read_files = session.read_files
+
+        def publish(self, manifest: Manifest, *_: object) -> None:
+            published.append(manifest)
+
+    @contextlib.contextmanager
+    def start_upload(*arguments: Any) -> Iterator[Recording]:
+        with type(backend).start_upload(backend, *arguments) as session:
+            yield Recording(session)
+
+    monkeypatch.setattr(backend, "start_upload", start_upload)
+    monkeypatch.setattr(manifest_module, "MAX_MANIFEST_BYTES", 100)
+
+    with pytest.raises(ManifestError, match="more than readers accept"):
+        transfer.upload(plan_files(sample), backend, RitualRepoId.from_unique_id(storage.repo()))
+
+    assert published == []
 
 
 # --- streams that end too early or too late ---

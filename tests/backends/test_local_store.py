@@ -6,15 +6,17 @@ import os
 import stat
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from filelock import FileLock
 from pydantic import BaseModel
 
-from ritual_artifacts import RitualRepoId, StorageId, transfer
+from ritual_artifacts import RitualArtifactManager, RitualRepoId, StorageId, transfer
 from ritual_artifacts.backends.base import UploadResult
 from ritual_artifacts.backends.local import LocalBackend
 from ritual_artifacts.backends.local.layout import Layout
+from ritual_artifacts.backends.local.upload import LocalUpload
 from ritual_artifacts.errors import (
     ArtifactNotFoundError,
     ConflictError,
@@ -494,6 +496,43 @@ def test_a_manifest_that_cannot_be_read_stops_the_collection(
         store.collect_garbage()
 
     assert objects(store) == before
+
+
+def test_a_label_that_another_process_takes_at_the_last_moment_is_a_conflict(
+    store: LocalBackend, write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    land_missing = LocalUpload._land_missing
+
+    def land_while_another_publishes(self: LocalUpload, sources: Any) -> None:
+        monkeypatch.setattr(LocalUpload, "_land_missing", land_missing)
+        upload(store, write("theirs.bin"), to=repo("v1"))
+        land_missing(self, sources)
+
+    monkeypatch.setattr(LocalUpload, "_land_missing", land_while_another_publishes)
+
+    with pytest.raises(ConflictError, match="already another artifact"):
+        upload(store, write("ours.bin"), to=repo("v1"))
+
+    [version] = store.list_versions()
+    assert [entry.path for entry in version.manifest.files] == ["theirs.bin"]
+
+
+@pytest.mark.parametrize("by", ["revision", "label"])
+def test_a_revision_that_holds_another_manifest_is_never_served(
+    by: str, store: LocalBackend, write: Callable[..., Path], tmp_path: Path
+) -> None:
+    asked = upload(store, write("a.bin"), to=repo("v1"))
+    other = upload(store, write("b.bin"), to=repo("v2"))
+    path = store.layout.revision_path(repo(), asked.revision)
+    path.write_bytes(store.layout.revision_path(repo(), other.revision).read_bytes())
+    wanted = repo("v1" if by == "label" else asked.revision)
+
+    with pytest.raises(IntegrityError, match=f"expected {asked.digest}, got {other.digest}"):
+        RitualArtifactManager.from_repo(
+            Sample, wanted, tmp_path / "out", repomanager_kwargs={"root": store.layout.root}
+        )
+
+    assert not (tmp_path / "out").exists()
 
 
 # --- a source that changes ---

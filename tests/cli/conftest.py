@@ -3,7 +3,8 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,6 +42,19 @@ def run(capfdbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPat
         return Outcome(code, out, err)
 
     return run_command
+
+
+@pytest.fixture
+def feed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[bytes], None]]:
+    """Return a function that gives this process other bytes as its standard input."""
+    with ExitStack() as stack:
+
+        def feed_bytes(content: bytes) -> None:
+            path = tmp_path / "standard-input"
+            path.write_bytes(content)
+            monkeypatch.setattr(sys, "stdin", stack.enter_context(path.open()))
+
+        yield feed_bytes
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """`upload`, `download`, `copy`, `verify`, `inspect` and `diff`."""
 
 import json
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -331,6 +332,62 @@ def test_another_digest_is_a_mismatch(run: Run, model: Path) -> None:
     assert (mismatch["expected"], mismatch["actual"]) == (f"sha256:{'0' * 64}", digest)
 
 
+def test_files_that_the_manifest_does_not_name_are_told_of(run: Run, model: Path, tmp_path: Path) -> None:
+    run("upload", model, REPO)
+    run("download", REPO, tmp_path / "out")
+    (tmp_path / "out" / "more.bin").write_bytes(b"")
+
+    outcome = run("verify", tmp_path / "out")
+
+    assert (outcome.code, outcome.out[:2]) == (0, "OK")
+    assert outcome.err == f"{tmp_path / 'out'} has 1 file that its manifest does not name, not verified\n"
+
+
+def test_a_file_is_no_artifacts_folder(run: Run, model: Path) -> None:
+    for command in ("verify", "inspect"):
+        outcome = run(command, model / "weights.bin")
+
+        assert (outcome.code, outcome.out) == (1, "")
+        assert "is no folder; an artifact is named by the folder that its manifest is in" in outcome.err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["upload", "", REPO],
+        ["upload", ".", REPO, "--type", ""],
+        ["download", REPO, ""],
+        ["verify", ""],
+        ["inspect", ""],
+        ["copy", "", REPO],
+        ["demo", ""],
+    ],
+    ids=" ".join,
+)
+def test_an_empty_argument_is_not_the_current_folder(
+    arguments: list[str], run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_bytes(b"x")
+
+    outcome = run(*arguments)
+
+    assert (outcome.code, outcome.out) == (2, "")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no FIFOs")
+@pytest.mark.timeout(20)
+def test_a_manifest_that_is_a_fifo_is_not_waited_for(run: Run, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / MANIFEST)
+
+    for command in ("verify", "inspect"):
+        outcome = run(command, tmp_path)
+
+        assert (outcome.code, outcome.out) == (1, "")
+        assert "is not a regular file" in outcome.err
+
+
 def test_a_damaged_store_does_not_verify(run: Run, model: Path) -> None:
     files = json.loads(run("upload", model, REPO, "--json").out)["files"]
     victim = LocalBackend().layout.object_path(next(f["sha256"] for f in files if f["path"] == "config.json"))
@@ -564,3 +621,20 @@ def test_a_copy_replaces_a_file_of_the_users_only_when_asked(run: Run, folder: P
     replaced = run("copy", folder, tmp_path / "copy", "--overwrite")
 
     assert (refused.code, kept, replaced.code) == (1, "mine", 0)
+
+
+def test_a_folder_whose_commit_was_killed_can_be_verified(
+    run: Run, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    run("upload", model, "local/me/model")
+    with monkeypatch.context() as patch:
+        patch.setattr("ritual_artifacts.staging.Staging._apply", die)
+        killed = run("download", "local/me/model", tmp_path / "out")
+
+    verified = run("verify", tmp_path / "out")
+
+    assert killed.code != 0
+    assert verified.code == 0

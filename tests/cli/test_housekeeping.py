@@ -119,6 +119,17 @@ def test_pruning_removes_only_what_is_incomplete(run: Run, cached: Path) -> None
     assert not broken.exists()
 
 
+def test_pruning_leaves_what_is_not_ours(run: Run, own_folders: Path) -> None:
+    mine = own_folders / "cache" / "huggingface" / "me" / "model" / "default" / "model.onnx"
+    mine.parent.mkdir(parents=True)
+    mine.write_bytes(b"mine")
+
+    outcome = run("cache", "prune", "--json")
+
+    assert json.loads(outcome.out) == {"bytes_freed": 0}
+    assert mine.exists()
+
+
 def test_an_intact_cache_verifies(run: Run, cached: Path) -> None:
     assert cached.exists()
 
@@ -145,13 +156,13 @@ def test_a_bad_manifest_in_the_cache_is_no_intact_artifact(run: Run, cached: Pat
     assert run("cache", "verify").code == 1
 
 
-def test_a_download_that_was_cut_short_is_no_damage(run: Run, cached: Path) -> None:
+def test_a_folder_without_a_manifest_is_no_damage(run: Run, cached: Path) -> None:
     (cached / MANIFEST).unlink()
 
     verified, listed = run("cache", "verify"), run("cache", "ls")
 
     assert verified.code == 0
-    assert f"passed over {REPO}, whose download was cut short" in verified.err
+    assert f"passed over {REPO}, which is not a whole artifact" in verified.err
     assert "cache: incomplete" in listed.out
 
 
@@ -179,6 +190,14 @@ def test_a_label_is_removed_without_the_artifact(run: Run, model: Path) -> None:
     assert text.out == f"revisions of {REPO} removed: 0\n"
     assert "only the label is gone" in text.err
     assert run("verify", "local/me/model/stable").code == 0
+
+
+def test_a_revision_that_has_labels_is_not_removed_by_its_name(run: Run, uploaded: dict[str, Any]) -> None:
+    outcome = run("store", "rm", f"local/me/model/{uploaded['revision']}")
+
+    assert (outcome.code, outcome.out) == (1, "")
+    assert "is what the label v1 names; remove v1 instead" in outcome.err
+    assert run("verify", REPO).code == 0
 
 
 @pytest.mark.usefixtures("uploaded")

@@ -272,6 +272,51 @@ def test_a_pipe_gets_long_names_in_one_piece(run_process: Run, tmp_path: Path) -
     assert name in shown.out
 
 
+def without(streams: str, arguments: list[str | Path], folder: Path) -> "subprocess.CompletedProcess[bytes]":
+    """Run a command whose shell closed some of its streams."""
+    command = [sys.executable, "-m", "ritual_artifacts", *map(str, arguments)]
+    shell = ["/bin/sh", "-c", f'exec "$@" {streams}', "sh"]
+    return subprocess.run([*shell, *command], capture_output=True, check=False, cwd=folder)  # noqa: S603 - our own command
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there is no POSIX shell")
+@pytest.mark.parametrize("streams", [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_closed_streams_do_not_stop_the_work(streams: str, model: Path, tmp_path: Path, run: Run) -> None:
+    uploaded = without(streams, ["upload", model, "local/me/model"], tmp_path)
+    listed = without(streams, ["ls"], tmp_path)
+    hashed = without(streams, ["hash", model / "config.json"], tmp_path)
+    missing = without(streams, ["inspect", "local/me/missing"], tmp_path)
+
+    assert [done.returncode for done in (uploaded, listed, hashed, missing)] == [0, 0, 0, 1]
+    assert not any(b"Traceback" in done.stderr for done in (uploaded, listed, hashed, missing))
+    assert bool(uploaded.stdout) is (streams == "2>&-")
+    assert bool(uploaded.stderr) is (streams == ">&-")
+    assert run("verify", "local/me/model").code == 0
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "ascii:strict"])
+def test_what_the_output_cannot_say_is_escaped(encoding: str, run_process: Run, model: Path) -> None:
+    environment = {"PYTHONIOENCODING": encoding}
+    run_process("upload", model, "local/größe☃/model", environment=environment)
+
+    outcomes = [
+        run_process(*arguments, environment=environment)
+        for arguments in (
+            ["ls"],
+            ["inspect", "local/größe☃/model"],
+            ["verify", "local/größe☃/model"],
+            ["hash", "--recursive", model],
+            ["download", "local/größe☃/model", "☃"],
+            ["inspect", "☃"],
+        )
+    ]
+    missing = run_process("inspect", "☃☃", environment=environment)
+
+    assert [(outcome.code, "Traceback" in outcome.err) for outcome in outcomes] == [(0, False)] * 6
+    assert "\\u2603" in outcomes[0].out
+    assert (missing.code, "\\u2603" in missing.err) == (1, True)
+
+
 def on_a_terminal(
     arguments: list[str | Path], folder: Path, columns: int, environment: Mapping[str, str] | None = None
 ) -> tuple[str, int]:

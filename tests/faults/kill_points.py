@@ -145,8 +145,8 @@ class Upload:
 
     def _read(self, label: str | None) -> str | None:
         repo = repo_id(self.store, label)
-        revision, manifest = transfer.read_manifest(self.store, repo)
-        assert all(self.store.find_local_file(repo, revision, e).is_file() for e in manifest.files)
+        _, manifest = transfer.read_manifest(self.store, repo)
+        assert all(self.store.layout.object_path(e.sha256).is_file() for e in manifest.files)
         return manifest.digest
 
     def check_killed(self) -> None:
@@ -224,6 +224,7 @@ class Download:
 
     def check_finished(self) -> None:
         assert verified(self.target) == self.new
+        assert not (self.target / "sub" / "gone.bin").exists()
         assert (self.target / "sub" / "foreign").read_bytes() == FOREIGN
         assert_no_litter(self.target)
 

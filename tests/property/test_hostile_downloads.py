@@ -111,8 +111,10 @@ def make_traps(root: Path) -> Path:
 @example(paths=["folder/outside/planted"], flags={"sized": False, "exclusive": False, "overwrite": True})
 @example(paths=["../planted"], flags={"sized": True, "exclusive": True, "overwrite": True})
 @example(paths=["{absolute}/outside/planted"], flags={"sized": True, "exclusive": True, "overwrite": True})
-def test_nothing_appears_outside_the_target(paths: list[str], flags: dict[str, bool], tmp_path: Path) -> None:
-    root = tmp_path / "world"
+def test_nothing_appears_outside_the_target(
+    paths: list[str], flags: dict[str, bool], own_folders: Path
+) -> None:
+    root = own_folders / "cache" / "world"  # where a target may be exclusive
     target = make_traps(root)
     named = [path.replace("{absolute}", str(root)) for path in paths]
     data = hostile_manifest(named, sized=flags["sized"])

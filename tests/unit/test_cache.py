@@ -1,6 +1,7 @@
 """The cache: infernet-ml's layout, in which only what is whole counts."""
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,8 +9,8 @@ import pytest
 from pydantic import BaseModel
 
 from ritual_artifacts import RitualArtifactManager, RitualRepoId, cache
-from ritual_artifacts.errors import ArtifactNotFoundError
-from ritual_artifacts.locks import lock_folder
+from ritual_artifacts.errors import ArtifactNotFoundError, ConflictError
+from ritual_artifacts.locks import lock_folder, lock_path
 
 
 class Sample(BaseModel):
@@ -183,15 +184,22 @@ def test_removing_a_link_leaves_what_it_leads_to(
     assert (tmp_path / "elsewhere" / "weights.bin").exists()
 
 
+def leave_partial_files(folder: Path, size: int) -> Path:
+    partial = folder / ".ritual-partial"
+    partial.mkdir()
+    (partial / "x").write_bytes(bytes(size))
+    return partial
+
+
 def test_pruning_removes_what_was_cut_short_and_keeps_the_rest(
     fetch: Callable[..., object], root: Path
 ) -> None:
     fetch("local/me/model/whole")
     fetch("local/me/model/half")
     (root / "local/me/model/half/ritual_manifest.json").unlink()
-    partial = root / "local/me/model/whole/.ritual-partial"
-    partial.mkdir()
-    (partial / "x").write_bytes(bytes(100))
+    leave_partial_files(root / "local/me/model/half", 0)
+    partial = leave_partial_files(root / "local/me/model/whole", 100)
+    (root / "local/me/model/empty").mkdir()
 
     assert cache.prune() == 100 + len(b"weights")
 
@@ -200,10 +208,81 @@ def test_pruning_removes_what_was_cut_short_and_keeps_the_rest(
     assert not partial.exists()
 
 
+@pytest.mark.parametrize("place", ["huggingface/me/model/default", "arweave/a/b/c"])
+def test_pruning_leaves_what_no_download_left(place: str, root: Path) -> None:
+    (root / place / "below").mkdir(parents=True)
+    (root / place / "model.onnx").write_bytes(b"mine")
+
+    assert cache.prune() == 0
+    assert (root / place / "model.onnx").exists()
+    assert (root / place / "below").exists()
+
+
+def test_pruning_leaves_the_files_of_some_fields(write: Callable[..., Path], root: Path) -> None:
+    class Pair(BaseModel):
+        first: Path | None = None
+        second: Path | None = None
+
+    artifact = Pair(first=write("first.bin"), second=write("second.bin"))
+    RitualArtifactManager(artifact=artifact).to_repo("local/me/model/v1")
+    RitualArtifactManager.from_repo(Pair, "local/me/model/v1", fields=["first"])
+
+    cache.prune()
+
+    assert (root / "local/me/model/v1/first.bin").exists()
+
+
+def test_pruning_leaves_an_artifact_that_lost_a_file_to_be_repaired(
+    fetch: Callable[..., object], root: Path
+) -> None:
+    fetch("local/me/model/v1")
+    folder = root / "local/me/model/v1"
+    (folder / "weights.bin").write_bytes(b"cut")
+    partial = leave_partial_files(folder, 100)
+
+    assert cache.prune() == 100
+    assert (folder / "weights.bin").exists()
+    assert not partial.exists()
+
+
+def test_pruning_does_not_follow_a_link(fetch: Callable[..., object], root: Path, tmp_path: Path) -> None:
+    fetch("local/me/model/v1")
+    (tmp_path / "mine").mkdir()
+    partial = leave_partial_files(tmp_path / "mine", 100)
+    (root / "local/me/model/v2").symlink_to(tmp_path / "mine", target_is_directory=True)
+    (root / "local/me/model/v3").mkdir()
+    (root / "local/me/model/v3/.ritual-partial").symlink_to(partial, target_is_directory=True)
+
+    assert cache.prune() == 0
+    assert (partial / "x").exists()
+    assert (root / "local/me/model/v2").is_symlink()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no FIFOs here")
+@pytest.mark.timeout(20)
+def test_a_manifest_that_is_a_fifo_is_no_artifact(fetch: Callable[..., object], root: Path) -> None:
+    fetch("local/me/model/v1")
+    (root / "local/me/model/v1/ritual_manifest.json").unlink()
+    os.mkfifo(root / "local/me/model/v1/ritual_manifest.json")
+
+    assert not RitualArtifactManager.has_artifact("local/me/model/v1")
+    assert cache.cached_artifacts() == []
+
+
+def test_the_cache_may_be_named_by_a_text(fetch: Callable[..., object], root: Path) -> None:
+    fetch("local/me/model/v1")
+    text = str(root)
+
+    assert RitualArtifactManager.has_artifact("local/me/model/v1", text)
+    assert len(RitualArtifactManager.get_cached_artifacts(text)) == 1
+    assert not RitualArtifactManager.has_artifact("local/me/model/v1", f"{text}-else")
+
+
 def test_pruning_passes_over_what_is_being_downloaded(fetch: Callable[..., object], root: Path) -> None:
     fetch("local/me/model/half")
     folder = root / "local/me/model/half"
     (folder / "ritual_manifest.json").unlink()
+    leave_partial_files(folder, 100)
 
     with lock_folder(folder):
         assert cache.prune() == 0
@@ -236,11 +315,17 @@ def test_verifying_a_folder_without_a_manifest_says_so(fetch: Callable[..., obje
 def test_everybody_who_shares_the_cache_shares_its_locks(
     root: Path, own_folders: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = lock_folder(root / "local/me/model/v1").lock_file
+    first = lock_path(root / "local/me/model/v1")
     monkeypatch.setenv("RITUAL_STATE_DIR", str(own_folders / "another user's"))
 
-    assert lock_folder(root / "local/me/model/v1").lock_file == first
-    assert Path(first).parent == root / ".locks"
-    assert Path(lock_folder(own_folders / "elsewhere").lock_file).is_relative_to(
-        own_folders / "another user's"
-    )
+    assert lock_path(root / "local/me/model/v1") == first
+    assert first.parent == root / ".locks"
+    assert lock_path(own_folders / "elsewhere").is_relative_to(own_folders / "another user's")
+
+
+def test_who_writes_a_folder_cannot_wait_for_itself(tmp_path: Path) -> None:
+    with lock_folder(tmp_path), pytest.raises(ConflictError, match="progress callback"):
+        lock_folder(tmp_path).__enter__()
+
+    with lock_folder(tmp_path):
+        pass

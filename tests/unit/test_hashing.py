@@ -1,13 +1,15 @@
 """The door to the core: settings, order, errors, and folders that are on the disk."""
 
+import copy
 import hashlib
 import os
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from ritual_artifacts import hashing
+from ritual_artifacts import _core, hashing
 from ritual_artifacts.errors import ArtifactError, ArtifactModelError
 from ritual_artifacts.hashing import (
     FileDigest,
@@ -16,6 +18,7 @@ from ritual_artifacts.hashing import (
     hash_files,
     is_sha256,
     make_folder,
+    read_regular,
     rename_files,
 )
 
@@ -27,6 +30,28 @@ def test_digests_stand_in_the_order_of_the_paths(write: Callable[..., Path]) -> 
 
     expected = [(p, p.stat().st_size, hashlib.sha256(p.read_bytes()).hexdigest()) for p in paths]
     assert [(d.path, d.size, d.sha256) for d in digests] == expected
+
+
+@pytest.mark.parametrize("size", [0, 1000])
+def test_a_digest_survives_pickling_and_copying(size: int, write: Callable[..., Path]) -> None:
+    digests = [
+        *hash_files([write("größe.bin", size)]),
+        *_core.hash_files([write("a.bin", size)], data_root=True, git_sha1_max_size=1 << 20),
+    ]
+
+    for digest in digests:
+        assert pickle.loads(pickle.dumps(digest)) == digest  # noqa: S301 - our own bytes
+        assert copy.deepcopy(digest) == copy.copy(digest) == digest
+
+
+def test_a_digest_can_be_made_by_those_who_hash_themselves(write: Callable[..., Path]) -> None:
+    path = write("a.bin")
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+
+    assert FileDigest(path, 1000, sha256) == hash_files([path])[0]
+    for values in ((sha256.upper(),), (sha256, "!"), (sha256, "AA"), (sha256, None, "0" * 39)):
+        with pytest.raises(ValueError, match="is not a"):
+            FileDigest(path, 1000, *values)
 
 
 def test_no_files_give_no_digests() -> None:
@@ -81,6 +106,17 @@ def test_the_number_of_workers_is_a_setting(
     assert hash_files([write("a.bin")], max_workers=1)[0].size == 1000
 
 
+@pytest.mark.parametrize("number", [0, -1])
+def test_fewer_workers_than_one_are_refused(number: int, write: Callable[..., Path], tmp_path: Path) -> None:
+    source = write("a.bin")
+
+    with pytest.raises(ArtifactError, match=f"max_workers is {number}, expected 1 or more"):
+        hash_files([source], max_workers=number)
+    with pytest.raises(ArtifactError, match=f"max_workers is {number}, expected 1 or more"):
+        copy_files([(source, tmp_path / "copy")], max_workers=number)
+    assert not (tmp_path / "copy").exists()
+
+
 def test_progress_adds_up_to_every_byte(write: Callable[..., Path], tmp_path: Path) -> None:
     source = write("a.bin", 3_000_000)
     hashed: list[int] = []
@@ -124,6 +160,26 @@ def test_a_partial_file_continues(tmp_path: Path) -> None:
         digest = partial.finish()
 
     assert (digest.size, digest.sha256) == (7, hashlib.sha256(b"one two").hexdigest())
+
+
+def test_only_the_beginning_of_a_regular_file_is_read(write: Callable[..., Path], tmp_path: Path) -> None:
+    assert read_regular(write("a.bin", content=b"abcd"), 3) == b"abc"
+    assert read_regular(tmp_path, 3) is None
+    with pytest.raises(FileNotFoundError) as caught:
+        read_regular(tmp_path / "missing", 3)
+    assert caught.value.filename == str(tmp_path / "missing")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no FIFOs here")
+@pytest.mark.timeout(20)
+def test_what_becomes_a_fifo_while_it_is_opened_is_not_waited_for(
+    write: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    regular = write("a.bin").stat()
+    monkeypatch.setattr(Path, "stat", lambda _: regular)
+
+    assert read_regular(tmp_path / "fifo", 3) == b""
 
 
 def test_new_folders_are_synced_by_their_parents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

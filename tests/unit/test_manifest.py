@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -283,7 +284,9 @@ def test_the_json_schema_is_up_to_date(check_golden: Callable[[Path, bytes], Non
 
 
 @pytest.mark.parametrize(
-    "path", sorted(VECTORS.glob("*/*.json")), ids=lambda path: f"{path.parent.name}-{path.stem}"
+    "path",
+    sorted([*(VECTORS / "manifests").glob("*.json"), *(VECTORS / "infernet_ml_2_0_0").glob("*.json")]),
+    ids=lambda path: f"{path.parent.name}-{path.stem}",
 )
 def test_every_manifest_fits_the_json_schema(path: Path) -> None:
     jsonschema.validate(json.loads(path.read_bytes()), json.loads(SCHEMA.read_bytes()))
@@ -512,6 +515,76 @@ def test_only_so_much_of_a_file_is_read(tmp_path: Path, monkeypatch: pytest.Monk
 
     with pytest.raises(ManifestError, match=r"larger than 1000"):
         Manifest.read(path)
+
+
+def make_fifo(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def make_socket(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such files")
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("make", [make_fifo, make_socket, Path.mkdir])
+def test_what_is_no_regular_file_is_refused_at_once(
+    make: Callable[[Path], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # the path of a socket must be short
+    make(Path("m.json"))
+
+    with pytest.raises(ManifestError, match=r"m\.json is not a regular file"):
+        Manifest.read(Path("m.json"))
+
+
+NODES = {
+    "empty lists": [[] for _ in range(60)],
+    "empty objects": [{} for _ in range(60)],
+    "numbers": list(range(60)),
+    "keys": {str(key): 0 for key in range(60)},
+    "marks of strings": ['"', "\\", '\\"', *range(60)],
+}
+
+
+@pytest.mark.parametrize("case", NODES)
+def test_too_many_keys_and_items_are_refused_before_they_are_parsed(
+    case: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = json.dumps(flat(x=NODES[case])).encode()
+    monkeypatch.setattr(manifest_module, "MAX_NODES", 60)
+    monkeypatch.setattr(json, "loads", lambda *_, **__: pytest.fail("it was parsed"))
+
+    with pytest.raises(ManifestError, match=r"more than 60 keys and items"):
+        Manifest.from_bytes(data)
+
+
+@pytest.mark.parametrize("text", [",:[{" * 60, '"' * 60 + "," * 60, "\\" * 61 + "," * 60])
+def test_marks_inside_of_a_string_are_no_keys_and_items(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(manifest_module, "MAX_NODES", 60)
+
+    assert parse(flat(x=text)).fields["x"] == text
+
+
+def test_a_manifest_with_more_keys_and_items_than_readers_accept_is_not_written(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    manifest = Manifest(artifact_type="Sample", fields={"x": list(range(60))}, files=())
+    monkeypatch.setattr(manifest_module, "MAX_NODES", 60)
+
+    with pytest.raises(ManifestError, match=r"more than readers accept \(.*, 60 keys and items\)"):
+        manifest.to_bytes()
+
+
+def test_as_many_files_as_are_allowed_fit_with_a_field_that_names_each() -> None:
+    paths = [f"{index:06}" for index in range(20_000)]
+    entries = [{"path": path, "size": 1, "sha256": SHA} for path in paths]
+    content = document(entries=entries, fields={"named": dict(zip(paths, paths, strict=True))})
+
+    marks = sum(json.dumps(content).count(mark) for mark in ",:[{")
+
+    assert marks / len(paths) < manifest_module.MAX_NODES / manifest_module.MAX_ENTRIES
 
 
 HOSTILE_PATHS = [

@@ -241,6 +241,20 @@ def test_names_are_stable_when_an_artifact_is_published_again(write: Callable[..
 # --- refusals ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("folder", ["", "below/"])
+def test_what_a_download_left_that_was_cut_short_is_no_part_of_a_directory(
+    folder: str, write: Callable[..., Path]
+) -> None:
+    class Folder(BaseModel):
+        folder: DirectoryPath
+
+    write("model/a.bin")
+    write(f"model/{folder}.ritual-partial/key/half")
+
+    with pytest.raises(ArtifactModelError, match="finish it, or remove that folder"):
+        plan_files(Folder(folder=write("model/b.bin").parent))
+
+
 @pytest.mark.parametrize("name", ["a.", "aux.txt", "b\nc", "a\u202eb", "back\\slash"])
 def test_a_name_that_is_not_portable_is_refused_by_name(name: str, write: Callable[..., Path]) -> None:
     with pytest.raises(ArtifactModelError, match=r"cannot be published: its name .* rename it") as caught:

@@ -1,11 +1,12 @@
 """Settings: what the environment can set."""
 
+import os
 from pathlib import Path
 
 import pytest
 
 from ritual_artifacts.errors import ArtifactError
-from ritual_artifacts.settings import Settings, load_settings
+from ritual_artifacts.settings import load_settings
 
 NAMES = ["cache_dir", "store_dir", "state_dir"]
 
@@ -68,12 +69,6 @@ def test_the_environment_is_read_at_each_call(monkeypatch: pytest.MonkeyPatch) -
     assert (before, after) == (None, 3)
 
 
-def test_an_argument_wins_over_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RITUAL_CACHE_DIR", str(tmp_path / "environment"))
-
-    assert Settings(cache_dir=tmp_path / "argument").cache_dir == tmp_path / "argument"
-
-
 @pytest.mark.parametrize("value", ["0", "-1", "1025", "many", "1.5"])
 def test_a_bad_number_of_workers_is_refused_by_the_variables_name(
     value: str, monkeypatch: pytest.MonkeyPatch
@@ -91,6 +86,27 @@ def test_the_home_of_an_unknown_user_is_refused_by_the_variables_name(
 
     with pytest.raises(ArtifactError, match="RITUAL_STORE_DIR"):
         load_settings()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows always has a user's folder")
+def test_without_a_home_only_the_folder_that_is_needed_must_be_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: object) -> None:
+        raise KeyError
+
+    monkeypatch.setattr("pwd.getpwuid", refuse)
+    for name in ("HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", *(f"RITUAL_{n.upper()}" for n in NAMES)):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("RITUAL_STORE_DIR", str(tmp_path))
+
+    settings = load_settings()
+
+    assert settings.store_dir == tmp_path
+    assert settings.max_workers is None
+    for name in ("cache_dir", "state_dir"):
+        with pytest.raises(ArtifactError, match=f"no home folder; set RITUAL_{name.upper()}"):
+            getattr(settings, name)
 
 
 def test_settings_cannot_be_changed() -> None:

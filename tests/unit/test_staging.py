@@ -1,5 +1,6 @@
 """Staging: files wait out of sight, and a commit that was begun is always finished."""
 
+import contextlib
 import hashlib
 import sys
 from pathlib import Path
@@ -32,10 +33,15 @@ def fail(*_: object) -> None:
 
 
 def bring(
-    target: Path, files: dict[str, bytes], *, exclusive: bool = False, staged: list[str] | None = None
+    target: Path,
+    files: dict[str, bytes],
+    *,
+    exclusive: bool = False,
+    in_place: bool = False,
+    staged: list[str] | None = None,
 ) -> None:
     """Stage files and commit them, or those named in `staged`."""
-    with stage_into(target, "key", exclusive=exclusive, overwrite=True) as way:
+    with stage_into(target, "key", exclusive=exclusive, in_place=in_place, overwrite=True) as way:
         put(way, **files)
         way.commit(manifest_of(**files), list(files) if staged is None else staged)
 
@@ -134,7 +140,7 @@ def test_an_interrupted_commit_is_finished(
 
     assert Manifest.read(out / "ritual_manifest.json").digest == manifest_of(a=b"new").digest
     assert (out / "a").read_bytes() == b"new"
-    assert (out / "gone").exists() != exclusive
+    assert not (out / "gone").exists()
 
 
 def test_a_strangers_folder_cannot_ask_for_the_users_files_to_be_removed(tmp_path: Path) -> None:
@@ -209,6 +215,133 @@ def test_new_folders_are_synced_before_the_manifest_is_there(
         way.commit(manifest_of(**{"x/y/a": b"a"}), ["x/y/a"])
 
     assert {tmp_path, tmp_path / "out", tmp_path / "out" / "x"} <= set(synced)
+
+
+def test_a_new_version_removes_only_what_the_old_one_brought_and_is_unchanged(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    bring(out, {"a": b"a", "sub/gone": b"gone", "edited": b"old"})
+    (out / "edited").write_bytes(b"EDI")
+    (out / "mine").write_bytes(b"mine")
+
+    bring(out, {"a": b"a"})
+
+    left = sorted(path.name for path in out.iterdir())
+    assert left == ["a", "edited", "mine", "ritual_manifest.json"]
+
+
+def test_a_file_that_only_changes_its_case_is_there_once(tmp_path: Path) -> None:
+    bring(tmp_path / "out", {"Model": b"model"})
+
+    bring(tmp_path / "out", {"model": b"model"})
+
+    assert (tmp_path / "out" / "model").read_bytes() == b"model"
+    assert len(list((tmp_path / "out").iterdir())) == 2
+
+
+def test_a_file_that_both_spellings_name_is_not_removed(tmp_path: Path) -> None:
+    bring(tmp_path, {"Model": b"model"})
+    with contextlib.suppress(FileExistsError):  # on a case-insensitive disk it is the same already
+        (tmp_path / "model").hardlink_to(tmp_path / "Model")
+
+    bring(tmp_path, {"model": b"model"}, staged=[])
+
+    assert (tmp_path / "Model").read_bytes() == b"model"
+
+
+def test_nothing_is_removed_from_a_folder_that_holds_the_users_own_files(tmp_path: Path) -> None:
+    bring(tmp_path, {"a": b"a", "source": b"source"})
+
+    bring(tmp_path, {"a": b"new"}, in_place=True)
+
+    assert (tmp_path / "source").read_bytes() == b"source"
+
+
+def test_a_commit_in_the_users_own_files_is_finished_without_removals(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bring(tmp_path, {"a": b"a", "source": b"source"})
+    with monkeypatch.context() as patch:
+        patch.setattr(Staging, "_apply", fail)
+        with pytest.raises(KeyboardInterrupt):
+            bring(tmp_path, {"a": b"new"}, in_place=True)
+
+    assert finish_interrupted(tmp_path)
+
+    assert (tmp_path / "a").read_bytes() == b"new"
+    assert (tmp_path / "source").read_bytes() == b"source"
+
+
+def test_a_link_among_the_partial_files_is_never_put_in_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
+    elsewhere.write_bytes(b"a")
+    with monkeypatch.context() as patch:
+        patch.setattr(Staging, "_apply", fail)
+        with pytest.raises(KeyboardInterrupt):
+            bring(target, {"a": b"a"})
+    [partial] = [p for p in target.glob(".ritual-partial/*/*") if p.suffix != ".json"]
+    partial.unlink()
+    partial.symlink_to(elsewhere)
+
+    finish_interrupted(target)
+
+    assert not (target / "a").is_symlink()
+    with stage_into(target, "key") as way:
+        assert way.find_present(manifest_of(a=b"a")) == set()
+
+
+def test_what_is_no_partial_file_is_dropped(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        give_up(tmp_path, resumable=True)
+    [partial] = (tmp_path / ".ritual-partial").glob("*/*")
+    partial.unlink()
+    partial.symlink_to(tmp_path / "elsewhere")
+    (partial.parent / "folder").mkdir()
+
+    with stage_into(tmp_path, "key"):
+        assert list(partial.parent.iterdir()) == []
+
+
+@pytest.mark.parametrize("link", ["cache/local/me/x/default", "cache/local/me/x", "cache/local"])
+def test_a_link_does_not_make_a_folder_the_caches_own(link: str, own_folders: Path) -> None:
+    mine = own_folders / "mine"
+    folder = own_folders / "cache/local/me/x/default"
+    (mine / folder.relative_to(own_folders / link)).mkdir(parents=True)
+    (mine / "precious").write_bytes(b"mine")
+    (own_folders / link).parent.mkdir(parents=True, exist_ok=True)
+    (own_folders / link).symlink_to(mine, target_is_directory=True)
+
+    with pytest.raises(ConflictError, match=r"symbolic link and is really .*mine.*RITUAL_CACHE_DIR"):
+        bring(folder, {"a": b"a"}, exclusive=True)
+
+    assert (mine / "precious").read_bytes() == b"mine"
+
+
+def test_the_whole_cache_may_be_a_link(own_folders: Path) -> None:
+    (own_folders / "disk").mkdir(parents=True)
+    (own_folders / "cache").symlink_to(own_folders / "disk", target_is_directory=True)
+
+    bring(own_folders / "cache/local/me/x/default", {"a": b"a"}, exclusive=True)
+
+    assert (own_folders / "disk/local/me/x/default/a").read_bytes() == b"a"
+
+
+def test_what_will_be_there_is_tried_out_before_anything_changes(tmp_path: Path) -> None:
+    bring(tmp_path, {"kept/b": b"b", "a": b"old"})
+    seen: dict[str, bytes] = {}
+
+    def look(folder: Path) -> None:
+        seen.update({name: (folder / name).read_bytes() for name in ("kept/b", "a")})
+        assert (tmp_path / "a").read_bytes() == b"old"
+
+    with stage_into(tmp_path, "key") as way:
+        put(way, a=b"new")
+        way.try_out(look, ["kept/b", "a"], ["a"])
+        left = [path.name for path in way.partial_path("a").parent.iterdir()]
+
+    assert seen == {"kept/b": b"b", "a": b"new"}
+    assert left == [way.partial_path("a").name]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="file names are Unicode here")

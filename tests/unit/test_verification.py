@@ -95,6 +95,24 @@ def test_a_manifest_without_sizes_gets_them(folder: Path) -> None:
     assert verify_folder(manifest(sizes=False), folder) == manifest()
 
 
+def test_a_file_that_the_artifact_does_not_have_is_a_mismatch_in_its_directory(folder: Path) -> None:
+    (folder / "mine.txt").write_bytes(b"beside the artifact")
+    (folder / "sub/deep").mkdir()
+    (folder / "sub/empty").mkdir()
+    (folder / "sub/deep/planted.py").write_bytes(b"x")
+    (folder / "sub/link").symlink_to(folder, target_is_directory=True)
+
+    verify_folder(manifest(), folder)
+    with pytest.raises(IntegrityError, match="2 files do not match") as caught:
+        verify_folder(manifest(), folder, directories={"sub": "tokenizer"})
+
+    found = [(m.path, m.expected, m.field) for m in caught.value.mismatches]
+    assert found == [
+        ("sub/deep/planted.py", "no such file", "tokenizer"),
+        ("sub/link", "no such file", "tokenizer"),
+    ]
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no FIFOs here")
 def test_a_fifo_is_a_mismatch_and_is_not_opened(folder: Path) -> None:
     (folder / "a.bin").unlink()

@@ -113,6 +113,9 @@ class Backend(Protocol):
     def resolve(self, repo_id: RitualRepoId) -> str:
         """Return the immutable revision that the id names now.
 
+        A storage that names revisions by content uses the 64 hex digits of the artifact's digest: a revision
+        that looks like them is compared with the manifest.
+
         Raises:
             ArtifactNotFoundError: there is no such repository or version.
         """

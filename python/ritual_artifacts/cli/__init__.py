@@ -6,6 +6,8 @@ Exit codes: 0 done, 1 mismatch or failure, 2 usage, 3 network, 4 authentication,
 
 import os
 import sys
+from io import TextIOWrapper
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -55,6 +57,7 @@ def _options(
 
 def main() -> None:
     """Run the command line and exit with its code."""
+    _prepare_streams()
     try:
         app()
     except SystemExit as stop:
@@ -64,6 +67,16 @@ def main() -> None:
     except (ArtifactError, OSError) as error:
         say(f"error: {_describe(error)}")
         sys.exit(_exit_code(error))
+
+
+def _prepare_streams() -> None:
+    """Make standard output and error take whatever is printed."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # closed by who started this, and so not wanted
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - open to the end
+        elif isinstance(stream, TextIOWrapper):  # what its encoding lacks is shown as an escape sequence
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _describe(error: Exception) -> str:

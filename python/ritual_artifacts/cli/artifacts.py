@@ -28,10 +28,12 @@ from ritual_artifacts.cli.hub import (
     given,
 )
 from ritual_artifacts.cli.locations import (
+    count_unnamed,
     is_repo_id,
     locate,
     locate_folder,
     open_repo,
+    parse_path,
     read_location_manifest,
 )
 from ritual_artifacts.cli.output import (
@@ -52,7 +54,6 @@ from ritual_artifacts.introspection import rebuild
 from ritual_artifacts.manifest import Manifest
 from ritual_artifacts.planning import (
     MANIFEST_FILENAME,
-    STAGING_DIRNAME,
     ArtifactPlan,
     plan_files,
     plan_folder,
@@ -67,7 +68,7 @@ _SHOWN_LENGTH = 33
 
 
 def upload(
-    path: Annotated[Path, typer.Argument(help="A folder or a file.")],
+    path: Annotated[Path, typer.Argument(parser=parse_path, help="A folder or a file.")],
     repo: Annotated[str, typer.Argument(help="storage/owner/name[/version]")],
     type_: Annotated[str | None, typer.Option("--type", help="The model's class, as module:Class.")] = None,
     *,
@@ -95,7 +96,7 @@ def upload(
 
     A folder with a manifest (a download, say) is published as that artifact, and only if it still matches.
     """
-    if values and not type_:
+    if values and type_ is None:
         problem = "--set needs --type"
         raise typer.BadParameter(problem)
     repo_id, backend = open_repo(repo, given(revision=revision, repo_type=repo_type))
@@ -112,13 +113,15 @@ def upload(
         pipeline_tag=pipeline_tag,
     )
     expected = None
-    if type_:
+    if type_ is not None:
         plan = plan_files(_build_typed(type_, values or [], path))
     elif (path / MANIFEST_FILENAME).is_file():
         location = locate_folder(path)
         expected = location.manifest
         plan = transfer.plan_again(expected, location.places)
-        _tell_left_out(path, expected)
+        left_out = count_unnamed(path, expected)
+        if left_out:
+            say(f"{left_out}, left out; remove {MANIFEST_FILENAME} to publish the folder as it is")
     else:
         plan = plan_path(path)
     with progress_bar() as progress:
@@ -126,22 +129,6 @@ def upload(
             plan, backend, repo_id, expected=expected, options=options, progress=progress
         )
     _show_result(result, as_json=as_json)
-
-
-def _tell_left_out(folder: Path, manifest: Manifest) -> None:
-    named = {folder / entry.path for entry in manifest.files} | {folder / MANIFEST_FILENAME}
-    staging = folder / STAGING_DIRNAME
-    others = [
-        path
-        for path in folder.rglob("*")
-        if path not in named and staging not in path.parents and not path.is_dir()
-    ]
-    if others:
-        noun = "file that its manifest does" if len(others) == 1 else "files that its manifest does"
-        say(
-            f"{folder} has {len(others)} {noun} not name, left out; "
-            f"remove {MANIFEST_FILENAME} to publish the folder as it is"
-        )
 
 
 def plan_path(path: Path) -> ArtifactPlan:
@@ -200,7 +187,7 @@ def _parse_value(field: str, value: str) -> Any:  # noqa: ANN401 - any JSON
 
 def download(
     repo: Annotated[str, typer.Argument(help="storage/owner/name[/version]")],
-    directory: Annotated[Path | None, typer.Argument(help="Default: the cache.")] = None,
+    directory: Annotated[Path | None, typer.Argument(parser=parse_path, help="Default: the cache.")] = None,
     *,
     digest: DigestOption = None,
     overwrite: OverwriteOption = False,
@@ -256,7 +243,7 @@ def copy(
         origin = location.manifest.repo_id
         manifest = transfer.export(
             plan,
-            Path(target),
+            parse_path(target),
             None if origin is None else RitualRepoId.from_unique_id(origin),
             expected=location.manifest,
             overwrite=overwrite,

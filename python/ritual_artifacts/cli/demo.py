@@ -16,6 +16,7 @@ import typer
 from ritual_artifacts import transfer
 from ritual_artifacts.backends.local import LocalBackend
 from ritual_artifacts.cli.artifacts import plan_path
+from ritual_artifacts.cli.locations import parse_path
 from ritual_artifacts.cli.output import JsonOption, human_size, show, show_json, show_manifest
 from ritual_artifacts.errors import ArtifactError, IntegrityError, Mismatch
 from ritual_artifacts.repo_id import RitualRepoId
@@ -26,7 +27,8 @@ _SAMPLE_SIZE = 4 << 20
 
 def demo(
     path: Annotated[
-        Path | None, typer.Argument(help="A model's folder or file; default a small sample.")
+        Path | None,
+        typer.Argument(parser=parse_path, help="A model's folder or file; default a small sample."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:

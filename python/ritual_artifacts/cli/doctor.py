@@ -12,7 +12,7 @@ from ritual_artifacts import __version__
 from ritual_artifacts.backends import available_backends, load_backend
 from ritual_artifacts.cli.output import JsonOption, human_size, show, show_json
 from ritual_artifacts.errors import ArtifactError
-from ritual_artifacts.hashing import cpu_features
+from ritual_artifacts.hashing import sha256_kernels
 from ritual_artifacts.repo_id import StorageId
 from ritual_artifacts.settings import load_settings
 
@@ -22,13 +22,12 @@ _CREDENTIALS = ("HF_TOKEN", "ARWEAVE_WALLET_FILE_PATH")
 def doctor(as_json: JsonOption = False) -> None:
     """Report versions, processor, folders, backends; exit code 1 when a folder cannot be written."""
     settings = load_settings()
-    instructions = cpu_features()
     about = {
         "version": __version__,
         "python": platform.python_version(),
         "platform": platform.platform(),
         "workers": settings.max_workers or os.cpu_count(),
-        "sha256_instructions": instructions,
+        "sha256_kernels": sha256_kernels(),
     }
     folders = {
         "cache": _inspect_folder(settings.cache_dir),
@@ -41,8 +40,7 @@ def doctor(as_json: JsonOption = False) -> None:
     if as_json:
         show_json(about | {"folders": folders, "backends": backends, "credentials": credentials})
     else:
-        shown = ", ".join(instructions) or "none found: portable code"
-        _show_rows(None, about | {"sha256_instructions": shown})
+        _show_rows(None, about | {"sha256_kernels": ", ".join(sha256_kernels())})
         _show_rows("folders", {name: _describe_folder(folder) for name, folder in folders.items()})
         _show_rows("backends", backends)
         _show_rows("credentials", {name: "set" if on else "not set" for name, on in credentials.items()})

@@ -5,12 +5,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import typer
+
 from ritual_artifacts import cache, transfer
 from ritual_artifacts.backends import Backend, load_backend
 from ritual_artifacts.errors import ArtifactNotFoundError, BackendError, RepoIdError
 from ritual_artifacts.manifest import Manifest
-from ritual_artifacts.planning import MANIFEST_FILENAME
+from ritual_artifacts.planning import MANIFEST_FILENAME, STAGING_DIRNAME
 from ritual_artifacts.repo_id import RitualRepoId, StorageId
+from ritual_artifacts.staging import finish_interrupted
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,14 @@ class Location:
 def is_repo_id(text: str) -> bool:
     """Say whether `text` is a repository id rather than a path; `./local/x/y` is a path."""
     return text.partition("/")[0] in set(StorageId)
+
+
+def parse_path(text: str) -> Path:
+    """Parse a path, which an empty text is not: that would be the current folder."""
+    if not text:
+        message = "the path is empty; '.' is the current folder"
+        raise typer.BadParameter(message)
+    return Path(text)
 
 
 def open_repo(text: str, options: Mapping[str, Any] | None = None) -> tuple[RitualRepoId, Backend]:
@@ -60,7 +71,7 @@ def read_location_manifest(text: str, options: Mapping[str, Any] | None = None) 
     if is_repo_id(text):
         repo_id, backend = open_repo(text, options)
         return transfer.read_manifest(backend, repo_id)[1]
-    return locate_folder(Path(text)).manifest
+    return locate_folder(parse_path(text)).manifest
 
 
 def locate_folder(folder: Path) -> Location:
@@ -70,14 +81,16 @@ def locate_folder(folder: Path) -> Location:
         ArtifactNotFoundError: there is none.
         ManifestError: its manifest is malformed or hostile.
     """
+    finish_interrupted(folder)
     try:
         manifest = Manifest.read(folder / MANIFEST_FILENAME)
     except (FileNotFoundError, NotADirectoryError):
-        what = (
-            f"has no {MANIFEST_FILENAME}, so it is not an artifact's folder"
-            if folder.exists()
-            else "is not there; a repository id starts with " + ", ".join(f"'{s}/'" for s in StorageId)
-        )
+        if folder.is_dir():
+            what = f"has no {MANIFEST_FILENAME}, so it is not an artifact's folder"
+        elif folder.exists():
+            what = "is no folder; an artifact is named by the folder that its manifest is in"
+        else:
+            what = "is not there; a repository id starts with " + ", ".join(f"'{s}/'" for s in StorageId)
         message = f"{folder} {what}"
         raise ArtifactNotFoundError(message) from None
     return Location(str(folder), manifest, {e.path: folder / e.path for e in manifest.files})
@@ -91,7 +104,7 @@ def locate(text: str) -> Location:
         BackendError: the repository's files are not on this machine.
     """
     if not is_repo_id(text):
-        return locate_folder(Path(text))
+        return locate_folder(parse_path(text))
     repo_id, backend = open_repo(text)
     revision, manifest = transfer.read_manifest(backend, repo_id)
     places = {}
@@ -115,3 +128,18 @@ def _locate_cached(repo_id: RitualRepoId, manifest: Manifest) -> Location:
 
 def _hashes(manifest: Manifest) -> dict[str, str]:
     return {entry.path: entry.sha256 for entry in manifest.files}
+
+
+def count_unnamed(folder: Path, manifest: Manifest) -> str | None:
+    """Say how many files a folder has beside those of its manifest; None when there are none."""
+    named = {folder / entry.path for entry in manifest.files} | {folder / MANIFEST_FILENAME}
+    staging = folder / STAGING_DIRNAME
+    others = [
+        path
+        for path in folder.rglob("*")
+        if path not in named and staging not in path.parents and not path.is_dir()
+    ]
+    if not others:
+        return None
+    noun = "file that its manifest does" if len(others) == 1 else "files that its manifest does"
+    return f"{folder} has {len(others)} {noun} not name"

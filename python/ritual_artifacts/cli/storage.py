@@ -54,7 +54,7 @@ def cache_rm(repo: RepoArgument, as_json: JsonOption = False) -> None:
 
 @cache_app.command("prune")
 def cache_prune(as_json: JsonOption = False) -> None:
-    """Remove downloads that were cut short."""
+    """Remove downloads that were cut short, and the partial files of others."""
     _show_freed(cache.prune(), as_json=as_json)
 
 
@@ -65,7 +65,7 @@ def cache_verify(as_json: JsonOption = False) -> None:
     with progress_bar() as progress:
         for folder in cache.list_folders():
             if folder.manifest is None and not (folder.path / MANIFEST_FILENAME).exists():
-                say(f"passed over {folder.repo_id}, whose download was cut short; download it again")
+                say(f"passed over {folder.repo_id}, which is not a whole artifact")
                 continue
             found += cache.verify_cached(folder, progress)
             count += 1
@@ -80,7 +80,10 @@ def store_ls(as_json: JsonOption = False) -> None:
 
 @store_app.command("rm")
 def store_rm(repo: RepoArgument, as_json: JsonOption = False) -> None:
-    """Remove a version, or all of a repository; `store gc` then frees the files that nothing else names."""
+    """Remove a version, or all of a repository; `store gc` then frees the files that nothing else names.
+
+    A version goes with its last label, even if it was uploaded without a label too.
+    """
     repo_id = RitualRepoId.from_unique_id(repo)
     if repo_id.storage is not StorageId.Local:
         message = f"{repo} is not in the local store"

@@ -1,5 +1,6 @@
 """`verify`: folders, stored artifacts, and repositories of which not one byte is kept."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -8,12 +9,13 @@ from ritual_artifacts import transfer
 from ritual_artifacts.audit import audit
 from ritual_artifacts.backends import Backend, ListsFiles
 from ritual_artifacts.cli.hub import RepoTypeOption, RevisionOption, given
-from ritual_artifacts.cli.locations import is_repo_id, locate, open_repo
+from ritual_artifacts.cli.locations import count_unnamed, is_repo_id, locate, open_repo
 from ritual_artifacts.cli.output import (
     DigestOption,
     JsonOption,
     count_files,
     progress_bar,
+    say,
     show_mismatches,
 )
 from ritual_artifacts.errors import IntegrityError, Mismatch
@@ -51,6 +53,8 @@ def verify(
     found += mismatches
     if not found and not location.manifest.has_sizes:
         found += _check_digest(location.manifest.with_sizes(sizes), digest, where)
+    if not is_repo_id(where) and (unnamed := count_unnamed(Path(where), location.manifest)):
+        say(f"{unnamed}, not verified")
     show_mismatches(found, f"{where}: {count_files(location.manifest, sizes)}, as promised", as_json=as_json)
 
 

@@ -19,7 +19,7 @@ def check_model(cls: type[BaseModel]) -> None:
         ArtifactModelError: `cls` has a reserved, secret or ambiguous field, or is a root model.
     """
     given: object = cls
-    if not (isinstance(given, type) and issubclass(given, BaseModel)):
+    if not (isinstance(given, type) and issubclass(given, BaseModel) and given is not BaseModel):
         message = f"an artifact is a Pydantic model, not {getattr(given, '__name__', given)!r}"
         raise ArtifactModelError(message)
     if issubclass(cls, RootModel):

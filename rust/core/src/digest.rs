@@ -1,20 +1,39 @@
-//! SHA-256 digests and their one spelling.
+//! Digests, each with its one spelling.
 
 use std::fmt;
 use std::str::FromStr;
+
+use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
+
+use crate::arweave::MerkleTree;
 
 /// A SHA-256 digest; written as 64 lower-case hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Sha256Digest([u8; 32]);
 
-/// The text is not a SHA-256 digest in lower-case hexadecimal.
+/// The text is not a digest, as it is written.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not a SHA-256 digest: expected 64 lower-case hexadecimal digits")]
-pub struct ParseDigestError(String);
+#[error("{text:?} is not a {what}")]
+pub struct ParseDigestError {
+    text: String,
+    what: &'static str,
+}
+
+impl ParseDigestError {
+    fn new(text: &str, what: &'static str) -> Self {
+        Self { text: text.to_owned(), what }
+    }
+}
 
 impl From<[u8; 32]> for Sha256Digest {
     fn from(bytes: [u8; 32]) -> Self {
         Self(bytes)
+    }
+}
+
+impl From<Sha256Digest> for [u8; 32] {
+    fn from(digest: Sha256Digest) -> Self {
+        digest.0
     }
 }
 
@@ -26,13 +45,7 @@ impl AsRef<[u8]> for Sha256Digest {
 
 impl fmt::Display for Sha256Digest {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        let mut text = String::with_capacity(2 * self.0.len());
-        for byte in self.0 {
-            text.push(char::from(DIGITS[usize::from(byte >> 4)]));
-            text.push(char::from(DIGITS[usize::from(byte & 0xf)]));
-        }
-        formatter.write_str(&text)
+        formatter.write_str(&HEXLOWER.encode(&self.0))
     }
 }
 
@@ -47,25 +60,75 @@ impl FromStr for Sha256Digest {
 
     /// Upper case is refused: two spellings of one digest would make equal manifests differ.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let refused = || ParseDigestError(text.to_owned());
-        let mut bytes = [0; 32];
-        if text.len() != 2 * bytes.len() {
-            return Err(refused());
-        }
-        for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-            let high = nibble(pair[0]).ok_or_else(refused)?;
-            let low = nibble(pair[1]).ok_or_else(refused)?;
-            *byte = high << 4 | low;
-        }
-        Ok(Self(bytes))
+        let bytes = HEXLOWER.decode(text.as_bytes()).ok();
+        let digest = bytes.and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
+        digest.map(Self).ok_or_else(|| {
+            let what = "SHA-256 digest: expected 64 lower-case hexadecimal digits";
+            ParseDigestError::new(text, what)
+        })
     }
 }
 
-fn nibble(digit: u8) -> Option<u8> {
-    match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        _ => None,
+/// The root of a file's chunks on Arweave; written in base64url without padding, and as nothing for an empty file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct DataRoot(Option<[u8; 32]>);
+
+impl DataRoot {
+    /// The root of a tree; no data has none.
+    #[must_use]
+    pub fn of(tree: Option<&MerkleTree>) -> Self {
+        Self(tree.map(MerkleTree::root))
+    }
+}
+
+impl fmt::Display for DataRoot {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.map_or(Ok(()), |root| formatter.write_str(&BASE64URL_NOPAD.encode(&root)))
+    }
+}
+
+impl FromStr for DataRoot {
+    type Err = ParseDigestError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.is_empty() {
+            return Ok(Self(None));
+        }
+        let root = BASE64URL_NOPAD.decode(text.as_bytes()).ok();
+        let root = root.and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
+        root.map(|root| Self(Some(root))).ok_or_else(|| {
+            ParseDigestError::new(text, "data root: expected 43 characters of base64url")
+        })
+    }
+}
+
+/// The name of a git blob: SHA-1 of `blob `, the size in decimal, a NUL and the content; written in lower-case hex.
+///
+/// See "Git Objects" in the book "Pro Git".
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct GitSha1([u8; 20]);
+
+impl From<[u8; 20]> for GitSha1 {
+    fn from(bytes: [u8; 20]) -> Self {
+        Self(bytes)
+    }
+}
+
+impl fmt::Display for GitSha1 {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&HEXLOWER.encode(&self.0))
+    }
+}
+
+impl FromStr for GitSha1 {
+    type Err = ParseDigestError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let sha1 = HEXLOWER.decode(text.as_bytes()).ok();
+        let sha1 = sha1.and_then(|bytes| <[u8; 20]>::try_from(bytes).ok());
+        sha1.map(Self).ok_or_else(|| {
+            ParseDigestError::new(text, "git blob SHA-1: expected 40 lower-case hexadecimal digits")
+        })
     }
 }
 

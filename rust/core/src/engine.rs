@@ -5,23 +5,25 @@
 //! all the others are done before it is hashed alone, because a lane is slower than that, while a thread of its
 //! own reads ahead.
 
+mod alone;
 mod files;
+mod lane;
 mod work;
 
 use std::collections::VecDeque;
 use std::num::NonZeroUsize;
 use std::panic::resume_unwind;
-use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
+use crate::arweave::LeafHasher;
 use crate::cancel::CancelToken;
 use crate::digest::Sha256Digest;
 use crate::error::Result;
-use crate::sha256::{
-    BLOCK, Hasher, INITIAL_STATE, MAX_PADDING, State, Stream, compress, digest_of, pad,
-};
+use crate::sha256::{BLOCK, Plan, compress};
 
 pub(crate) use files::run_on_files;
+use lane::{Lane, Open};
 use work::{Task, Work};
 
 /// Bytes between the buffers of two lanes; without them, equal offsets would compete for the same cache lines.
@@ -34,6 +36,11 @@ pub(crate) trait Message: Send {
 
     /// Fill `buffer` with the bytes that come next; fewer only where the message ends.
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize>;
+
+    /// What hashes the chunks of the same bytes, where that is asked for.
+    ///
+    /// Whoever calls `read` gives it what was read, and sees to it that its work fills gaps of the other.
+    fn leaves(&mut self) -> Option<&mut LeafHasher>;
 
     /// Make something of the digest of all that was read.
     fn finish(self, sha256: Sha256Digest) -> Result<Self::Output>;
@@ -65,7 +72,7 @@ pub(crate) fn run<M: Message>(
     open: impl Fn(usize) -> Result<M> + Sync,
 ) -> Vec<Result<M::Output>> {
     let workers = limits.workers().min(sizes.len());
-    let work = Work::divide(sizes, workers);
+    let work = Work::divide(sizes, workers, Plan::current);
     let engine = Engine {
         limits,
         cancel,
@@ -125,24 +132,14 @@ impl<M: Message, F: Fn(usize) -> Result<M> + Sync> Engine<'_, F> {
     }
 
     fn hash_alone(&self, index: usize, size: u64) -> Result<M::Output> {
-        // Two buffers in turn; each is as much as a worker with lanes reads.
         let piece = self.limits.read_size;
         if self.reads_ahead
             && size > piece as u64
-            && let Some(result) = hash_reading_ahead((self.open)(index)?, piece)
+            && let Some(result) = alone::hash_reading_ahead((self.open)(index)?, piece)
         {
             return result;
         }
-        let mut message = (self.open)(index)?;
-        let mut hasher = Hasher::new();
-        let mut buffer = vec![0; piece];
-        loop {
-            let count = message.read(&mut buffer)?;
-            hasher.update(&buffer[..count]);
-            if count < piece {
-                return message.finish(hasher.finalize());
-            }
-        }
+        alone::hash((self.open)(index)?, piece)
     }
 
     fn hash_side_by_side(
@@ -151,7 +148,7 @@ impl<M: Message, F: Fn(usize) -> Result<M> + Sync> Engine<'_, F> {
         finished: &mut Vec<(usize, Result<M::Output>)>,
     ) {
         let lane_size = (self.limits.read_size / self.lanes).max(1).next_multiple_of(BLOCK);
-        let stride = lane_size + MAX_PADDING.next_multiple_of(BLOCK) + LANE_SPACING;
+        let stride = lane_size + lane::PADDING_ROOM + LANE_SPACING;
         let mut memory = vec![0; stride * self.lanes + BLOCK];
         let aligned = memory.as_ptr().align_offset(BLOCK).min(BLOCK);
         let mut lanes: Vec<Lane<'_, M>> = memory[aligned..]
@@ -164,8 +161,9 @@ impl<M: Message, F: Fn(usize) -> Result<M> + Sync> Engine<'_, F> {
             }
             let Some(length) = lanes.iter().filter_map(Lane::pending).min() else { return };
             let mut streams: Vec<_> =
-                lanes.iter_mut().filter_map(|lane| lane.next(length)).collect();
+                lanes.iter_mut().flat_map(|lane| lane.next(length)).flatten().collect();
             compress(&mut streams);
+            lanes.iter_mut().for_each(Lane::settle);
         }
     }
 
@@ -187,97 +185,17 @@ impl<M: Message, F: Fn(usize) -> Result<M> + Sync> Engine<'_, F> {
                 }
                 continue;
             };
-            if open.start < open.end {
+            if open.pending() > 0 {
                 return;
             }
-            if open.ended {
-                let Some(Open { index, message, state, .. }) = lane.open.take() else { return };
-                let result = message.finish(digest_of(&state));
-                finished.push((index, self.judge(result)));
+            if open.is_over() {
+                if let Some(open) = lane.open.take() {
+                    finished.push((open.index, self.judge(open.finish())));
+                }
             } else if let Err(error) = open.read(lane.buffer) {
                 finished.push((open.index, self.judge(Err(error))));
                 lane.open = None;
             }
         }
-    }
-}
-
-/// Hash a message on this thread while another reads it; `None` where there is no thread to be had.
-fn hash_reading_ahead<M: Message>(mut message: M, piece: usize) -> Option<Result<M::Output>> {
-    let (send_empty, receive_empty) = mpsc::channel::<Vec<u8>>();
-    let (send_full, receive_full) = mpsc::channel();
-    for _ in 0..2 {
-        send_empty.send(vec![0; piece]).expect("the receiver is here");
-    }
-    thread::scope(|scope| {
-        let read = move || {
-            for mut buffer in receive_empty {
-                let count = message.read(&mut buffer)?;
-                if send_full.send((buffer, count)).is_err() || count < piece {
-                    break;
-                }
-            }
-            Ok(message)
-        };
-        let reader = thread::Builder::new().spawn_scoped(scope, read).ok()?;
-        let mut hasher = Hasher::new();
-        for (buffer, count) in receive_full {
-            hasher.update(&buffer[..count]);
-            let _ = send_empty.send(buffer); // a reader that is done needs none
-        }
-        let message = reader.join().unwrap_or_else(|panic| resume_unwind(panic));
-        Some(message.and_then(|message: M| message.finish(hasher.finalize())))
-    })
-}
-
-/// Room for one message.
-struct Lane<'a, M> {
-    /// Where it is read to, and room for its padding.
-    buffer: &'a mut [u8],
-    open: Option<Open<M>>,
-}
-
-/// A message on its way.
-struct Open<M> {
-    index: usize,
-    message: M,
-    state: State,
-    /// Bytes read.
-    length: u64,
-    /// The part of the buffer that is to be hashed: whole blocks.
-    start: usize,
-    end: usize,
-    /// Whether the padding is in that part.
-    ended: bool,
-}
-
-impl<M: Message> Open<M> {
-    fn new(index: usize, message: M) -> Self {
-        Self { index, message, state: INITIAL_STATE, length: 0, start: 0, end: 0, ended: false }
-    }
-
-    fn read(&mut self, buffer: &mut [u8]) -> Result<()> {
-        let room = buffer.len() - MAX_PADDING.next_multiple_of(BLOCK);
-        let count = self.message.read(&mut buffer[..room])?;
-        self.length += count as u64;
-        self.ended = count < room;
-        self.end = if self.ended { pad(buffer, count, self.length) } else { count };
-        self.start = 0;
-        Ok(())
-    }
-}
-
-impl<M> Lane<'_, M> {
-    /// Bytes that are to be hashed.
-    fn pending(&self) -> Option<usize> {
-        self.open.as_ref().map(|open| open.end - open.start)
-    }
-
-    /// Take the next `length` of them.
-    fn next(&mut self, length: usize) -> Option<Stream<'_>> {
-        let open = self.open.as_mut()?;
-        let data = &self.buffer[open.start..open.start + length];
-        open.start += length;
-        Some(Stream { state: &mut open.state, data })
     }
 }

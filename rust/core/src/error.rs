@@ -8,6 +8,24 @@ use std::path::{Path, PathBuf};
 /// The result of work on files.
 pub type Result<T> = std::result::Result<T, Error>;
 
+/// All results, or the first error that ended the call; what that cancelled is not the reason.
+///
+/// # Errors
+///
+/// [`Error::Cancelled`] only where there is no other error.
+pub fn all_or_error<T>(results: Vec<Result<T>>) -> Result<Vec<T>> {
+    let mut items = Vec::with_capacity(results.len());
+    let mut cancelled = None;
+    for result in results {
+        match result {
+            Ok(item) => items.push(item),
+            Err(error @ Error::Cancelled) => cancelled = Some(error),
+            Err(error) => return Err(error),
+        }
+    }
+    cancelled.map_or(Ok(items), Err)
+}
+
 /// Why a file could not be hashed, copied or written.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {

@@ -3,10 +3,13 @@
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
+use sha1::{Digest, Sha1};
+
+use crate::arweave::{CHUNK, Leaf, LeafHasher, MerkleTree, SplitRule};
 use crate::cancel::CancelToken;
-use crate::digest::Sha256Digest;
+use crate::digest::{DataRoot, GitSha1, Sha256Digest};
 use crate::engine::{self, Limits, Message};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::progress::Progress;
 use crate::source::Source;
 
@@ -19,9 +22,20 @@ pub struct FileDigest {
     pub size: u64,
     /// Its SHA-256.
     pub sha256: Sha256Digest,
+    /// The root of its chunks' Merkle tree on Arweave, where that was asked for.
+    pub data_root: Option<DataRoot>,
+    /// What git calls it, where that was asked for and the file is not too large.
+    pub git_sha1: Option<GitSha1>,
 }
 
-/// Bytes asked for in one read, and so the memory of one worker.
+impl FileDigest {
+    pub(crate) fn new(path: &Path, size: u64, sha256: Sha256Digest) -> Self {
+        Self { path: path.to_owned(), size, sha256, data_root: None, git_sha1: None }
+    }
+}
+
+/// Bytes that a worker reads before it hashes them, in all the files that it has open; and so about its
+/// memory (twice that where a file alone is read ahead).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReadSize(usize);
 
@@ -59,12 +73,17 @@ impl Default for ReadSize {
 pub struct HashOptions {
     /// Whether a symbolic link is read through (the default) or refused.
     pub follow_symlinks: bool,
-    /// Threads at most; one a core if `None`.
+    /// Threads that hash, at most; one a core if `None`. Where it is more than one, a large file that is
+    /// hashed alone has one more, which reads.
     pub max_workers: Option<NonZeroUsize>,
-    /// Bytes per read.
+    /// Bytes that a worker reads before it hashes them.
     pub read_size: ReadSize,
     /// Whether one file's error ends the call; the files not finished by then are cancelled.
     pub stop_at_error: bool,
+    /// Whether each file's `data_root` is wanted too.
+    pub data_root: bool,
+    /// The size in bytes up to which a file's git blob SHA-1 is wanted too.
+    pub git_sha1_max_size: Option<u64>,
 }
 
 impl Default for HashOptions {
@@ -74,6 +93,8 @@ impl Default for HashOptions {
             max_workers: None,
             read_size: ReadSize::DEFAULT,
             stop_at_error: false,
+            data_root: false,
+            git_sha1_max_size: None,
         }
     }
 }
@@ -94,27 +115,73 @@ pub fn hash_files(
         stop_at_error: options.stop_at_error,
     };
     engine::run_on_files(paths, options.follow_symlinks, limits, cancel, |index, source| {
-        Ok(Reading { source, path: &paths[index], progress, cancel })
+        Ok(Reading::new(&paths[index], source, options, progress, cancel))
     })
 }
 
 /// A file that is only read.
 struct Reading<'a> {
-    source: Source,
     path: &'a Path,
+    source: Source,
+    leaves: Option<LeafHasher>,
+    git: Option<Sha1>,
+    data_root: bool,
     progress: &'a Progress,
     cancel: &'a CancelToken,
+}
+
+impl<'a> Reading<'a> {
+    fn new(
+        path: &'a Path,
+        source: Source,
+        options: &HashOptions,
+        progress: &'a Progress,
+        cancel: &'a CancelToken,
+    ) -> Self {
+        let size = source.size();
+        // A file smaller than a chunk is its only chunk, which has the file's own SHA-256.
+        let leaves = (options.data_root && size >= CHUNK)
+            .then(|| LeafHasher::new(size, SplitRule::ArweaveJs));
+        let git = options
+            .git_sha1_max_size
+            .is_some_and(|most| size <= most)
+            .then(|| Sha1::new_with_prefix(format!("blob {size}\0")));
+        Self { path, source, leaves, git, data_root: options.data_root, progress, cancel }
+    }
+
+    fn find_data_root(&mut self, sha256: Sha256Digest) -> Result<DataRoot> {
+        let size = self.source.size();
+        let leaves = match self.leaves.take() {
+            Some(leaves) => leaves
+                .finish()
+                .map_err(|change| Error::SourceChanged { path: self.path.to_owned(), change })?,
+            None if size == 0 => Vec::new(),
+            None => vec![Leaf { data_hash: sha256.into(), end: size }],
+        };
+        Ok(DataRoot::of(MerkleTree::new(leaves).as_ref()))
+    }
 }
 
 impl Message for Reading<'_> {
     type Output = FileDigest;
 
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
-        self.source.read(buffer, self.progress, self.cancel)
+        let count = self.source.read(buffer, self.progress, self.cancel)?;
+        if let Some(git) = &mut self.git {
+            git.update(&buffer[..count]);
+        }
+        Ok(count)
     }
 
-    fn finish(self, sha256: Sha256Digest) -> Result<FileDigest> {
-        Ok(FileDigest { path: self.path.to_owned(), size: self.source.size(), sha256 })
+    fn leaves(&mut self) -> Option<&mut LeafHasher> {
+        self.leaves.as_mut()
+    }
+
+    fn finish(mut self, sha256: Sha256Digest) -> Result<FileDigest> {
+        let data_root = self.data_root.then(|| self.find_data_root(sha256)).transpose()?;
+        let git_sha1 = self.git.map(|git| GitSha1::from(<[u8; 20]>::from(git.finalize())));
+        let digest = FileDigest::new(self.path, self.source.size(), sha256);
+        Ok(FileDigest { data_root, git_sha1, ..digest })
     }
 }
 
@@ -123,7 +190,6 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::error::Error;
 
     #[test]
     fn a_read_size_of_nothing_or_of_too_much_is_refused() {

@@ -4,8 +4,8 @@
 //! Every call reads a byte once, names the file in its errors, can be cancelled from another
 //! thread and needs the same memory whatever the size of the files. Nothing here knows Python.
 
+pub mod arweave;
 mod cancel;
-mod cpu;
 mod digest;
 mod engine;
 mod error;
@@ -16,9 +16,8 @@ pub mod sha256;
 mod source;
 
 pub use cancel::CancelToken;
-pub use cpu::cpu_features;
-pub use digest::{ParseDigestError, Sha256Digest};
-pub use error::{Change, Error, FileKind, Result};
+pub use digest::{DataRoot, GitSha1, ParseDigestError, Sha256Digest};
+pub use error::{Change, Error, FileKind, Result, all_or_error};
 pub use file::{CopyOptions, PartialFile, copy_files, rename_files, write_file};
 pub use hash::{FileDigest, HashOptions, ReadSize, hash_files};
 pub use progress::Progress;

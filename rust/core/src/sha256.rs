@@ -9,6 +9,7 @@ mod plan;
 use crate::digest::Sha256Digest;
 pub use kernels::{BLOCK, INITIAL_STATE, Kernel, State, Stream};
 pub(crate) use plan::Plan;
+pub use plan::allowed_kernels;
 
 /// Bytes that padding adds at most.
 pub(crate) const MAX_PADDING: usize = BLOCK + LENGTH_BYTES;
@@ -22,6 +23,10 @@ const LENGTH_BYTES: usize = 8;
 ///
 /// The streams are not whole blocks of one length.
 pub fn compress(streams: &mut [Stream<'_>]) {
+    assert!(
+        streams.windows(2).all(|pair| pair[0].data.len() == pair[1].data.len()),
+        "streams have to be whole blocks of one length"
+    );
     match streams {
         [] => {}
         [_] => plan::fastest_single().compress(streams),
@@ -61,6 +66,18 @@ pub(crate) struct Hasher {
 impl Hasher {
     pub(crate) fn new() -> Self {
         Self { state: INITIAL_STATE, length: 0, rest: [0; 2 * BLOCK] }
+    }
+
+    /// Whether the next byte is the first of a block.
+    pub(crate) fn is_at_block(&self) -> bool {
+        self.filled() == 0
+    }
+
+    /// Take whole blocks at the beginning of a block, to be hashed by [`compress`] beside others.
+    pub(crate) fn stream<'a>(&'a mut self, blocks: &'a [u8]) -> Stream<'a> {
+        assert!(self.is_at_block(), "in the middle of a block");
+        self.length += blocks.len() as u64;
+        Stream { state: &mut self.state, data: blocks }
     }
 
     pub(crate) fn update(&mut self, mut data: &[u8]) {

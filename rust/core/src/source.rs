@@ -1,7 +1,7 @@
 //! Reading: a regular file from its first byte to its last, and proof that it held still.
 
 use std::fs::{self, File, Metadata, OpenOptions};
-use std::io::{ErrorKind, Read};
+use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -95,6 +95,34 @@ impl Source {
         Ok(filled)
     }
 
+    /// Fill `buffer` with the bytes that begin at `offset`, which are known to be there.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::SourceChanged`] if the file ends before; and [`Error::Cancelled`].
+    pub(crate) fn read_at(
+        &self,
+        mut buffer: &mut [u8],
+        mut offset: u64,
+        progress: &Progress,
+        cancel: &CancelToken,
+    ) -> Result<()> {
+        while !buffer.is_empty() {
+            cancel.check()?;
+            match read_at(&self.file, buffer, offset) {
+                Ok(0) => return Err(self.changed_size(offset, false)),
+                Ok(count) => {
+                    progress.add(count);
+                    offset += count as u64;
+                    buffer = &mut buffer[count..];
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(Error::io("read", &self.path)(error)),
+            }
+        }
+        Ok(())
+    }
+
     fn check_complete(&self) -> Result<()> {
         if self.position < self.size {
             return Err(self.changed_size(self.position, false));
@@ -124,6 +152,16 @@ impl Source {
     fn changed(&self, change: Change) -> Error {
         Error::SourceChanged { path: self.path.clone(), change }
     }
+}
+
+#[cfg(unix)]
+fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    std::os::unix::fs::FileExt::read_at(file, buffer, offset)
+}
+
+#[cfg(windows)]
+fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    std::os::windows::fs::FileExt::seek_read(file, buffer, offset)
 }
 
 /// Return the size of the regular file at `path`.

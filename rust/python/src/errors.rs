@@ -29,20 +29,6 @@ pub(crate) fn to_py_err(error: Error) -> PyErr {
     }
 }
 
-/// All results, or the first error that ended the call; what that cancelled is not the reason.
-pub(crate) fn all_or_error<T>(results: Vec<Result<T, Error>>) -> PyResult<Vec<T>> {
-    let mut items = Vec::with_capacity(results.len());
-    let mut cancelled = None;
-    for result in results {
-        match result {
-            Ok(item) => items.push(item),
-            Err(error @ Error::Cancelled) => cancelled = Some(error),
-            Err(error) => return Err(to_py_err(error)),
-        }
-    }
-    cancelled.map_or(Ok(items), |error| Err(to_py_err(error)))
-}
-
 /// An `OSError` with every attribute set; Python picks the subclass by the number.
 fn os_error(source: &io::Error, path: PathBuf, second_path: Option<PathBuf>) -> PyErr {
     let code = source.raw_os_error();

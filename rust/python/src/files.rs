@@ -11,7 +11,7 @@ use pyo3::types::PyTuple;
 use ritual_artifacts_core as core;
 
 use crate::convert::{Block, MaxWorkers, ProgressCallback};
-use crate::errors::{all_or_error, to_py_err};
+use crate::errors::to_py_err;
 use crate::hashing::FileDigest;
 use crate::interrupt;
 
@@ -37,7 +37,7 @@ pub(crate) fn copy_files(
     let results = interrupt::run(py, progress.as_ref(), |progress, cancel| {
         core::copy_files(&pairs, &options, progress, cancel)
     })?;
-    Ok(all_or_error(results)?.into_iter().map(FileDigest::from).collect())
+    Ok(core::all_or_error(results).map_err(to_py_err)?.into_iter().map(FileDigest::from).collect())
 }
 
 /// Write a small file so that readers see the old content or all of the new one.

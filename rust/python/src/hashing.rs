@@ -1,22 +1,49 @@
-//! `FileDigest`, `hash_files`, `cpu_features`.
+//! `FileDigest`, `hash_files`, `sha256_kernels`.
 
+use std::fmt::Display;
 use std::path::PathBuf;
+use std::str::FromStr;
 
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 use ritual_artifacts_core as core;
 
 use crate::convert::{MaxWorkers, ProgressCallback, ReadBytes};
-use crate::errors::{all_or_error, to_py_err};
+use crate::errors::to_py_err;
 use crate::interrupt;
 
-/// What a file held: its path as it was given, its size in bytes and its SHA-256.
+/// What a file held: its path as it was given, its size in bytes, its SHA-256 and, where asked for, other names.
 #[pyclass(frozen, eq, hash, module = "ritual_artifacts._core")]
 #[derive(PartialEq, Eq, Hash)]
 pub(crate) struct FileDigest(core::FileDigest);
 
 #[pymethods]
 impl FileDigest {
+    /// What was read elsewhere, each value written as the attribute of its name.
+    #[new]
+    #[pyo3(signature = (path, size, sha256, data_root = None, git_sha1 = None))]
+    fn new(
+        path: PathBuf,
+        size: u64,
+        sha256: &str,
+        data_root: Option<&str>,
+        git_sha1: Option<&str>,
+    ) -> PyResult<Self> {
+        Ok(Self(core::FileDigest {
+            path,
+            size,
+            sha256: parse(sha256)?,
+            data_root: data_root.map(parse).transpose()?,
+            git_sha1: git_sha1.map(parse).transpose()?,
+        }))
+    }
+
+    /// What pickling and copying call the constructor with.
+    fn __getnewargs__(&self) -> (PathBuf, u64, String, Option<String>, Option<String>) {
+        (self.path(), self.size(), self.sha256(), self.data_root(), self.git_sha1())
+    }
+
     /// The path that was read.
     #[getter]
     fn path(&self) -> PathBuf {
@@ -35,11 +62,29 @@ impl FileDigest {
         self.0.sha256.to_string()
     }
 
-    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        let core::FileDigest { path, size, sha256 } = &self.0;
-        let path = path.as_path().into_pyobject(py)?.repr()?;
-        Ok(format!("FileDigest(path={path}, size={size}, sha256='{sha256}')"))
+    /// Root of the file's chunks on Arweave in base64url, empty for an empty file; None unless asked for.
+    #[getter]
+    fn data_root(&self) -> Option<String> {
+        self.0.data_root.map(|root| root.to_string())
     }
+
+    /// SHA-1 of the file as a git blob in lower-case hexadecimal; None unless asked for, or too large.
+    #[getter]
+    fn git_sha1(&self) -> Option<String> {
+        self.0.git_sha1.map(|sha1| sha1.to_string())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let core::FileDigest { path, size, sha256, data_root, git_sha1 } = &self.0;
+        let path = path.as_path().into_pyobject(py)?.repr()?;
+        let root = data_root.map_or_else(String::new, |root| format!(", data_root='{root}'"));
+        let sha1 = git_sha1.map_or_else(String::new, |sha1| format!(", git_sha1='{sha1}'"));
+        Ok(format!("FileDigest(path={path}, size={size}, sha256='{sha256}'{root}{sha1})"))
+    }
+}
+
+fn parse<T: FromStr<Err: Display>>(text: &str) -> PyResult<T> {
+    text.parse().map_err(|error: T::Err| PyValueError::new_err(error.to_string()))
 }
 
 impl From<core::FileDigest> for FileDigest {
@@ -61,7 +106,10 @@ impl From<core::FileDigest> for FileDigest {
     read_size = ReadBytes(core::ReadSize::DEFAULT),
     progress = None,
     return_exceptions = false,
+    data_root = false,
+    git_sha1_max_size = None,
 ) -> "list[FileDigest | Exception]")]
+#[expect(clippy::too_many_arguments, reason = "one for each of the Python function")]
 pub(crate) fn hash_files(
     py: Python<'_>,
     paths: Vec<PathBuf>,
@@ -70,19 +118,26 @@ pub(crate) fn hash_files(
     read_size: ReadBytes,
     progress: Option<ProgressCallback>,
     return_exceptions: bool,
+    data_root: bool,
+    git_sha1_max_size: Option<u64>,
 ) -> PyResult<Bound<'_, PyList>> {
     let options = core::HashOptions {
         follow_symlinks,
         max_workers: max_workers.map(|MaxWorkers(number)| number),
         read_size: read_size.0,
         stop_at_error: !return_exceptions,
+        data_root,
+        git_sha1_max_size,
     };
     let results = interrupt::run(py, progress.as_ref(), |progress, cancel| {
         core::hash_files(&paths, &options, progress, cancel)
     })?;
 
     if !return_exceptions {
-        return PyList::new(py, all_or_error(results)?.into_iter().map(FileDigest));
+        return PyList::new(
+            py,
+            core::all_or_error(results).map_err(to_py_err)?.into_iter().map(FileDigest),
+        );
     }
     let items = PyList::empty(py);
     for result in results {
@@ -94,8 +149,8 @@ pub(crate) fn hash_files(
     Ok(items)
 }
 
-/// The processor's instruction sets that speed SHA-256 up; empty where there are none.
+/// The ways to run SHA-256 that this processor has, by name; the last, `single`, is on every one.
 #[pyfunction]
-pub(crate) fn cpu_features() -> Vec<&'static str> {
-    core::cpu_features()
+pub(crate) fn sha256_kernels() -> Vec<&'static str> {
+    core::sha256::allowed_kernels().iter().map(|kernel| kernel.name()).collect()
 }

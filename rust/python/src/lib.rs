@@ -7,6 +7,7 @@
     reason = "PyO3 converts every argument into a value of the function's own"
 )]
 
+mod arweave;
 mod convert;
 mod errors;
 mod files;
@@ -17,7 +18,9 @@ mod interrupt;
 #[pyo3::pymodule]
 mod _core {
     #[pymodule_export]
+    use crate::arweave::ChunkTree;
+    #[pymodule_export]
     use crate::files::{PartialFile, copy_files, rename_files, write_file};
     #[pymodule_export]
-    use crate::hashing::{FileDigest, cpu_features, hash_files};
+    use crate::hashing::{FileDigest, hash_files, sha256_kernels};
 }

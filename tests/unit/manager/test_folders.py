@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel, DirectoryPath, FilePath, field_validator
 
 from ritual_artifacts import (
     ArtifactModelError,
@@ -14,7 +15,20 @@ from ritual_artifacts import (
 )
 from ritual_artifacts.staging import Staging
 from tests.artifacts import Circuit
-from tests.unit.manager.artifacts import MANIFEST, PINNED, Strict, contents, flip_one_bit
+from tests.unit.manager.artifacts import (
+    MANIFEST,
+    PINNED,
+    REPO,
+    Strict,
+    Write,
+    contents,
+    fill_folder,
+    flip_one_bit,
+)
+
+
+class Tokenizer(BaseModel):
+    folder: DirectoryPath
 
 
 def test_a_folder_brings_back_an_equal_artifact(
@@ -248,3 +262,137 @@ def test_an_instance_is_built_from_a_manifest_alone(
 
     assert artifact.circuit_file == tmp_path / "circuit.bin"
     assert artifact.weights == [tmp_path / "a.safetensors", tmp_path / "b.safetensors"]
+
+
+# --- directories, which are wholly the artifact's ---
+
+
+def publish_tokenizer(write: Write) -> Path:
+    folder = fill_folder(write, "tokenizer")
+    RitualArtifactManager(artifact=Tokenizer(folder=folder)).to_repo(REPO)
+    return folder
+
+
+@pytest.mark.parametrize("by", ["from_repo", "to_dir"])
+def test_a_directory_comes_back_without_the_files_that_it_had_before(
+    by: str, write: Write, tmp_path: Path
+) -> None:
+    folder = publish_tokenizer(write)
+    RitualArtifactManager.from_repo(Tokenizer, REPO, tmp_path / "out")
+    (tmp_path / "out" / "mine.txt").write_bytes(b"beside the directory")
+    (folder / "sub" / "tokens.txt").unlink()
+    newer = RitualArtifactManager(artifact=Tokenizer(folder=folder))
+    newer.to_repo(REPO)
+
+    if by == "from_repo":
+        RitualArtifactManager.from_repo(Tokenizer, REPO, tmp_path / "out")
+    else:
+        newer.to_dir(tmp_path / "out")
+
+    came = RitualArtifactManager.from_dir(Tokenizer, tmp_path / "out")
+    assert sorted(path.name for path in came.artifact.folder.rglob("*")) == ["config.json", "last.bin"]
+    assert came.verify().digest == came.digest == newer.digest
+    assert (tmp_path / "out" / "mine.txt").exists()
+
+
+def test_a_planted_file_in_a_directory_is_refused(write: Write, tmp_path: Path) -> None:
+    publish_tokenizer(write)
+    came = RitualArtifactManager.from_repo(Tokenizer, REPO, tmp_path / "out")
+    (came.artifact.folder / "sub" / "evil.py").write_bytes(b"x")
+    named = r"'tokenizer/sub/evil\.py' \(field 'folder'\)"
+
+    with pytest.raises(IntegrityError, match=named):
+        came.verify()
+    with pytest.raises(IntegrityError, match=named):
+        RitualArtifactManager.from_dir(Tokenizer, tmp_path / "out")
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.parametrize("by", ["from_repo", "to_dir"])
+def test_nothing_is_brought_around_a_file_that_is_not_the_directorys(
+    by: str,
+    overwrite: bool,  # noqa: FBT001 - pytest's parameter
+    write: Write,
+    tmp_path: Path,
+) -> None:
+    source = publish_tokenizer(write)
+    mine = tmp_path / "out" / "tokenizer" / "mine.txt"
+    mine.parent.mkdir(parents=True)
+    mine.write_bytes(b"mine")
+
+    def bring() -> object:
+        if by == "from_repo":
+            return RitualArtifactManager.from_repo(Tokenizer, REPO, tmp_path / "out", overwrite=overwrite)
+        manager = RitualArtifactManager(artifact=Tokenizer(folder=source))
+        return manager.to_dir(tmp_path / "out", overwrite=overwrite)
+
+    with pytest.raises(ConflictError, match=r"mine\.txt is in a directory of the artifact"):
+        bring()
+
+    assert list(mine.parent.iterdir()) == [mine]
+    assert mine.read_bytes() == b"mine"
+
+
+def test_empty_folders_in_a_directory_are_fine(write: Write, tmp_path: Path) -> None:
+    publish_tokenizer(write)
+    (tmp_path / "out" / "tokenizer" / "empty").mkdir(parents=True)
+
+    RitualArtifactManager.from_repo(Tokenizer, REPO, tmp_path / "out").verify()
+
+
+def test_the_sources_of_an_artifact_stay_where_it_is_written_among_them(write: Write) -> None:
+    folder = fill_folder(write, "tokenizer")
+    spare = write("spare.bin")
+    RitualArtifactManager(artifact=Both(folder=folder, file=spare)).to_dir(folder.parent)
+
+    RitualArtifactManager(artifact=Tokenizer(folder=folder)).to_dir(folder.parent)
+
+    assert spare.exists()
+
+
+class Both(BaseModel):
+    folder: DirectoryPath
+    file: FilePath
+
+
+# --- a class that does not fit ---
+
+
+class Picky(BaseModel):
+    """Looks at its file when it is built."""
+
+    file: FilePath
+    version: str
+
+    @field_validator("file")
+    @classmethod
+    def _begins_well(cls, path: Path) -> Path:
+        if path.suffix != ".bin" or path.read_bytes() == b"newer":
+            message = "this is no model"
+            raise ValueError(message)
+        return path
+
+
+def test_a_class_that_fits_is_tried_with_files_that_look_as_they_will(write: Write, tmp_path: Path) -> None:
+    RitualArtifactManager(artifact=Strict(file=write("a.bin"), version="v1")).to_repo(REPO)
+
+    came = RitualArtifactManager.from_repo(Picky, REPO, tmp_path / "out")
+
+    assert came.artifact.file == tmp_path / "out" / "a.bin"
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.bin", MANIFEST]
+
+
+@pytest.mark.parametrize("where", ["cache", "folder"])
+def test_a_class_that_does_not_fit_leaves_the_old_version(where: str, write: Write, tmp_path: Path) -> None:
+    source = write("a.bin")
+    target = tmp_path / "out" if where == "folder" else None
+    first = RitualArtifactManager(artifact=Strict(file=source, version="v1")).to_repo(REPO)
+    old = RitualArtifactManager.from_repo(Strict, REPO, target)
+    source.write_bytes(b"newer")
+    RitualArtifactManager(artifact=Strict(file=source, version="v2")).to_repo(REPO)
+
+    with pytest.raises(ManifestError, match=r"does not fit Picky: file: .*this is no model"):
+        RitualArtifactManager.from_repo(Picky, REPO, target)
+
+    assert old.verify().digest == first.digest
+    assert RitualArtifactManager.from_dir(Strict, old.artifact.file.parent).artifact.version == "v1"

@@ -1,6 +1,7 @@
 """What an artifact is: its manifest, its digest, and whether its files are still what they were."""
 
 import copy
+import logging
 import os
 import pickle
 import shutil
@@ -196,3 +197,74 @@ def test_asking_for_the_digest_does_not_make_a_tampered_artifact_good(
 
     with pytest.raises(IntegrityError, match=r"circuit\.bin"):
         came.verify()
+
+
+def test_verify_sees_that_a_field_names_another_file(
+    manager: RitualArtifactManager[Circuit], write: Write
+) -> None:
+    manager.to_repo(REPO)
+    came = RitualArtifactManager.from_repo(Circuit, REPO)
+    came.artifact.circuit_file = write("evil/circuit.bin")
+    came.artifact.version = "evil"
+
+    with pytest.raises(IntegrityError) as error:
+        came.verify()
+
+    found = {m.field: (m.expected, m.actual) for m in error.value.mismatches}
+    assert found.keys() == {"circuit_file", "version"}
+    assert found["version"] == ('"v1.0"', '"evil"')
+
+
+def test_an_artifact_in_a_relative_folder_stays_where_it_is(
+    manager: RitualArtifactManager[Circuit], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manager.to_repo(REPO)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    for came in (
+        RitualArtifactManager.from_repo(Circuit, REPO, "out"),
+        RitualArtifactManager.from_dir(Circuit, "out"),
+    ):
+        monkeypatch.chdir(tmp_path / "elsewhere")
+        assert came.artifact.circuit_file.exists()
+        came.verify()
+        monkeypatch.chdir(tmp_path)
+
+
+def test_a_class_with_fewer_fields_of_files_is_told_that_they_are_left_out(
+    write: Write, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Wide(BaseModel):
+        file: Path
+        version: str
+        extra: Path
+
+    class Narrow(BaseModel):
+        file: Path
+        version: str
+
+    published = RitualArtifactManager(
+        artifact=Wide(file=write("a.bin"), version="v1", extra=write("extra.bin"))
+    ).to_repo(REPO)
+    with caplog.at_level(logging.WARNING):
+        came = RitualArtifactManager.from_repo(Narrow, REPO)
+
+    assert came.digest == came.to_repo("local/me/narrow").digest != published.digest
+    assert "1 files in" in caplog.text
+    assert "belong to no field of Narrow" in caplog.text
+
+
+def test_a_class_with_a_new_field_has_the_digest_that_it_is_published_with(write: Write) -> None:
+    class Old(BaseModel):
+        file: Path
+
+    class New(Old):
+        added: int = 5
+
+    renamed = type("New", (Old,), {})
+    published = RitualArtifactManager(artifact=renamed(file=write("a.bin"))).to_repo(REPO)
+
+    came = RitualArtifactManager.from_repo(New, REPO)
+
+    assert came.verify().digest == published.digest
+    assert came.digest == came.to_repo("local/me/new").digest != published.digest

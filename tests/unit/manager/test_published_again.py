@@ -2,18 +2,17 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeAlias
 
 import pytest
 from pydantic import BaseModel, DirectoryPath
 
-from ritual_artifacts import (
-    RitualArtifactManager,
-)
+from ritual_artifacts import IntegrityError, RitualArtifactManager
+from ritual_artifacts.backends.local import LocalBackend
 from tests.artifacts import Circuit
-from tests.unit.manager.artifacts import REPO, Write, fill_folder
+from tests.unit.manager.artifacts import REPO, Loose, Write, fill_folder, flip_one_bit
 
-Model = TypeVar("Model", bound=BaseModel)
+Publish: TypeAlias = Callable[[RitualArtifactManager[Any]], str | None]
 
 
 class Files(BaseModel):
@@ -102,3 +101,96 @@ def test_a_downloaded_artifact_that_was_edited_is_published_as_it_is_now(
 
     assert [entry.path for entry in result.files] == ["a.safetensors", "b.safetensors", "newer.bin"]
     assert again.verify().fields["version"] == "v2.0"
+
+
+@pytest.fixture(params=["to_repo", "to_dir"])
+def publish(request: pytest.FixtureRequest, tmp_path: Path) -> Publish:
+    def to_repo(manager: RitualArtifactManager[Any]) -> str | None:
+        return manager.to_repo("local/me/mixed").digest
+
+    def to_dir(manager: RitualArtifactManager[Any]) -> str | None:
+        return manager.to_dir(tmp_path / "mixed").digest
+
+    return {"to_repo": to_repo, "to_dir": to_dir}[request.param]
+
+
+def assert_nothing_is_published(tmp_path: Path) -> None:
+    assert not (tmp_path / "mixed").exists()
+    assert "local/me/mixed" not in {str(version.repo_id) for version in LocalBackend().list_versions()}
+
+
+def test_what_another_download_replaced_in_the_cache_is_not_published_under_the_old_fields(
+    publish: Publish, write: Write, tmp_path: Path
+) -> None:
+    model = write("model.bin")
+    RitualArtifactManager(artifact=Loose(model=model, version="v1")).to_repo(REPO)
+    old = RitualArtifactManager.from_repo(Loose, REPO)
+    model.write_bytes(b"newer")
+    RitualArtifactManager(artifact=Loose(model=model, version="v2")).to_repo(REPO)
+    RitualArtifactManager.from_repo(Loose, REPO)
+
+    old.artifact.version = "v1, renamed"
+
+    with pytest.raises(IntegrityError, match=r"'model\.bin' \(field 'model'\).*bring it back again"):
+        publish(old)
+    assert_nothing_is_published(tmp_path)
+
+
+def test_what_another_download_removed_from_the_cache_is_missing(
+    publish: Publish, write: Write, tmp_path: Path
+) -> None:
+    RitualArtifactManager(artifact=Loose(model=write("model.bin"))).to_repo(REPO)
+    old = RitualArtifactManager.from_repo(Loose, REPO)
+    RitualArtifactManager(artifact=Loose(model=write("renamed.bin"))).to_repo(REPO)
+    RitualArtifactManager.from_repo(Loose, REPO)
+
+    with pytest.raises(IntegrityError, match=r"'model\.bin'.*got missing.*bring it back again"):
+        publish(old)
+    assert_nothing_is_published(tmp_path)
+
+
+@pytest.mark.parametrize(("change", "found"), [("added", "no such file, got a file"), ("removed", "missing")])
+def test_a_directory_with_other_files_than_came_is_not_published(
+    change: str,
+    found: str,
+    publish: Publish,
+    write: Write,
+    tmp_path: Path,
+) -> None:
+    RitualArtifactManager(artifact=Folders(first=fill_folder(write, "model"))).to_repo(REPO)
+    came = RitualArtifactManager.from_repo(Folders, REPO, tmp_path / "out")
+    if change == "added":
+        (came.artifact.first / "planted").write_bytes(b"x")
+    else:
+        (came.artifact.first / "config.json").unlink()
+
+    with pytest.raises(IntegrityError, match=found):
+        publish(came)
+    assert_nothing_is_published(tmp_path)
+
+
+def test_files_that_came_and_were_edited_are_published_by_a_new_manager(
+    publish: Publish,
+    manager: RitualArtifactManager[Circuit],
+    tmp_path: Path,
+) -> None:
+    manager.to_repo(REPO)
+    came = RitualArtifactManager.from_repo(Circuit, REPO, tmp_path / "out")
+    flip_one_bit(came.artifact.circuit_file)
+
+    with pytest.raises(IntegrityError, match=r"circuit\.bin"):
+        publish(came)
+    edited = RitualArtifactManager(artifact=came.artifact)
+
+    assert publish(edited) == edited.digest == came.digest != manager.digest
+
+
+def test_the_users_own_files_may_change_between_two_versions(
+    manager: RitualArtifactManager[Circuit], circuit: Circuit
+) -> None:
+    first = manager.to_repo(REPO)
+    flip_one_bit(circuit.circuit_file)
+
+    second = manager.to_repo(REPO)
+
+    assert second.digest != first.digest

@@ -1,17 +1,27 @@
 """Where everything is in the store, and what its small files say."""
 
 import contextlib
+import errno
+import logging
 import os
+import shutil
+import stat
 import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from filelock import FileLock
 
-from ritual_artifacts.errors import IntegrityError, Mismatch
-from ritual_artifacts.hashing import is_sha256, make_folder
+from ritual_artifacts.errors import IntegrityError, Mismatch, RepoIdError
+from ritual_artifacts.hashing import is_sha256, make_folder, read_regular
 from ritual_artifacts.repo_id import RitualRepoId, StorageId
+
+log = logging.getLogger(__name__)
+
+_POINTER_BYTES: Final = 100
+"""More than a revision and the end of its line have."""
 
 
 @dataclass(frozen=True)
@@ -72,10 +82,19 @@ class Layout:
     # --- repositories ---
 
     def repo_ids(self) -> Iterator[RitualRepoId]:
-        """List every repository, by owner and name."""
+        """List every repository, by owner and name; a folder that cannot be one is passed over.
+
+        Raises:
+            NotADirectoryError: the root is something else than a folder.
+        """
+        if os.path.lexists(self.root) and not self.root.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(self.root))
         for owner in _folders(self.root / "repos"):
             for folder in _folders(owner):
-                yield RitualRepoId(storage=StorageId.Local, owner=owner.name, name=folder.name)
+                try:
+                    yield RitualRepoId(storage=StorageId.Local, owner=owner.name, name=folder.name)
+                except RepoIdError:
+                    log.info("ignoring %s, which is no repository's folder", folder)
 
     def repo_folder(self, repo_id: RitualRepoId) -> Path:
         """Return the folder of all of a repository's versions."""
@@ -124,9 +143,19 @@ class Layout:
         return _read_pointer(self.latest_path(repo_id))
 
 
+def is_regular(path: Path) -> bool:
+    """Say whether a regular file is there, as every object is; a link to one is none."""
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+
+
 def make_replaceable(path: Path) -> None:
-    """Let a read-only object be removed or replaced, which only Windows refuses."""
-    if os.name == "nt":
+    """Let an object be removed or replaced: one that is read-only, which Windows refuses, or a folder."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    elif os.name == "nt":
         with contextlib.suppress(FileNotFoundError):
             path.chmod(0o666)
 
@@ -142,9 +171,10 @@ def _folders(folder: Path) -> list[Path]:
 def _read_pointer(path: Path) -> str | None:
     """Read a file that holds a revision; None where it is missing."""
     try:
-        name = path.read_bytes().decode(errors="replace").strip()
+        data = read_regular(path, _POINTER_BYTES)
     except (FileNotFoundError, NotADirectoryError):
         return None
+    name = "not a regular file" if data is None else data.decode(errors="replace").strip()
     if not is_sha256(name):
         raise IntegrityError.of([Mismatch(path.name, "a revision", repr(name[:80]), str(path.parent))])
     return name

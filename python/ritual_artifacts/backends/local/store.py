@@ -1,24 +1,33 @@
 """The store as a backend, and what is done to all of it: listing, removal, collection, verification."""
 
 import contextlib
+import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from ritual_artifacts.backends.base import UploadSession
-from ritual_artifacts.backends.local.layout import Layout, make_replaceable
+from ritual_artifacts.backends.local.layout import Layout, is_regular, make_replaceable
 from ritual_artifacts.backends.local.upload import open_upload, sweep
-from ritual_artifacts.errors import ArtifactNotFoundError, BackendError, ManifestError, Mismatch
+from ritual_artifacts.errors import (
+    ArtifactNotFoundError,
+    BackendError,
+    ConflictError,
+    IntegrityError,
+    ManifestError,
+    Mismatch,
+)
 from ritual_artifacts.hashing import (
     DEFAULT_READ_SIZE,
     FileDigest,
     hash_files,
     is_sha256,
     make_folder,
+    read_regular,
     rename_files,
     write_file,
 )
@@ -28,6 +37,9 @@ from ritual_artifacts.progress import ProgressCallback, ProgressMeter
 from ritual_artifacts.repo_id import RitualRepoId
 from ritual_artifacts.settings import load_settings
 from ritual_artifacts.verification import MISSING
+
+NOT_REGULAR: Final = "not a regular file"
+"""What is found where something else has taken the place of an object or manifest."""
 
 
 @dataclass(frozen=True)
@@ -81,10 +93,12 @@ class LocalBackend:
         Files stay until `collect_garbage`.
 
         Returns:
-            How many revisions are gone. A revision that another label still names stays.
+            How many revisions are gone. A revision that another label still names stays. One that no label
+            names any more goes, even if it was once uploaded without a label.
 
         Raises:
             ArtifactNotFoundError: there is no such repository or version.
+            ConflictError: the version is a revision that labels name.
         """
         with self.layout.lock():
             if repo_id.version is None:
@@ -94,6 +108,10 @@ class LocalBackend:
                 self._remove_repo(repo_id)
                 return len(revisions)
             revision = self.resolve(repo_id)
+            named = sorted(k for k, v in self.layout.labels(repo_id).items() if v == revision)
+            if named and repo_id.version not in named:
+                message = f"{repo_id} is what the label {named[0]} names; remove {', '.join(named)} instead"
+                raise ConflictError(message)
             self.layout.label_path(repo_id, repo_id.version).unlink(missing_ok=True)
             if revision in self.layout.labels(repo_id).values():
                 return 0
@@ -128,12 +146,12 @@ class LocalBackend:
             named = {entry.sha256 for version in self.list_versions() for entry in version.manifest.files}
             kept_sizes = set()
             for path in list(self.layout.object_paths()):
-                size = path.stat().st_size
+                size = path.lstat().st_size if is_regular(path) else 0
                 if path.name in named:
                     kept_sizes.add(str(size))
                 else:
                     make_replaceable(path)
-                    path.unlink()
+                    path.unlink(missing_ok=True)
                     freed += size
             for hint in self.layout.size_hints():
                 if hint.name not in kept_sizes:
@@ -160,17 +178,23 @@ class LocalBackend:
     def read_manifest(self, repo_id: RitualRepoId, revision: str) -> bytes:
         """Return a revision's manifest; see `Backend`."""
         try:
-            with self.layout.revision_path(repo_id, revision).open("rb") as file:
-                return file.read(MAX_MANIFEST_BYTES + 1)
+            data = read_regular(self.layout.revision_path(repo_id, revision), MAX_MANIFEST_BYTES + 1)
         except FileNotFoundError:
             raise _not_found(repo_id) from None
+        if data is None:
+            found = Mismatch(MANIFEST_FILENAME, f"sha256:{revision}", NOT_REGULAR, str(repo_id))
+            raise IntegrityError.of([found])
+        return data
 
     def read_file(
         self, repo_id: RitualRepoId, revision: str, entry: ManifestEntry, *, offset: int = 0
     ) -> Iterator[bytes]:
         """Stream a file; see `Backend`."""
+        path = self.layout.object_path(entry.sha256)
+        if os.path.lexists(path) and not is_regular(path):
+            raise IntegrityError.of([Mismatch(entry.path, entry.sha256, NOT_REGULAR, str(path))])
         try:
-            file = self.layout.object_path(entry.sha256).open("rb")
+            file = path.open("rb")
         except FileNotFoundError:
             message = (
                 f"the local store {self.layout.root} has lost the bytes of {entry.path!r} of {repo_id} "
@@ -182,10 +206,11 @@ class LocalBackend:
             while block := file.read(DEFAULT_READ_SIZE):
                 yield block
 
-    def find_local_file(self, repo_id: RitualRepoId, revision: str, entry: ManifestEntry) -> Path:
-        """Return the object that holds the file; see `Backend`."""
+    def find_local_file(self, repo_id: RitualRepoId, revision: str, entry: ManifestEntry) -> Path | None:
+        """Return the object that holds the file; None where something else is in its place. See `Backend`."""
         del repo_id, revision  # the content alone says where it is
-        return self.layout.object_path(entry.sha256)
+        path = self.layout.object_path(entry.sha256)
+        return path if is_regular(path) or not os.path.lexists(path) else None
 
     def list_versions(self) -> Iterator[StoredVersion]:
         """List every version, by repository, the newest first.
@@ -214,22 +239,26 @@ class LocalBackend:
         """Hash every object and read every manifest.
 
         Returns:
-            The objects whose content is not what their name says; then, by version, a manifest that is not
-            the version's and the files whose object is gone.
+            The objects that cannot be read or whose content is not what their name says; then, by version, a
+            manifest that is not the version's and the files whose object is gone.
         """
         return [*self._find_altered(progress), *self._find_lost()]
 
     def _find_altered(self, progress: ProgressCallback | None) -> Iterator[Mismatch]:
         paths = list(self.layout.object_paths())
-        meter = ProgressMeter(progress, "verify", sum(path.stat().st_size for path in paths))
-        digests = hash_files(paths, progress=meter.advance, return_exceptions=True)
+        sizes = (path.lstat().st_size for path in paths if is_regular(path))
+        meter = ProgressMeter(progress, "verify", sum(sizes))
+        digests = hash_files(paths, follow_symlinks=False, progress=meter.advance, return_exceptions=True)
         for path, digest in zip(paths, digests, strict=True):
             if isinstance(digest, FileDigest):
-                if digest.sha256 != path.name:
-                    name = path.relative_to(self.layout.root).as_posix()
-                    yield Mismatch(name, path.name, digest.sha256, str(self.layout.root))
-            elif not isinstance(digest, FileNotFoundError):  # removed meanwhile
-                raise digest
+                actual = digest.sha256
+            elif isinstance(digest, FileNotFoundError):  # removed meanwhile
+                continue
+            else:
+                actual = str(digest) if is_regular(path) else NOT_REGULAR
+            if actual != path.name:
+                name = path.relative_to(self.layout.root).as_posix()
+                yield Mismatch(name, path.name, actual, str(self.layout.root))
 
     def _find_lost(self) -> Iterator[Mismatch]:
         for repo_id in self.layout.repo_ids():
@@ -248,7 +277,7 @@ class LocalBackend:
                 if digest != promised:
                     yield Mismatch(MANIFEST_FILENAME, promised, str(digest), version)
                     continue
-                lost = [e for e in manifest.files if not self.layout.object_path(e.sha256).is_file()]
+                lost = [e for e in manifest.files if not os.path.lexists(self.layout.object_path(e.sha256))]
                 if path.exists():  # else it was removed meanwhile, and its files with it
                     yield from (Mismatch(e.path, e.sha256, MISSING, version) for e in lost)
 

@@ -106,7 +106,7 @@ class LocalUpload:
         """Look which objects are there and whole; a damaged one is stored again."""
         candidates = [sha256 for sha256 in wanted if sha256 not in self._landed]
         paths = [self._layout.object_path(sha256) for sha256 in candidates]
-        found = hash_files(paths, progress=self._meter.advance, return_exceptions=True)
+        found = hash_files(paths, follow_symlinks=False, progress=self._meter.advance, return_exceptions=True)
         self._stored = {
             sha256
             for sha256, digest in zip(candidates, found, strict=True)

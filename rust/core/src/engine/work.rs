@@ -19,7 +19,9 @@ pub(super) struct Work {
 }
 
 impl Work {
-    pub(super) fn divide(sizes: &[u64], workers: usize) -> Self {
+    /// Divide messages of these sizes. `plan` is asked for only where more than one is side by side, because
+    /// finding it out takes time.
+    pub(super) fn divide<'p>(sizes: &[u64], workers: usize, plan: impl Fn() -> &'p Plan) -> Self {
         let mut order: Vec<_> = (0..sizes.len()).collect();
         order.sort_by_key(|&index| Reverse(sizes[index]));
         let mut rest = VecDeque::from(order);
@@ -29,7 +31,7 @@ impl Work {
             let idle = workers - alone.len();
             let others = bytes - sizes[largest];
             let goes_alone = rest.len() <= idle
-                || (idle > 1 && outlasts(sizes[largest], others, rest.len() - 1, idle - 1));
+                || (idle > 1 && outlasts(sizes[largest], others, rest.len() - 1, idle - 1, plan()));
             if !goes_alone {
                 break;
             }
@@ -41,7 +43,7 @@ impl Work {
         let mut hands = vec![VecDeque::new(); workers - alone.len()];
         let mut lanes = 1;
         if !hands.is_empty() && !rest.is_empty() {
-            lanes = rest.len().div_ceil(hands.len()).min(Plan::current().lanes());
+            lanes = rest.len().div_ceil(hands.len()).min(plan().lanes());
             let dealt = rest.len().min(lanes * hands.len());
             let workers = hands.len();
             for (turn, index) in rest.drain(..dealt).enumerate() {
@@ -74,8 +76,7 @@ pub(super) enum Task {
 }
 
 /// Whether a message alone takes longer than so many workers with `count` others, `bytes` in all.
-fn outlasts(size: u64, bytes: u64, count: usize, workers: usize) -> bool {
-    let plan = Plan::current();
+fn outlasts(size: u64, bytes: u64, count: usize, workers: usize, plan: &Plan) -> bool {
     let cost = plan.relative_cost(count.div_ceil(workers).min(plan.lanes()));
     #[expect(clippy::cast_precision_loss, reason = "an estimate")]
     let (size, others) = (size as f64, bytes as f64 * cost / workers as f64);
@@ -85,8 +86,15 @@ fn outlasts(size: u64, bytes: u64, count: usize, workers: usize) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sha256::Kernel;
 
     const MIB: u64 = 1 << 20;
+
+    /// Divide by the plan of a processor on which eight messages cost as much as four alone.
+    fn divide(sizes: &[u64], workers: usize) -> Work {
+        let plan = Plan::cheapest(&[(Kernel::Single, 1, 1.0), (Kernel::ShaNi, 8, 4.0)]);
+        Work::divide(sizes, workers, || &plan)
+    }
 
     /// Every index, in whatever part it is.
     fn indices(work: &Work) -> Vec<usize> {
@@ -106,7 +114,7 @@ mod tests {
                 let sizes: Vec<_> = (0..count).map(|i| (i * 7919) % 1000 * MIB).collect();
                 let workers = workers.min(sizes.len());
 
-                let work = Work::divide(&sizes, workers);
+                let work = divide(&sizes, workers);
 
                 assert_eq!(indices(&work), (0..sizes.len()).collect::<Vec<_>>());
                 assert!(work.alone.len() + work.hands.len() <= workers);
@@ -117,7 +125,7 @@ mod tests {
 
     #[test]
     fn as_many_messages_as_workers_are_each_alone() {
-        let work = Work::divide(&[5 * MIB, 9 * MIB], 2);
+        let work = divide(&[5 * MIB, 9 * MIB], 2);
 
         assert_eq!(work.alone, [(1, 9 * MIB), (0, 5 * MIB)]);
         assert!(work.hands.is_empty() && work.rest.is_empty());
@@ -128,7 +136,7 @@ mod tests {
         let mut sizes = vec![MIB; 100];
         sizes[40] = 1000 * MIB;
 
-        let work = Work::divide(&sizes, 2);
+        let work = divide(&sizes, 2);
 
         assert_eq!(work.alone, [(40, 1000 * MIB)]);
         assert_eq!(work.hands.len(), 1);
@@ -139,7 +147,7 @@ mod tests {
         let mut sizes = vec![MIB; 100];
         sizes[40] = 1000 * MIB;
 
-        let work = Work::divide(&sizes, 1);
+        let work = divide(&sizes, 1);
 
         assert!(work.alone.is_empty());
         assert_eq!(work.hands[0][0], 40);
@@ -149,7 +157,7 @@ mod tests {
     fn large_messages_are_dealt_to_all_workers() {
         let sizes: Vec<_> = (1..=8).map(|size| size * MIB).collect();
 
-        let work = Work::divide(&sizes, 2);
+        let work = divide(&sizes, 2);
 
         let loads: Vec<u64> =
             work.hands.iter().map(|hand| hand.iter().map(|&index| sizes[index]).sum()).collect();
@@ -159,7 +167,7 @@ mod tests {
 
     #[test]
     fn work_is_taken_until_nothing_is_left() {
-        let mut work = Work::divide(&[MIB; 200], 2);
+        let mut work = divide(&[MIB; 200], 2);
 
         while let Some(task) = work.take() {
             assert!(matches!(task, Task::SideBySide(hand) if !hand.is_empty()));

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
 
 use super::durable::{land, stage};
+use crate::arweave::LeafHasher;
 use crate::cancel::CancelToken;
 use crate::digest::Sha256Digest;
 use crate::engine::{self, Limits, Message};
@@ -21,9 +22,9 @@ use crate::source::Source;
 pub struct CopyOptions {
     /// Whether a symbolic link is read through or refused (the default).
     pub follow_symlinks: bool,
-    /// Threads at most; one a core if `None`.
+    /// Threads that hash, at most; one a core if `None`.
     pub max_workers: Option<NonZeroUsize>,
-    /// Bytes per read.
+    /// Bytes that a worker reads before it hashes them.
     pub read_size: ReadSize,
     /// Whether one copy's error ends the call; the copies not finished by then are cancelled.
     pub stop_at_error: bool,
@@ -104,9 +105,13 @@ impl Message for Copying<'_> {
         Ok(count)
     }
 
+    fn leaves(&mut self) -> Option<&mut LeafHasher> {
+        None
+    }
+
     fn finish(self, sha256: Sha256Digest) -> Result<FileDigest> {
         land(self.staged, self.to)?;
-        Ok(FileDigest { path: self.from.to_owned(), size: self.input.size(), sha256 })
+        Ok(FileDigest::new(self.from, self.input.size(), sha256))
     }
 }
 

@@ -110,7 +110,7 @@ impl PartialFile {
             let change = Change::Size { expected: self.size, actual, at_least: false };
             return Err(Error::SourceChanged { path: self.path, change });
         }
-        Ok(FileDigest { path: self.path, size: self.size, sha256: self.hasher.finalize() })
+        Ok(FileDigest::new(&self.path, self.size, self.hasher.finalize()))
     }
 
     fn refuse_broken(&self) -> Result<()> {
@@ -148,7 +148,7 @@ mod tests {
         }
         let digest = partial.finish().unwrap();
 
-        let expected = FileDigest { path, size: 13, sha256: sha256(b"one two three") };
+        let expected = FileDigest::new(&path, 13, sha256(b"one two three"));
         assert_eq!(digest, expected);
         assert_eq!(fs::read(&digest.path).unwrap(), b"one two three");
     }

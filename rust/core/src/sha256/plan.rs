@@ -11,21 +11,27 @@ use super::kernels::{BLOCK, INITIAL_STATE, Kernel, Stream};
 /// Streams that any kernel takes at most.
 const MAX_STREAMS: usize = 32;
 
-/// Names, separated by spaces or commas, of kernels that must not be used although the processor has them.
 const DISABLE_VARIABLE: &str = "RITUAL_DISABLE_KERNELS";
 
 /// A lane more that makes the work less than this cheaper is not worth its memory.
 const WORTHWHILE: f64 = 0.97;
 
 /// The kernels that the processor has and the environment allows; looked up once in a process.
-pub(crate) fn allowed_kernels() -> &'static [Kernel] {
+///
+/// `RITUAL_DISABLE_KERNELS` names those that must not be used, separated by spaces or commas.
+/// [`Kernel::Single`] is always there.
+#[must_use]
+pub fn allowed_kernels() -> &'static [Kernel] {
     static ALLOWED: OnceLock<Vec<Kernel>> = OnceLock::new();
     ALLOWED.get_or_init(|| {
         let disabled = std::env::var(DISABLE_VARIABLE).unwrap_or_default();
         let disabled: Vec<&str> = disabled.split([' ', ',']).collect();
         Kernel::ALL
             .into_iter()
-            .filter(|kernel| kernel.is_available() && !disabled.contains(&kernel.name()))
+            .filter(|&kernel| {
+                kernel == Kernel::Single
+                    || (kernel.is_available() && !disabled.contains(&kernel.name()))
+            })
             .collect()
     })
 }
@@ -58,13 +64,12 @@ impl Plan {
                     kernel.useful_counts().map(|count| (kernel, count, time(kernel, count))),
                 );
             }
-            options.push((Kernel::Single, 1, time(Kernel::Single, 1)));
             Self::cheapest(&options)
         })
     }
 
     /// Put together what costs least, from what each kernel costs for each number of streams.
-    fn cheapest(options: &[(Kernel, usize, f64)]) -> Self {
+    pub(crate) fn cheapest(options: &[(Kernel, usize, f64)]) -> Self {
         let mut plan = Self {
             steps: [(Kernel::Single, 1); MAX_STREAMS + 1],
             costs: [f64::INFINITY; MAX_STREAMS + 1],

@@ -1,0 +1,35 @@
+//! What Arweave signs and proves of data: chunks, their Merkle tree, proofs, and deep hashes.
+//!
+//! A transaction is signed over the `data_root` of its data: the id of the root of a tree whose leaves are
+//! chunks of at most 256 KiB. A chunk travels with the path from that root to its leaf (`data_path`), so
+//! whoever has the signed transaction can check each chunk by itself, whoever it came from.
+//!
+//! ```
+//! use ritual_artifacts_core::arweave::{LeafHasher, MerkleTree, Ruleset, SplitRule, validate_proof};
+//!
+//! let data = vec![7; 1_000_000];
+//! let mut hasher = LeafHasher::new(1_000_000, SplitRule::ArweaveJs);
+//! data.chunks(65_536).for_each(|piece| hasher.update(piece));
+//! let tree = MerkleTree::new(hasher.finish().unwrap()).unwrap();
+//!
+//! let proof = tree.proof(1).unwrap();
+//! let chunk = validate_proof(&tree.root(), 300_000, 1_000_000, &proof, Ruleset::NewData).unwrap();
+//!
+//! assert_eq!((chunk.start, chunk.end), (262_144, 524_288));
+//! assert!(chunk.holds(&data[262_144..524_288]));
+//! ```
+
+mod chunk;
+pub mod deep_hash;
+mod file;
+mod leaf_hasher;
+mod merkle;
+mod node;
+mod proof;
+
+pub use chunk::{CHUNK, ChunkLengths, SplitRule, chunk_lengths};
+pub use file::{TreeOptions, read_tree};
+pub use leaf_hasher::LeafHasher;
+pub use merkle::{Leaf, MerkleTree};
+pub use node::Hash;
+pub use proof::{MAX_PROOF, ProofError, ProvenChunk, Ruleset, validate_proof};

@@ -1,0 +1,107 @@
+//! Deep hashes: what Arweave signs, of values nested in lists.
+//!
+//! The deep hash of a list is made of those of its items, so a nested value is hashed from the inside out:
+//!
+//! ```
+//! use ritual_artifacts_core::arweave::deep_hash::{blob, list};
+//!
+//! let tags = list(&[list(&[blob(b"Content-Type"), blob(b"text/plain")])]);
+//! let message = list(&[blob(b"2"), tags]);
+//! # assert_ne!(message, list(&[blob(b"2")]));
+//! ```
+
+use sha2::{Digest, Sha384};
+
+/// A SHA-384 digest.
+pub type DeepHash = [u8; 48];
+
+/// The deep hash of bytes.
+#[must_use]
+pub fn blob(data: &[u8]) -> DeepHash {
+    let mut hasher = BlobHasher::new();
+    hasher.update(data);
+    hasher.finish()
+}
+
+/// The deep hash of a list of items with these deep hashes.
+#[must_use]
+pub fn list(items: &[DeepHash]) -> DeepHash {
+    let tag = tag("list", items.len() as u64);
+    items.iter().fold(tag, |hash, item| pair(&hash, item))
+}
+
+/// The deep hash of bytes that come in pieces.
+#[derive(Clone, Default)]
+pub struct BlobHasher {
+    data: Sha384,
+    length: u64,
+}
+
+impl BlobHasher {
+    /// Of no bytes yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Take the bytes that come next.
+    pub fn update(&mut self, data: &[u8]) {
+        self.data.update(data);
+        self.length += data.len() as u64;
+    }
+
+    /// The deep hash of all bytes.
+    #[must_use]
+    pub fn finish(self) -> DeepHash {
+        pair(&tag("blob", self.length), &self.data.finalize().into())
+    }
+}
+
+/// Keeps values of different kinds or lengths apart.
+fn tag(kind: &str, length: u64) -> DeepHash {
+    Sha384::digest(format!("{kind}{length}")).into()
+}
+
+fn pair(first: &DeepHash, second: &DeepHash) -> DeepHash {
+    Sha384::new().chain_update(first).chain_update(second).finalize().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_make_the_hash_of_the_whole() {
+        let data: Vec<u8> = (0..=255).cycle().take(1000).collect();
+        for piece in [1, 7, 127, 128, 129, 1000] {
+            let mut hasher = BlobHasher::new();
+            data.chunks(piece).for_each(|piece| hasher.update(piece));
+
+            assert_eq!(hasher.finish(), blob(&data));
+        }
+    }
+
+    #[test]
+    fn values_that_differ_only_in_their_shape_have_different_hashes() {
+        let (a, b) = (blob(b"a"), blob(b"b"));
+        let hashes = [
+            blob(b""),
+            blob(b"ab"),
+            list(&[]),
+            list(&[blob(b"")]),
+            list(&[list(&[])]),
+            list(&[blob(b"ab")]),
+            list(&[a, b]),
+            list(&[b, a]),
+            list(&[list(&[a]), b]),
+            list(&[a, list(&[b])]),
+            list(&[list(&[a, b])]),
+        ];
+
+        let mut distinct = hashes.to_vec();
+        distinct.sort_unstable();
+        distinct.dedup();
+
+        assert_eq!(distinct.len(), hashes.len());
+    }
+}

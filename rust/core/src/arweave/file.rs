@@ -1,0 +1,94 @@
+//! The tree over a file's chunks, found by all cores.
+
+use std::num::NonZeroUsize;
+use std::path::Path;
+
+use super::chunk::{SplitRule, chunk_lengths};
+use super::leaf_hasher::LeafHasher;
+use super::merkle::{Leaf, MerkleTree};
+use crate::cancel::CancelToken;
+use crate::digest::Sha256Digest;
+use crate::engine::{self, Limits, Message};
+use crate::error::{Result, all_or_error};
+use crate::hash::ReadSize;
+use crate::progress::Progress;
+use crate::source::Source;
+
+/// How [`read_tree`] works.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TreeOptions {
+    /// How the file is split.
+    pub rule: SplitRule,
+    /// Whether a symbolic link is read through or refused (the default).
+    pub follow_symlinks: bool,
+    /// Threads at most; one a core if `None`.
+    pub max_workers: Option<NonZeroUsize>,
+    /// Bytes that a worker reads before it hashes them.
+    pub read_size: ReadSize,
+}
+
+/// Read a regular file once and build the tree over its chunks; `None` for an empty file.
+///
+/// Unlike the file's own SHA-256, its chunks are independent of each other, so all cores work on them.
+///
+/// # Errors
+///
+/// The file cannot be read, is no regular file, or changed meanwhile; or the call was cancelled.
+pub fn read_tree(
+    path: &Path,
+    options: &TreeOptions,
+    progress: &Progress,
+    cancel: &CancelToken,
+) -> Result<Option<MerkleTree>> {
+    let source = Source::open(path, options.follow_symlinks)?;
+    let lengths: Vec<_> = chunk_lengths(source.size(), options.rule).collect();
+    let ends: Vec<_> = lengths
+        .iter()
+        .scan(0, |end, length| {
+            *end += length;
+            Some(*end)
+        })
+        .collect();
+    let limits = Limits {
+        max_workers: options.max_workers,
+        read_size: options.read_size.get(),
+        stop_at_error: true,
+    };
+    let results = engine::run(&lengths, limits, cancel, |index| {
+        let (source, end) = (&source, ends[index]);
+        Ok(Section { source, position: end - lengths[index], end, progress, cancel })
+    });
+    let leaves = all_or_error(results)?;
+    source.check_unchanged()?;
+    Ok(MerkleTree::new(leaves))
+}
+
+/// A chunk of a file.
+struct Section<'a> {
+    source: &'a Source,
+    position: u64,
+    end: u64,
+    progress: &'a Progress,
+    cancel: &'a CancelToken,
+}
+
+impl Message for Section<'_> {
+    type Output = Leaf;
+
+    fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
+        let left = usize::try_from(self.end - self.position).unwrap_or(usize::MAX);
+        let buffer_length = buffer.len();
+        let part = &mut buffer[..left.min(buffer_length)];
+        self.source.read_at(part, self.position, self.progress, self.cancel)?;
+        self.position += part.len() as u64;
+        Ok(part.len())
+    }
+
+    fn leaves(&mut self) -> Option<&mut LeafHasher> {
+        None
+    }
+
+    fn finish(self, sha256: Sha256Digest) -> Result<Leaf> {
+        Ok(Leaf { data_hash: sha256.into(), end: self.end })
+    }
+}

@@ -1,0 +1,81 @@
+//! One message, as fast as one message goes.
+
+use std::panic::resume_unwind;
+use std::sync::mpsc;
+use std::thread;
+
+use super::Message;
+use crate::arweave::LeafHasher;
+use crate::error::Result;
+use crate::sha256::{BLOCK, Hasher, compress};
+
+/// Read a message in pieces and hash each before the next is read.
+pub(super) fn hash<M: Message>(mut message: M, piece: usize) -> Result<M::Output> {
+    let mut hasher = Hasher::new();
+    let mut buffer = vec![0; piece];
+    loop {
+        let count = message.read(&mut buffer)?;
+        match message.leaves() {
+            None => hasher.update(&buffer[..count]),
+            Some(leaves) => update_both(&mut hasher, leaves, &buffer[..count]),
+        }
+        if count < piece {
+            return message.finish(hasher.finalize());
+        }
+    }
+}
+
+/// Hash the same bytes as a part of the message and as a part of its chunks, side by side where that is possible.
+fn update_both(hasher: &mut Hasher, leaves: &mut LeafHasher, mut data: &[u8]) {
+    while !data.is_empty() {
+        let part = match leaves.room() {
+            0 => data,
+            room => &data[..room.min(data.len())],
+        };
+        let blocks = &part[..part.len() - part.len() % BLOCK];
+        if !blocks.is_empty() && hasher.is_at_block() && leaves.can_stream(blocks) {
+            compress(&mut [hasher.stream(blocks), leaves.stream(blocks)]);
+            leaves.settle();
+            data = &data[blocks.len()..];
+        } else {
+            hasher.update(part);
+            leaves.update(part);
+            data = &data[part.len()..];
+        }
+    }
+}
+
+/// Hash a message on this thread while another reads it; `None` where there is no thread to be had.
+pub(super) fn hash_reading_ahead<M: Message>(
+    mut message: M,
+    piece: usize,
+) -> Option<Result<M::Output>> {
+    let (send_empty, receive_empty) = mpsc::channel::<Vec<u8>>();
+    let (send_full, receive_full) = mpsc::channel();
+    for _ in 0..2 {
+        send_empty.send(vec![0; piece]).expect("the receiver is here");
+    }
+    thread::scope(|scope| {
+        let read = move || {
+            for mut buffer in receive_empty {
+                let count = message.read(&mut buffer)?;
+                // The other thread has the longer work, so the chunks are hashed here.
+                if let Some(leaves) = message.leaves() {
+                    leaves.update(&buffer[..count]);
+                }
+                if send_full.send((buffer, count)).is_err() || count < piece {
+                    break;
+                }
+            }
+            Ok(message)
+        };
+        let reader = thread::Builder::new().spawn_scoped(scope, read).ok()?;
+        let mut hasher = Hasher::new();
+        for (buffer, count) in receive_full {
+            hasher.update(&buffer[..count]);
+            let _ = send_empty.send(buffer); // a reader that is done needs none
+        }
+        let message = reader.join().unwrap_or_else(|panic| resume_unwind(panic));
+        Some(message.and_then(|message: M| message.finish(hasher.finalize())))
+    })
+}

@@ -1,0 +1,92 @@
+//! One place among messages that are hashed side by side.
+
+use super::Message;
+use crate::error::Result;
+use crate::sha256::{BLOCK, INITIAL_STATE, MAX_PADDING, State, Stream, digest_of, pad};
+
+/// Bytes of a lane's buffer that are not read to, but left for padding.
+pub(super) const PADDING_ROOM: usize = MAX_PADDING.next_multiple_of(BLOCK);
+
+/// Room for one message.
+pub(super) struct Lane<'a, M> {
+    /// Where it is read to, and room for its padding.
+    pub(super) buffer: &'a mut [u8],
+    pub(super) open: Option<Open<M>>,
+}
+
+impl<M: Message> Lane<'_, M> {
+    /// Bytes that are to be hashed.
+    pub(super) fn pending(&self) -> Option<usize> {
+        self.open.as_ref().map(Open::pending)
+    }
+
+    /// Take the next `length` of them, for the message and, where that is asked for, for its chunk.
+    pub(super) fn next(&mut self, length: usize) -> [Option<Stream<'_>>; 2] {
+        let Some(open) = &mut self.open else { return [None, None] };
+        let (start, end) = (open.start, open.start + length);
+        let data = &self.buffer[start..end];
+        let chunk = open.message.leaves().and_then(|leaves| {
+            if end <= open.unpadded && leaves.can_stream(data) {
+                Some(leaves.stream(data))
+            } else {
+                leaves.update(&self.buffer[start.min(open.unpadded)..end.min(open.unpadded)]);
+                None
+            }
+        });
+        open.start = end;
+        [Some(Stream { state: &mut open.state, data }), chunk]
+    }
+
+    /// Take note that what `next` gave has been hashed.
+    pub(super) fn settle(&mut self) {
+        if let Some(leaves) = self.open.as_mut().and_then(|open| open.message.leaves()) {
+            leaves.settle();
+        }
+    }
+}
+
+/// A message on its way.
+pub(super) struct Open<M> {
+    pub(super) index: usize,
+    message: M,
+    state: State,
+    /// Bytes read.
+    length: u64,
+    /// The part of the buffer that is to be hashed: whole blocks.
+    start: usize,
+    end: usize,
+    /// Where in the buffer the message's own bytes end.
+    unpadded: usize,
+    /// Whether the padding is in that part.
+    ended: bool,
+}
+
+impl<M: Message> Open<M> {
+    pub(super) fn new(index: usize, message: M) -> Self {
+        let state = INITIAL_STATE;
+        Self { index, message, state, length: 0, start: 0, end: 0, unpadded: 0, ended: false }
+    }
+
+    pub(super) fn pending(&self) -> usize {
+        self.end - self.start
+    }
+
+    pub(super) fn read(&mut self, buffer: &mut [u8]) -> Result<()> {
+        let room = buffer.len() - PADDING_ROOM;
+        let count = self.message.read(&mut buffer[..room])?;
+        self.length += count as u64;
+        self.ended = count < room;
+        self.end = if self.ended { pad(buffer, count, self.length) } else { count };
+        (self.start, self.unpadded) = (0, count);
+        Ok(())
+    }
+
+    /// Whether all that is left is to finish.
+    pub(super) fn is_over(&self) -> bool {
+        self.ended && self.start == self.end
+    }
+
+    pub(super) fn finish(self) -> Result<M::Output> {
+        self.message.finish(digest_of(&self.state))
+    }
+}

@@ -1,0 +1,225 @@
+//! What arweave-js and arbundles made of known data, byte for byte.
+
+use std::fs;
+use std::iter::once;
+use std::path::Path;
+
+use ritual_artifacts_core::arweave::deep_hash::{BlobHasher, DeepHash, blob, list};
+use ritual_artifacts_core::arweave::{
+    LeafHasher, MerkleTree, ProvenChunk, Ruleset, SplitRule, validate_proof,
+};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+fn vectors(name: &str) -> Value {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/vectors/arweave");
+    serde_json::from_slice(&fs::read(folder.join(name)).unwrap()).unwrap()
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap()
+}
+
+fn items(value: &Value) -> &[Value] {
+    value.as_array().unwrap()
+}
+
+/// Sizes and offsets stand there as numbers or as decimal text.
+fn number(value: &Value) -> u64 {
+    value.as_u64().unwrap_or_else(|| text(value).parse().unwrap())
+}
+
+fn hex(value: &Value) -> Vec<u8> {
+    let digits = text(value).as_bytes();
+    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
+    digits.chunks(2).map(byte).collect()
+}
+
+fn base64url(value: &Value) -> Vec<u8> {
+    let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let (mut bits, mut filled, mut bytes) = (0_u32, 0, Vec::new());
+    for digit in text(value).bytes() {
+        let six = alphabet.iter().position(|&letter| letter == digit).unwrap();
+        bits = bits << 6 | u32::try_from(six).unwrap();
+        filled += 6;
+        if filled >= 8 {
+            filled -= 8;
+            bytes.push(u8::try_from(bits >> filled & 0xff).unwrap());
+        }
+    }
+    bytes
+}
+
+/// The generators that `tests/vectors/arweave/README.md` describes.
+fn generated(name: &str, size: u64) -> Vec<u8> {
+    let size = usize::try_from(size).unwrap();
+    let mut data: Vec<u8> = match name {
+        "g1" => {
+            (0..=255_u8).cycle().take(size).map(|i| i.wrapping_mul(31).wrapping_add(7)).collect()
+        }
+        "g2" => {
+            (0..size.div_ceil(32) as u64).flat_map(|k| Sha256::digest(k.to_le_bytes())).collect()
+        }
+        _ => panic!("{name}"),
+    };
+    data.truncate(size);
+    data
+}
+
+fn tree(data: &[u8], rule: SplitRule, piece: usize) -> MerkleTree {
+    let mut hasher = LeafHasher::new(data.len() as u64, rule);
+    data.chunks(piece).for_each(|piece| hasher.update(piece));
+    MerkleTree::new(hasher.finish().unwrap()).unwrap()
+}
+
+#[test]
+fn data_roots_are_those_of_every_way_to_cut() {
+    for vector in items(&vectors("data_root_g1.json")["vectors"]) {
+        let data = generated("g1", number(&vector["size"]));
+        let expected = [
+            (SplitRule::ArweaveJs, "data_root"),
+            (SplitRule::Node, "data_root_node_inbody_split"),
+            (SplitRule::Naive, "data_root_naive_split"),
+        ];
+        for (rule, key) in expected {
+            for piece in [64 * 1024, 1_000_003, 4 << 20, 1 << 30] {
+                let root = tree(&data, rule, piece).root();
+                assert_eq!(root[..], base64url(&vector[key]), "{} bytes, {rule:?}", data.len());
+            }
+        }
+    }
+}
+
+#[test]
+fn chunks_and_proofs_are_those_of_arweave_js() {
+    for vector in items(&vectors("data_root_g1.json")["vectors"]) {
+        let size = number(&vector["size"]);
+        let data = generated("g1", size);
+        let tree = tree(&data, SplitRule::ArweaveJs, 1 << 20);
+        // An empty chunk at the end is in the tree, and not in arweave-js's list.
+        let ends = tree.leaves().iter().map(|leaf| leaf.end);
+        let uploaded = ends.clone().zip(once(0).chain(ends)).filter(|(end, start)| start < end);
+        let chunks = items(&vector["chunks"]);
+        assert_eq!(chunks.len(), uploaded.count());
+
+        for (index, chunk) in chunks.iter().enumerate() {
+            let (start, end) = (number(&chunk["min"]), number(&chunk["max"]));
+            let data_hash = base64url(&chunk["data_hash"]).try_into().unwrap();
+            let proof = base64url(&chunk["data_path"]);
+            let expected = ProvenChunk { data_hash, start, end };
+
+            assert_eq!(tree.proof(index).unwrap(), proof);
+            assert_eq!(
+                (tree.leaves()[index].data_hash, tree.leaves()[index].end),
+                (data_hash, end)
+            );
+            for rules in [Ruleset::Stored, Ruleset::NewData] {
+                let offset = number(&chunk["offset"]);
+                assert_eq!(validate_proof(&tree.root(), offset, size, &proof, rules), Ok(expected));
+            }
+            assert!(
+                expected
+                    .holds(&data[usize::try_from(start).unwrap()..usize::try_from(end).unwrap()])
+            );
+        }
+    }
+}
+
+#[test]
+fn deep_hashes_are_those_of_arweave_js() {
+    fn deep_hash(value: &Value) -> DeepHash {
+        match value {
+            Value::Array(items) => list(&items.iter().map(deep_hash).collect::<Vec<_>>()),
+            value => blob(&hex(value)),
+        }
+    }
+
+    for vector in items(&vectors("deep_hash.json")["vectors"]) {
+        let actual = match vector.get("input_generator") {
+            Some(name) => {
+                let mut hasher = BlobHasher::new();
+                let data = generated(text(name), number(&vector["input_size"]));
+                data.chunks(1000).for_each(|piece| hasher.update(piece));
+                hasher.finish()
+            }
+            None => deep_hash(&vector["input_hex"]),
+        };
+
+        assert_eq!(actual[..], hex(&vector["sha384_hex"]), "{}", vector["name"]);
+    }
+}
+
+#[test]
+fn the_message_that_a_transaction_signs_is_a_deep_hash() {
+    for vector in items(&vectors("transactions.json")["vectors"]) {
+        let transaction = &vector["post_tx_json"];
+        let decimal = |name: &str| blob(text(&transaction[name]).as_bytes());
+        let bytes = |name: &str| blob(&base64url(&transaction[name]));
+        let pair =
+            |tag: &Value| list(&[blob(&base64url(&tag["name"])), blob(&base64url(&tag["value"]))]);
+        let tags: Vec<_> = items(&transaction["tags"]).iter().map(pair).collect();
+
+        let message = list(&[
+            blob(b"2"),
+            bytes("owner"),
+            bytes("target"),
+            decimal("quantity"),
+            decimal("reward"),
+            bytes("last_tx"),
+            list(&tags),
+            decimal("data_size"),
+            bytes("data_root"),
+        ]);
+
+        assert_eq!(message[..], hex(&vector["signature_data_hex"]), "{}", vector["name"]);
+    }
+}
+
+#[test]
+fn the_data_root_of_a_transaction_is_that_of_its_data() {
+    for vector in items(&vectors("transactions.json")["vectors"]) {
+        let Some(generator) = vector["data_generator"].as_str() else { continue };
+        let data = generated(generator, number(&vector["data_size"]));
+
+        let root = tree(&data, SplitRule::ArweaveJs, 1 << 20).root();
+
+        assert_eq!(root[..], base64url(&vector["post_tx_json"]["data_root"]), "{}", vector["name"]);
+    }
+}
+
+#[test]
+fn the_message_that_a_data_item_signs_is_a_deep_hash() {
+    for item in items(&vectors("ans104.json")["items"]) {
+        let raw = base64url(&item["raw_b64url"]);
+        let (owner, rest) = raw[2 + 512..].split_at(512);
+        // A flag, and 32 bytes where it is set.
+        let optional = |rest: &[u8]| -> (Vec<u8>, usize) {
+            let length = 32 * usize::from(rest[0]);
+            (rest[1..=length].to_vec(), 1 + length)
+        };
+        let (target, taken) = optional(rest);
+        let rest = &rest[taken..];
+        let (anchor, taken) = optional(rest);
+        let rest = &rest[taken..];
+        let tag_bytes = usize::from(u16::from_le_bytes([rest[8], rest[9]]));
+        let (tags, data) = rest[16..].split_at(tag_bytes);
+        assert_eq!(tags, hex(&item["raw_tags_hex"]));
+
+        let mut streamed = BlobHasher::new();
+        for byte in data.chunks(1) {
+            streamed.update(byte);
+        }
+        let message = list(&[
+            blob(b"dataitem"),
+            blob(b"1"),
+            blob(number(&item["signature_type"]).to_string().as_bytes()),
+            blob(owner),
+            blob(&target),
+            blob(&anchor),
+            blob(tags),
+            streamed.finish(),
+        ]);
+
+        assert_eq!(message[..], hex(&item["signature_data_hex"]), "{}", item["name"]);
+    }
+}
