@@ -16,7 +16,7 @@ use std::panic::resume_unwind;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use crate::arweave::LeafHasher;
+use crate::arweave::{CHUNK, LeafHasher};
 use crate::cancel::CancelToken;
 use crate::digest::Sha256Digest;
 use crate::error::Result;
@@ -28,6 +28,9 @@ use work::{Task, Work};
 
 /// Bytes between the buffers of two lanes; without them, equal offsets would compete for the same cache lines.
 const LANE_SPACING: usize = 4 * BLOCK;
+
+/// Workers on each core at most: more only take memory, however many the caller allows.
+const MAX_WORKERS_PER_CORE: usize = 4;
 
 /// Something to be hashed, from its first byte to its last.
 pub(crate) trait Message: Send {
@@ -59,8 +62,8 @@ pub(crate) struct Limits {
 
 impl Limits {
     fn workers(self) -> usize {
-        let cores = || thread::available_parallelism().ok();
-        self.max_workers.or_else(cores).map_or(1, NonZeroUsize::get)
+        let cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        self.max_workers.map_or(cores, |most| most.get().min(MAX_WORKERS_PER_CORE * cores))
     }
 }
 
@@ -147,7 +150,7 @@ impl<M: Message, F: Fn(usize) -> Result<M> + Sync> Engine<'_, F> {
         mut hand: VecDeque<usize>,
         finished: &mut Vec<(usize, Result<M::Output>)>,
     ) {
-        let lane_size = (self.limits.read_size / self.lanes).max(1).next_multiple_of(BLOCK);
+        let lane_size = lane_size(self.limits.read_size / self.lanes);
         let stride = lane_size + lane::PADDING_ROOM + LANE_SPACING;
         let mut memory = vec![0; stride * self.lanes + BLOCK];
         let aligned = memory.as_ptr().align_offset(BLOCK).min(BLOCK);
@@ -197,5 +200,44 @@ impl<M: Message, F: Fn(usize) -> Result<M> + Sync> Engine<'_, F> {
                 lane.open = None;
             }
         }
+    }
+}
+
+/// Bytes that a lane reads at once, of about `share`: no read goes past the end of a chunk that began with one,
+/// so that a chunk's blocks can always be hashed beside others.
+fn lane_size(share: usize) -> usize {
+    const WHOLE: usize = 1 << 18;
+    const { assert!(WHOLE as u64 == CHUNK) };
+    if share >= WHOLE {
+        return share - share % WHOLE;
+    }
+    let log = share.max(BLOCK).ilog2();
+    1 << log
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_fall_on_the_borders_of_chunks() {
+        let chunk = usize::try_from(CHUNK).unwrap();
+        for share in [1, 63, 64, 349_525, 65_536, 1 << 20, (1 << 20) + 1] {
+            let size = lane_size(share);
+            let fits = chunk.is_multiple_of(size) || size.is_multiple_of(chunk);
+            assert!(size.is_multiple_of(BLOCK) && fits, "{share}: {size}");
+            assert!(size <= share.max(BLOCK), "{share}: {size}");
+        }
+    }
+
+    #[test]
+    fn the_machine_has_the_last_word_on_the_number_of_workers() {
+        let workers = |most| {
+            let max_workers = NonZeroUsize::new(most);
+            Limits { max_workers, read_size: 1, stop_at_error: false }.workers()
+        };
+
+        assert_eq!(workers(1), 1);
+        assert!(workers(1_000_000) < 100_000);
     }
 }

@@ -9,6 +9,9 @@ use crate::cancel::CancelToken;
 use crate::error::{Change, Error, FileKind, Result};
 use crate::progress::Progress;
 
+/// Bytes that one call of the system reads at most, because it does not look at Ctrl-C.
+const MAX_READ: usize = 8 << 20;
+
 /// An open regular file and what it looked like when it was opened.
 pub(crate) struct Source {
     file: File,
@@ -72,7 +75,8 @@ impl Source {
         let mut filled = 0;
         while filled < buffer.len() {
             cancel.check()?;
-            let count = match self.file.read(&mut buffer[filled..]) {
+            let most = buffer.len().min(filled.saturating_add(MAX_READ));
+            let count = match self.file.read(&mut buffer[filled..most]) {
                 Ok(0) => {
                     self.check_complete()?;
                     break;
@@ -87,7 +91,7 @@ impl Source {
                 return Err(self.changed_size(self.position, true));
             }
             progress.add(count);
-            if self.position == self.size && filled < buffer.len() {
+            if self.position == self.size && filled < most {
                 self.check_complete()?;
                 break;
             }
@@ -128,6 +132,15 @@ impl Source {
             return Err(self.changed_size(self.position, false));
         }
         self.check_unchanged()
+    }
+
+    /// Whether the file ends where it did when it was opened, and still looks the same.
+    pub(crate) fn check_end(&self) -> Result<()> {
+        match read_at(&self.file, &mut [0], self.size) {
+            Ok(0) => self.check_unchanged(),
+            Ok(_) => Err(self.changed_size(self.size + 1, true)),
+            Err(error) => Err(Error::io("read", &self.path)(error)),
+        }
     }
 
     /// Whether the file still looks as it did when it was opened.

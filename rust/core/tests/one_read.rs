@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::slice::from_ref;
 
 use data_encoding::BASE64URL_NOPAD;
@@ -11,7 +11,7 @@ use ritual_artifacts_core::arweave::{
     CHUNK, LeafHasher, MerkleTree, SplitRule, TreeOptions, read_tree,
 };
 use ritual_artifacts_core::{
-    CancelToken, DataRoot, FileDigest, HashOptions, Progress, ReadSize, hash_files,
+    CancelToken, DataRoot, Error, FileDigest, HashOptions, Progress, ReadSize, hash_files,
 };
 
 mod naive;
@@ -92,6 +92,35 @@ fn the_tree_of_a_file_is_that_of_its_bytes() {
             assert_eq!(progress.drain(), size as u64);
         }
     }
+}
+
+/// A file under `/proc` says that it is empty, and is not.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_file_that_lies_about_its_size_has_no_tree() {
+    let (options, cancel) = (TreeOptions::default(), CancelToken::new());
+
+    let result = read_tree(Path::new("/proc/version"), &options, &Progress::new(), &cancel);
+
+    assert!(matches!(result, Err(Error::SourceChanged { .. })), "{result:?}");
+}
+
+/// Nothing is planned for all of its chunks before the first is read.
+#[test]
+fn a_cancelled_tree_of_an_enormous_file_ends_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sparse");
+    let file = fs::File::create(&path).unwrap();
+    let mut size = i64::MAX.unsigned_abs();
+    while file.set_len(size).is_err() {
+        size /= 2; // file systems have limits of their own
+    }
+    let cancel = CancelToken::new();
+    cancel.cancel();
+
+    let result = read_tree(&path, &TreeOptions::default(), &Progress::new(), &cancel);
+
+    assert!(matches!(result, Err(Error::Cancelled)), "{result:?}");
 }
 
 #[test]

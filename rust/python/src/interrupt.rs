@@ -1,5 +1,6 @@
 //! Long work that Ctrl-C ends and that says how far it is.
 
+use std::io;
 use std::panic::resume_unwind;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
@@ -36,6 +37,9 @@ pub(crate) fn run<T: Send>(
             let worker = thread::Builder::new().spawn_scoped(scope, move || {
                 // Nobody receives after an error; the result is then of no interest.
                 let _ = sender.send(work(progress, cancel));
+            });
+            let worker = worker.map_err(|error| {
+                io::Error::new(error.kind(), format!("cannot start a thread: {error}"))
             })?;
             loop {
                 match receiver.recv_timeout(POLL_INTERVAL) {

@@ -14,6 +14,9 @@ use crate::hash::ReadSize;
 use crate::progress::Progress;
 use crate::source::Source;
 
+/// Chunks that are given to the workers at once: 1 GiB, so that what is planned ahead stays small.
+const WINDOW: usize = 4096;
+
 /// How [`read_tree`] works.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TreeOptions {
@@ -41,25 +44,33 @@ pub fn read_tree(
     cancel: &CancelToken,
 ) -> Result<Option<MerkleTree>> {
     let source = Source::open(path, options.follow_symlinks)?;
-    let lengths: Vec<_> = chunk_lengths(source.size(), options.rule).collect();
-    let ends: Vec<_> = lengths
-        .iter()
-        .scan(0, |end, length| {
-            *end += length;
-            Some(*end)
-        })
-        .collect();
     let limits = Limits {
         max_workers: options.max_workers,
         read_size: options.read_size.get(),
         stop_at_error: true,
     };
-    let results = engine::run(&lengths, limits, cancel, |index| {
-        let (source, end) = (&source, ends[index]);
-        Ok(Section { source, position: end - lengths[index], end, progress, cancel })
-    });
-    let leaves = all_or_error(results)?;
-    source.check_unchanged()?;
+    let mut lengths = chunk_lengths(source.size(), options.rule);
+    let mut leaves: Vec<Leaf> = Vec::new();
+    loop {
+        let window: Vec<_> = lengths.by_ref().take(WINDOW).collect();
+        if window.is_empty() {
+            break;
+        }
+        let start = leaves.last().map_or(0, |leaf| leaf.end);
+        let ends: Vec<_> = window
+            .iter()
+            .scan(start, |end, length| {
+                *end += length;
+                Some(*end)
+            })
+            .collect();
+        let results = engine::run(&window, limits, cancel, |index| {
+            let (source, end) = (&source, ends[index]);
+            Ok(Section { source, position: end - window[index], end, progress, cancel })
+        });
+        leaves.extend(all_or_error(results)?);
+    }
+    source.check_end()?;
     Ok(MerkleTree::new(leaves))
 }
 

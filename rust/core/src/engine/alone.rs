@@ -55,7 +55,8 @@ pub(super) fn hash_reading_ahead<M: Message>(
     for _ in 0..2 {
         send_empty.send(vec![0; piece]).expect("the receiver is here");
     }
-    thread::scope(|scope| {
+    // `move`: where this thread panics, its ends of the channels go, and the other one ends too.
+    thread::scope(move |scope| {
         let read = move || {
             for mut buffer in receive_empty {
                 let count = message.read(&mut buffer)?;

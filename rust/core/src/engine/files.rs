@@ -20,7 +20,7 @@ pub(crate) fn run_on_files<P: AsRef<Path> + Sync, M: Message>(
     cancel: &CancelToken,
     start: impl Fn(usize, Source) -> Result<M> + Sync,
 ) -> Vec<Result<M::Output>> {
-    let sizes = look_at_all(paths, follow_symlinks, limits.workers());
+    let sizes = look_at_all(paths, follow_symlinks, limits.workers(), cancel);
     // What could not be looked at counts as empty; looking again says why.
     let known: Vec<_> = sizes.iter().map(|size| size.unwrap_or(0)).collect();
     run(&known, limits, cancel, |index| {
@@ -36,9 +36,12 @@ fn look_at_all<P: AsRef<Path> + Sync>(
     paths: &[P],
     follow_symlinks: bool,
     workers: usize,
+    cancel: &CancelToken,
 ) -> Vec<Option<u64>> {
     let look_at_each = |paths: &[P]| -> Vec<_> {
-        paths.iter().map(|path| look(path.as_ref(), follow_symlinks).ok()).collect()
+        let look =
+            |path: &P| cancel.check().and_then(|()| look(path.as_ref(), follow_symlinks)).ok();
+        paths.iter().map(look).collect()
     };
     let share = paths.len().div_ceil(workers).max(MIN_LOOKS);
     thread::scope(|scope| {

@@ -26,10 +26,10 @@ impl Work {
         order.sort_by_key(|&index| Reverse(sizes[index]));
         let mut rest = VecDeque::from(order);
         let mut alone = VecDeque::new();
-        let mut bytes: u64 = sizes.iter().sum();
+        let mut bytes = sizes.iter().copied().fold(0, u64::saturating_add);
         while let Some(&largest) = rest.front() {
             let idle = workers - alone.len();
-            let others = bytes - sizes[largest];
+            let others = bytes.saturating_sub(sizes[largest]);
             let goes_alone = rest.len() <= idle
                 || (idle > 1 && outlasts(sizes[largest], others, rest.len() - 1, idle - 1, plan()));
             if !goes_alone {

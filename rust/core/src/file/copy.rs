@@ -1,7 +1,7 @@
 //! Copies whose content is known: the digest is that of the bytes that landed.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Seek, Write};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
@@ -86,7 +86,8 @@ impl<'a> Copying<'a> {
             let clone = staged.as_file().try_clone().map_err(Error::io("read", to))?;
             Source::from_file(clone, to)?
         } else {
-            staged.as_file().set_len(0).map_err(Error::io("write", to))?;
+            let cleared = staged.as_file().set_len(0).and_then(|()| staged.rewind());
+            cleared.map_err(Error::io("write", to))?;
             source
         };
         Ok(Self { from, to, staged, input, cloned, progress, cancel })
@@ -146,7 +147,6 @@ fn clone_file(_source: &File, _staged: &mut NamedTempFile) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use std::fs::{self, OpenOptions};
-    use std::io::Seek;
     use std::sync::Mutex;
 
     use tempfile::TempDir;

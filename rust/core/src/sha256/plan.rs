@@ -1,7 +1,7 @@
 //! Which kernel for how many streams.
 //!
 //! Processors differ too much for a table: where one runs sixteen AVX-512 lanes as fast as four SHA-NI streams,
-//! another needs as long for them as for sixteen. So each kernel is timed once, in a tenth of a millisecond.
+//! another needs as long for them as for sixteen. So each kernel is timed once, in a fraction of a millisecond.
 
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
@@ -115,7 +115,8 @@ impl Plan {
 /// Time a kernel on so many streams; the smallest of several runs, because all that disturbs makes one longer.
 fn time(kernel: Kernel, count: usize) -> f64 {
     const RUNS: usize = 6;
-    let data = [0; 8 * BLOCK];
+    const SHORTEST: f64 = 1e-9; // in seconds; a coarse clock may say nothing
+    let data = [0; 32 * BLOCK];
     let mut states = [INITIAL_STATE; MAX_STREAMS];
     let mut run = || {
         let mut streams: Vec<_> =
@@ -124,7 +125,7 @@ fn time(kernel: Kernel, count: usize) -> f64 {
         kernel.compress(&mut streams);
         start.elapsed()
     };
-    (0..RUNS).map(|_| run()).min().unwrap_or(Duration::MAX).as_secs_f64()
+    (0..RUNS).map(|_| run()).min().unwrap_or(Duration::MAX).as_secs_f64().max(SHORTEST)
 }
 
 #[cfg(test)]
