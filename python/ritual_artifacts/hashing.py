@@ -31,7 +31,7 @@ __all__ = [
     "write_file",
 ]
 
-DEFAULT_READ_SIZE = 1 << 20
+DEFAULT_READ_SIZE = 2 << 20
 """Bytes that a worker reads before it hashes them; memory is this times the number of workers, and twice this
 for a large file that is hashed alone, whatever the number and the sizes of the files."""
 

@@ -40,8 +40,8 @@ impl FileDigest {
 pub struct ReadSize(usize);
 
 impl ReadSize {
-    /// 1 MiB: larger reads measure no faster, smaller ones cost system calls.
-    pub const DEFAULT: Self = Self(1 << 20);
+    /// 2 MiB: larger reads measure hardly faster, smaller ones cost system calls.
+    pub const DEFAULT: Self = Self(2 << 20);
     /// 1 GiB: a worker has to be able to allocate it.
     pub const MAX: Self = Self(1 << 30);
 
