@@ -76,18 +76,6 @@ def test_a_server_that_always_fails_ends_in_an_error(client: Client, sample: Sam
     assert artifact_commits(client.hub) == []
 
 
-def test_an_answer_that_cannot_be_read_is_an_error_and_the_next_call_finds_the_commit(
-    client: Client, sample: Sample
-) -> None:
-    client.hub.faults.add("*/commit/*", faults.set_body(b"{}"), times=1)
-    with pytest.raises(BackendError, match="cannot be used"):
-        client.upload(sample)
-
-    again = client.upload(sample)
-
-    assert [commit.oid for commit in artifact_commits(client.hub)] == [again.revision]
-
-
 def test_a_busy_server_is_given_the_pause_that_it_asks_for(
     client: Client, sample: Sample, monkeypatch: pytest.MonkeyPatch
 ) -> None:

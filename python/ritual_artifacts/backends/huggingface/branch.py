@@ -96,21 +96,33 @@ class BranchFinder:
         except TransferError as error:  # it may have been created all the same: who looks will see
             log.info("%s", error)
 
-    def create(self, branch: Branch) -> None:
-        """Make a branch that is missing, at the commit at which it was looked at."""
-        with translated(f"creating the branch {branch.name} of {self._repo_id}"):
-            self._hub.api.create_branch(
-                self._repo_id.hf_id,
-                branch=branch.name,
-                revision=branch.commit,
-                repo_type=self._hub.connection.repo_type,
-                exist_ok=True,
-            )
+    def create(self, branch: Branch) -> bool:
+        """Make a branch that is missing, at the commit at which it was looked at.
+
+        Returns:
+            Whether this call made it; False where somebody else was faster, at the same commit.
+
+        Raises:
+            ConflictError: somebody else made it meanwhile, at another commit.
+        """
+        try:
+            with translated(f"creating the branch {branch.name} of {self._repo_id}"):
+                self._hub.api.create_branch(
+                    self._repo_id.hf_id,
+                    branch=branch.name,
+                    revision=branch.commit,
+                    repo_type=self._hub.connection.repo_type,
+                )
+        except ConflictError:
+            if self._read_refs().branches.get(branch.name) != branch.commit:
+                raise
+            return False
+        return True
 
     def drop(self, branch: Branch) -> None:
         """Remove a branch that was made for a commit which failed, unless somebody has used it since."""
         with contextlib.suppress(Exception):  # the error that led here is the one to report
-            if self._read_refs().branches.get(branch.name) == branch.commit:
+            if self._hub.read_refs(self._repo_id).branches.get(branch.name) == branch.commit:
                 self._hub.api.delete_branch(
                     self._repo_id.hf_id, branch=branch.name, repo_type=self._hub.connection.repo_type
                 )

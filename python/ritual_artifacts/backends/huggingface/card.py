@@ -60,11 +60,13 @@ def _usage(manifest: Manifest, repo_id: RitualRepoId, repo_type: RepoType) -> st
     named = manifest.artifact_type.isidentifier()
     cls = manifest.artifact_type if named else "YourModel"
     kind = "" if repo_type == "model" else f'\n    repomanager_kwargs={{"repo_type": "{repo_type}"}},'
+    # A card outlives the upload that wrote it: without a version, the id names whatever comes next.
+    pin = "" if repo_id.version is None else f'\n    expected_digest="{manifest.digest}",'
     return (
         f"## Use it\n\n```python\nfrom ritual_artifacts import RitualArtifactManager\n\n"
         f"# {cls} is the Pydantic model that the artifact was published from.\n"
-        f"artifact = RitualArtifactManager.from_repo(\n    {cls},\n    {json.dumps(str(repo_id))},\n"
-        f'    expected_digest="{manifest.digest}",{kind}\n).artifact\n```\n\n'
+        f"artifact = RitualArtifactManager.from_repo(\n    {cls},\n    {json.dumps(str(repo_id))},"
+        f"{pin}{kind}\n).artifact\n```\n\n"
         f"Every byte is verified before it is at its place."
     )
 

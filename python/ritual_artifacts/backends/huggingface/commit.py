@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatch
+from http import HTTPStatus
 from typing import Final, TypeAlias
 
 from huggingface_hub import CommitInfo, CommitOperationDelete
@@ -16,7 +17,7 @@ from ritual_artifacts.backends.huggingface.hub import Hub
 from ritual_artifacts.backends.huggingface.options import UploadOptions, patterns
 from ritual_artifacts.backends.huggingface.sources import Addition
 from ritual_artifacts.backends.huggingface.transport import Patience, retry_after
-from ritual_artifacts.errors import ArtifactError, BackendError, ConflictError, TransferError
+from ritual_artifacts.errors import BackendError, ConflictError, TransferError
 from ritual_artifacts.progress import ProgressMeter
 from ritual_artifacts.repo_id import RitualRepoId
 from ritual_artifacts.workers import Job, run_jobs
@@ -99,6 +100,7 @@ class Publisher:
         patience = Patience(f"publishing {self._repo_id}")
         try:
             while change := self._find_change(branch, contents, card):
+                self._refuse_other_parent(branch)  # somebody may have committed since the last look
                 self._send(branch, change.additions)
                 branch = self._ensure_exists(branch)
                 try:
@@ -108,13 +110,17 @@ class Publisher:
                 if opened := self._find_pull_request(contents):
                     return self._conclude(opened)
                 before, branch = branch, self._finder.find()
-                _refuse_collisions(before, branch, change)
-                patience.wait(problem, pause if branch.commit == before.commit else 0.0)
-        except ArtifactError:
+                _refuse_collisions(before, branch, contents, change)
+                has_moved = branch.commit != before.commit and not self._options.create_pr
+                patience.wait(problem, 0.0 if has_moved else pause)
+                # A call that timed out may have been at work still during the first look.
+                if opened := self._find_pull_request(contents):
+                    return self._conclude(opened)
+            return self._conclude(self._describe(self._ensure_exists(branch)))
+        except BaseException:  # an interrupted upload leaves no branch behind either
             if self._created is not None:
                 self._finder.drop(self._created)
             raise
-        return self._conclude(self._describe(branch))
 
     def _refuse_other_parent(self, branch: Branch) -> None:
         expected = self._options.parent_commit
@@ -171,12 +177,17 @@ class Publisher:
                 f"of a .gitignore; an artifact is published whole, so change that file or rename these"
             )
             raise BackendError(message)
+        # The library leaves out of the commit what the server says is there already. It asked about `base`,
+        # which may have moved since the look that decided what is missing.
+        for addition in additions:
+            if hasattr(addition, "_remote_oid"):
+                addition._remote_oid = None  # noqa: SLF001 - there is no option for it
 
     def _ensure_exists(self, branch: Branch) -> Branch:
         if branch.exists or self._options.create_pr:
             return branch
-        self._finder.create(branch)
-        self._created = branch
+        if self._finder.create(branch):
+            self._created = branch
         return replace(branch, exists=True)
 
     def _commit(self, branch: Branch, change: _Change) -> CommitInfo:
@@ -207,7 +218,11 @@ class Publisher:
         ours = translate(error, f"publishing {self._repo_id}")
         answer = error.response if isinstance(error, HfHubHTTPError) else None
         is_stale = isinstance(ours, ConflictError) and answer is not None
-        if is_stale or (isinstance(ours, TransferError) and ours.retryable):
+        # Of these nobody knows whether there is a commit: a gateway's error, or words that make no sense.
+        has_failed = answer is not None and answer.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR
+        is_unreadable = answer is None and type(ours) is BackendError
+        is_temporary = isinstance(ours, TransferError) and ours.retryable
+        if is_stale or has_failed or is_unreadable or is_temporary:
             return str(ours), None if answer is None else retry_after(answer)
         raise ours from None
 
@@ -272,16 +287,17 @@ def _folders_of(path: str) -> list[str]:
     return [path[:end] for end, character in enumerate(path) if character == "/"]
 
 
-def _refuse_collisions(before: Branch, now: Branch, change: _Change) -> None:
-    """Check that nobody else changed what this upload changes.
+def _refuse_collisions(before: Branch, now: Branch, contents: Contents, change: _Change) -> None:
+    """Check that nobody else changed a file of the artifact, or one that this upload removes.
+
+    The card is no part of the contents when it is ours: one that somebody else wrote is as good.
 
     Raises:
         ConflictError: somebody did.
     """
-    for addition in change.additions:
-        path = addition.path_in_repo
+    for path, addition in contents.items():
         was, is_now = before.files.get(path), now.files.get(path)
-        if path != CARD_FILENAME and was != is_now and not addition.is_stored_as(is_now):
+        if was != is_now and not addition.is_stored_as(is_now):
             message = f"{path!r} was changed by somebody else meanwhile; look at it, then upload again"
             raise ConflictError(message)
     for deletion in change.deletions:

@@ -1,5 +1,6 @@
 """One upload to the Hub: hash, look what is there, send the rest, commit once."""
 
+from ritual_artifacts.backends.huggingface.branch import MAIN
 from ritual_artifacts.backends.huggingface.card import CARD_FILENAME, write_card
 from ritual_artifacts.backends.huggingface.commit import Publisher
 from ritual_artifacts.backends.huggingface.hub import Hub
@@ -53,7 +54,7 @@ class HuggingFaceUpload:
         published = publisher.publish(contents, self._make_card(manifest))
         sent = sum(entry.size or 0 for entry in manifest.files if entry.path in published.sent)
         return HuggingFaceUploadResult(
-            repo_id=self._repo_id,
+            repo_id=self._published_id,
             revision=published.commit_info.oid,
             url=published.commit_info.pr_url or published.commit_info.commit_url,
             digest=manifest.digest,
@@ -63,8 +64,16 @@ class HuggingFaceUpload:
             commit_info=published.commit_info,
         )
 
+    @property
+    def _published_id(self) -> RitualRepoId:
+        """The id with the version that was published, also where an option named it."""
+        revision = self._hub.connection.revision_of(self._repo_id)
+        if revision in {None, MAIN} or "/" in str(revision):  # a version has no slash, a pull request has
+            return self._repo_id
+        return self._repo_id.with_version(revision)
+
     def _make_card(self, manifest: Manifest) -> Addition | None:
         if not self._options.card or any(entry.path == CARD_FILENAME for entry in manifest.files):
             return None
-        card = write_card(manifest, self._repo_id, self._hub.connection.repo_type, self._options)
+        card = write_card(manifest, self._published_id, self._hub.connection.repo_type, self._options)
         return Addition.of_bytes(CARD_FILENAME, card)
