@@ -36,8 +36,8 @@ NAMES = [
     *([os.fsdecode(b"caf\xe9")] if sys.platform == "linux" else []),  # others keep valid Unicode only
 ]
 EMPTY = hashlib.sha256().hexdigest()
-MAX_MEMORY = 150_000
-"""KiB of a process that hashes a stream of any length; the interpreter and its modules are most of it."""
+MAX_MEMORY = 400_000
+"""KiB of a process that hashes half a GiB from a stream. The system counts what it was forked from, too: these tests."""
 
 needs_posix = pytest.mark.skipif(os.name == "nt", reason="Windows has no such files or names")
 needs_proc = pytest.mark.skipif(sys.platform != "linux", reason="only Linux has such files in /proc")
@@ -306,14 +306,14 @@ def test_an_endless_standard_input_takes_no_more_memory_than_a_short_one(tmp_pat
         ) as process,
     ):
         assert process.stdin is not None
-        for _ in range(256):
+        for _ in range(512):
             process.stdin.write(block)
         process.stdin.close()
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
 
     assert process.returncode == 0
-    assert (tmp_path / "out").read_text() == f"{sha256(block * 256)}  -\n"
+    assert (tmp_path / "out").read_text() == f"{sha256(block * 512)}  -\n"
     assert usage.ru_maxrss // (1 if sys.platform == "linux" else 1024) < MAX_MEMORY
 
 
