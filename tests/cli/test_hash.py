@@ -37,7 +37,7 @@ NAMES = [
 ]
 EMPTY = hashlib.sha256().hexdigest()
 MAX_MEMORY = 400_000
-"""KiB of a process that hashes half a GiB from a stream. The system counts what it was forked from, too: these tests."""
+"""KiB for half a GiB from a stream. The system counts what a process was forked from too: these tests."""
 
 needs_posix = pytest.mark.skipif(os.name == "nt", reason="Windows has no such files or names")
 needs_proc = pytest.mark.skipif(sys.platform != "linux", reason="only Linux has such files in /proc")
