@@ -453,7 +453,13 @@ class RitualArtifactManager(BaseModel, Generic[ArtifactType]):
             else:
                 cached.repo_id = repo
                 return cached
-        if fields is None and cache.is_offline(repo, repomanager_kwargs):
+        if cache.is_offline(repo, repomanager_kwargs):
+            if fields is not None:
+                message = (
+                    f"fields= of {repo} have to be fetched, and offline mode is on (HF_HUB_OFFLINE or "
+                    f"local_files_only); without fields=, a complete copy on this machine will do"
+                )
+                raise ArtifactNotFoundError(message)
             return cls._from_offline(artifact_class, repo, target, expected_digest, progress)
         backend = _load(repo, repomanager_kwargs, hf_token, None)
         revision, manifest = transfer.read_manifest(backend, repo)

@@ -92,7 +92,7 @@ class Publisher:
             SourceChangedError: a file changed while it was uploaded; nothing was published.
             BackendError: the Hub refused or failed.
         """
-        self._hub.limit_waiting()
+        self._hub.prepare_session()
         branch = self._finder.find()
         self._refuse_other_parent(branch)
         if self._options.create_pr:

@@ -2,7 +2,7 @@
 
 import contextlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from typing import Final
 from urllib.parse import urlsplit
@@ -37,6 +37,19 @@ _SHOWN: Final = 300
 """Characters of a server's own words that a message repeats."""
 _SECRETS: Final = re.compile(r"hf_[A-Za-z0-9]{8,}|(?i:bearer)\s+\S+|(?<=\?)[^\s'\"]*")
 """Tokens, and the query of an address, which may be signed."""
+
+
+_SHORTEST_SECRET: Final = 8
+"""Characters; a shorter header could be part of any word."""
+
+_known_secrets: Final[set[str]] = set()
+
+
+def keep_secret(headers: Mapping[str, str]) -> None:
+    """Let no message hold what these headers say, whoever repeats it."""
+    values = {value for name, value in headers.items() if name.lower() != "user-agent"}
+    values |= {value.rpartition(" ")[2] for name, value in headers.items() if name.lower() == "authorization"}
+    _known_secrets.update(value for value in values if len(value) >= _SHORTEST_SECRET)
 
 
 @contextlib.contextmanager
@@ -94,6 +107,8 @@ def describe(error: httpx2.HTTPError) -> str:
 
 def clean(text: str) -> str:
     """Return a server's words on one line, cut short, without what looks like a secret."""
+    for secret in sorted(_known_secrets, key=len, reverse=True):
+        text = text.replace(secret, "…")
     words = " ".join(_SECRETS.sub("…", text).split())
     printable = "".join(c if c.isprintable() else "�" for c in words)
     return printable if len(printable) <= _SHOWN else f"{printable[:_SHOWN]}…"
@@ -102,7 +117,7 @@ def clean(text: str) -> str:
 def place(url: str) -> str:
     """Return an address without user, query and fragment, which may be secret."""
     parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+    return clean(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}")
 
 
 def _translate_answer(error: HfHubHTTPError, doing: str) -> ArtifactError:  # noqa: PLR0911 - one per answer

@@ -12,8 +12,9 @@ from huggingface_hub import HfApi, constants, get_session
 from huggingface_hub.utils import build_hf_headers, disable_progress_bars, validate_repo_id  # type: ignore[attr-defined]  # documented there, exported lazily
 
 from ritual_artifacts.backends.base import RemoteFile
-from ritual_artifacts.backends.huggingface.errors import translated
+from ritual_artifacts.backends.huggingface.errors import clean, keep_secret, translated
 from ritual_artifacts.backends.huggingface.options import Connection
+from ritual_artifacts.backends.huggingface.session import guard_session
 from ritual_artifacts.backends.huggingface.transport import Transport
 from ritual_artifacts.errors import ArtifactNotFoundError, BackendError
 from ritual_artifacts.manifest import MAX_ENTRIES
@@ -63,13 +64,15 @@ class Hub:
         self._transport = Transport(connection.endpoint, self._make_headers, timeout=connection.timeout)
 
     def _make_headers(self) -> dict[str, str]:
-        return build_hf_headers(
+        headers = build_hf_headers(
             token=self.api.token,
             library_name=self.api.library_name,
             library_version=self.api.library_version,
             user_agent=self.api.user_agent,
             headers=self.api.headers,
         )
+        keep_secret(headers)
+        return headers
 
     def web_url(self, repo_id: RitualRepoId) -> str:
         """Return where people look at the repository."""
@@ -166,11 +169,12 @@ class Hub:
         """
         _checked(_COMMIT, value, "the new commit to be")
 
-    def limit_waiting(self) -> None:
-        """Let no call of the client library wait for ever, which it does unless the user has set a limit.
+    def prepare_session(self) -> None:
+        """Let no call of the client library wait for ever, or give what is the endpoint's to somebody else.
 
         The session is the whole process's; a limit that somebody has set stays.
         """
+        guard_session(self.connection.endpoint, self._make_headers())
         session = get_session()
         if session.timeout == httpx2.Timeout(None):
             session.timeout = httpx2.Timeout(self.connection.timeout * _PATIENCE_OF_WRITES)
@@ -200,7 +204,7 @@ def _remote_file(item: dict[str, Any]) -> RemoteFile:
     lfs = item.get("lfs")
     size = (lfs or item)["size"]
     if not isinstance(size, int) or size < 0:
-        message = f"the server says that {item['path']!r} has the size {size!r}"
+        message = f"the server says that {clean(str(item['path']))!r} has the size {clean(str(size))}"
         raise BackendError(message)
     if lfs:
         return RemoteFile(size, sha256=_checked(_SHA256, lfs["oid"], "a file's SHA-256 to be"))
@@ -214,6 +218,6 @@ def _checked(pattern: re.Pattern[str], value: object, claim: str) -> str:
         BackendError: it is not.
     """
     if not isinstance(value, str) or not pattern.fullmatch(value):
-        message = f"the server says {claim} {str(value)[:80]!r}, which cannot be"
+        message = f"the server says {claim} {clean(str(value))[:80]!r}, which cannot be"
         raise BackendError(message)
     return value

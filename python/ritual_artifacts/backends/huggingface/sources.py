@@ -14,7 +14,9 @@ from ritual_artifacts.errors import BackendError, SourceChangedError
 from ritual_artifacts.planning import PlannedFile
 
 _MAX_HELD_BYTES: Final = 16 << 20
-"""A larger file is never held in memory; the Hub keeps smaller ones, as a rule, in the commit itself."""
+"""A larger file is not kept in memory; the Hub has only smaller ones, as a rule, in the commit itself."""
+
+_BLOCK_SIZE: Final = 1 << 20
 
 Stamp: TypeAlias = tuple[int, int, int, int]
 
@@ -48,6 +50,7 @@ class Addition(CommitOperationAdd):
         self.expected_sha256 = sha256
         self.expected_size = size
         self._held: bytes | None = source if isinstance(source, bytes) else None
+        self._git_sha1: str | None = None
         if self.upload_info.size != size:
             raise _changed(source)
         self.upload_info.sha256 = bytes.fromhex(sha256)
@@ -60,14 +63,14 @@ class Addition(CommitOperationAdd):
     @contextlib.contextmanager
     def as_file(self, with_tqdm: bool = False) -> Iterator[BinaryIO]:  # noqa: FBT001, FBT002 - the library's signature
         """Open the file for the library, which asks for a progress bar when it streams to the LFS storage."""
-        if not with_tqdm and self.expected_size <= _MAX_HELD_BYTES:
+        if not with_tqdm:  # for the commit itself, as a whole
             yield io.BytesIO(self.read())
             return
         with super().as_file() as file:
             yield cast("BinaryIO", _Counted(file, self.report))
 
     def read(self) -> bytes:
-        """Return the content of a small file.
+        """Return the content, which is kept where it is small.
 
         Raises:
             SourceChangedError: it is no longer what was hashed.
@@ -77,8 +80,27 @@ class Addition(CommitOperationAdd):
             data = path.read_bytes()
             if hashlib.sha256(data).hexdigest() != self.expected_sha256:
                 raise _changed(path)
+            if len(data) > _MAX_HELD_BYTES:
+                return data
             self._held = data
         return self._held
+
+    def _hash_as_git(self) -> str:
+        """Return git's name for the file, of which nothing is kept.
+
+        Raises:
+            SourceChangedError: it is no longer what was hashed.
+        """
+        sha1 = hashlib.sha1(b"blob %d\0" % self.expected_size, usedforsecurity=False)
+        sha256 = hashlib.sha256()
+        source = self.path_or_fileobj
+        with io.BytesIO(source) if isinstance(source, bytes) else Path(str(source)).open("rb") as file:
+            while block := file.read(_BLOCK_SIZE):
+                sha1.update(block)
+                sha256.update(block)
+        if sha256.hexdigest() != self.expected_sha256:
+            raise _changed(Path(str(source)))
+        return sha1.hexdigest()
 
     def is_stored_as(self, remote: RemoteFile | None) -> bool:
         """Say whether the repository has this very content under this name already."""
@@ -86,7 +108,9 @@ class Addition(CommitOperationAdd):
             return False
         if remote.sha256 is not None:
             return remote.sha256 == self.expected_sha256
-        return self.expected_size <= _MAX_HELD_BYTES and remote.git_sha1 == git_sha1(self.read())
+        if self._git_sha1 is None:
+            self._git_sha1 = self._hash_as_git()
+        return remote.git_sha1 == self._git_sha1
 
 
 class _Counted(io.RawIOBase):

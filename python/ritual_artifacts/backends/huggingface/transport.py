@@ -20,6 +20,7 @@ import httpx2
 from huggingface_hub import get_session, hf_raise_for_status
 
 from ritual_artifacts.backends.huggingface.errors import RETRYABLE, describe, place
+from ritual_artifacts.backends.huggingface.session import origin
 from ritual_artifacts.errors import BackendError, TransferError
 
 log = logging.getLogger(__name__)
@@ -36,7 +37,6 @@ _MAX_CONNECTIONS: Final = 3
 _LONGEST_STEP: Final = 8.0
 _MAX_REDIRECTS: Final = 8
 _MAX_ANSWER_BYTES: Final = 64 << 20
-_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 
 
@@ -157,14 +157,14 @@ class Transport:
         if response.status_code in RETRYABLE:
             return True
         is_refused = response.status_code in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
-        return is_refused and _origin(str(response.url)) != _origin(self._endpoint)
+        return is_refused and origin(str(response.url)) != origin(self._endpoint)
 
     @contextlib.contextmanager
     def _open(
         self, url: str, headers: Mapping[str, str], params: Mapping[str, str] | None
     ) -> Iterator[httpx2.Response]:
         """Send a GET request and follow where it leads; the body is not read yet."""
-        trusted = _origin(url) == _origin(self._endpoint)
+        trusted = origin(url) == origin(self._endpoint)
         for _ in range(_MAX_REDIRECTS):
             sent = {**self._make_headers(), **headers} if trusted else dict(headers)
             with get_session().stream(
@@ -180,7 +180,7 @@ class Transport:
             ):
                 message = f"{place(url)} leads to {place(target)}, which is not asked: it is no safe address"
                 raise BackendError(message)
-            trusted = trusted and _origin(target) == _origin(self._endpoint)
+            trusted = trusted and origin(target) == origin(self._endpoint)
             url, params = target, None
         message = f"{place(url)} leads from one address to the next without end"
         raise BackendError(message)
@@ -231,11 +231,6 @@ def _gather(blocks: Iterator[bytes]) -> Iterator[bytes]:
         raise
     if held:
         yield b"".join(held)
-
-
-def _origin(url: str) -> tuple[str, str, int | None]:
-    parts = urlsplit(url)
-    return parts.scheme, (parts.hostname or "").lower(), parts.port or _DEFAULT_PORTS.get(parts.scheme)
 
 
 def retry_after(response: httpx2.Response) -> float | None:
