@@ -6,29 +6,38 @@ from _typeshed import SupportsGetItem
 from collections.abc import Callable
 from os import PathLike
 from pathlib import Path
-from typing import SupportsIndex, final
+from typing import Any, SupportsIndex, final
 from typing_extensions import Buffer
 
-__all__ = ["ChunkTree", "FileDigest", "PartialFile", "copy_files", "hash_files", "rename_files", "sha256_kernels", "write_file"]
+__all__ = ["ChunkTree", "FileDigest", "PartialFile", "check_proof", "copy_files", "deep_hash", "find_data_root", "hash_files", "rename_files", "sha256_kernels", "split_lengths", "write_file"]
 
 @final
 class ChunkTree:
     """
-    The Merkle tree over a file's chunks on Arweave, split as arweave-js does.
+    The Merkle tree over a file's chunks on Arweave.
 
     Opening it reads the file once, on all cores. Its length is the number of chunks that are uploaded: the empty
-    one that ends some trees is not among them.
+    one that ends some trees is not among them. `rule` says how the file is split: as arweave-js does, as the node
+    does (`node`), or in slices of 256 KiB alone (`naive`).
     """
     def __len__(self, /) -> int: ...
-    def __new__(cls, /, path: str | PathLike[str], *, max_workers: int | None = None, progress: Callable[[int], object] | None = None) -> ChunkTree: ...
+    def __new__(cls, /, path: str | PathLike[str], *, rule: str = ..., follow_symlinks: bool = False, max_workers: int | None = None, progress: Callable[[int], object] | None = None) -> ChunkTree: ...
     @property
     def data_root(self, /) -> str:
         """
         Root of the tree in base64url without padding; empty for an empty file.
         """
+    def id_between(self, /, start: SupportsIndex, end: SupportsIndex) -> bytes | None:
+        """
+        The id that the node has which spans the bytes from `start` to `end`; None where no node can.
+        """
     def proof(self, /, index: SupportsIndex) -> bytes:
         """
         The proof (`data_path`) that a chunk is in the tree.
+        """
+    def read(self, /, index: SupportsIndex) -> bytes:
+        """
+        A chunk's bytes, read from the file again and compared with what they were.
         """
     @property
     def size(self, /) -> int:
@@ -113,12 +122,30 @@ class PartialFile:
         Hash `data` and append it.
         """
 
+def check_proof(data_root: bytes, data_size: SupportsIndex, offset: SupportsIndex, proof: bytes) -> tuple[int, int, bytes]:
+    """
+    What a proof (`data_path`) proves of the chunk with the byte at `offset`: its start, its end and its SHA-256.
+
+    `data_root` and `data_size` have to be trusted, the proof need not. A proof that proves nothing is a
+    `ValueError`.
+    """
+
 def copy_files(pairs: SupportsGetItem[int, tuple[str | PathLike[str], str | PathLike[str]]], *, follow_symlinks: bool = False, max_workers: int | None = None, progress: Callable[[int], object] | None = None) -> list[FileDigest]:
     """
     Copy regular files, each pair's first path to its second; one item per pair, in their order,
     with the source's path and the size and SHA-256 of the bytes that landed.
 
     An error ends the call; copies that were finished by then stay.
+    """
+
+def deep_hash(value: Any) -> bytes:
+    """
+    The deep hash (SHA-384) of bytes, or of a list of bytes and such lists: what Arweave signs.
+    """
+
+def find_data_root(data: Buffer, *, rule: str = ...) -> bytes:
+    """
+    The root of the tree over chunks of data in memory; empty for no data.
     """
 
 def hash_files(paths: SupportsGetItem[int, str | PathLike[str]], *, follow_symlinks: bool = True, max_workers: int | None = None, read_size: int = ..., progress: Callable[[int], object] | None = None, return_exceptions: bool = False, data_root: bool = False, git_sha1_max_size: SupportsIndex | None = None) -> "list[FileDigest | Exception]":
@@ -137,6 +164,11 @@ def rename_files(pairs: SupportsGetItem[int, tuple[str | PathLike[str], str | Pa
 def sha256_kernels() -> list[str]:
     """
     The ways to run SHA-256 that this processor has, by name; the last, `single`, is on every one.
+    """
+
+def split_lengths(size: SupportsIndex, *, rule: str = ...) -> list[int]:
+    """
+    Lengths in bytes of the chunks that data of `size` bytes is uploaded in.
     """
 
 def write_file(path: str | PathLike[str], data: Buffer) -> None:

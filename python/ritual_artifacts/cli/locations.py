@@ -6,14 +6,24 @@ from pathlib import Path
 from typing import Any
 
 import typer
+from pydantic import BaseModel
 
 from ritual_artifacts import cache, transfer
-from ritual_artifacts.backends import Backend, load_backend
+from ritual_artifacts.backends import Backend, identify, load_backend
 from ritual_artifacts.errors import ArtifactNotFoundError, BackendError, RepoIdError
 from ritual_artifacts.manifest import Manifest
-from ritual_artifacts.planning import MANIFEST_FILENAME, STAGING_DIRNAME
+from ritual_artifacts.planning import (
+    MANIFEST_FILENAME,
+    STAGING_DIRNAME,
+    ArtifactPlan,
+    plan_files,
+    plan_folder,
+)
 from ritual_artifacts.repo_id import RitualRepoId, StorageId
 from ritual_artifacts.staging import finish_interrupted
+
+FOLDER_TYPE = "ModelArtifact"
+"""Type of an artifact that is just a folder: a list of files and metadata about them, as in infernet-ml."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +54,18 @@ def parse_path(text: str) -> Path:
     return Path(text)
 
 
+def plan_path(path: Path) -> ArtifactPlan:
+    """Plan to publish a folder, or one file, as it is."""
+    if path.is_dir():
+        return plan_folder(path, FOLDER_TYPE, "files", {"metadata": {}})
+    alone = plan_files(_SingleFile(files=[path]))
+    return ArtifactPlan(FOLDER_TYPE, {**alone.fields, "metadata": {}}, alone.files)
+
+
+class _SingleFile(BaseModel):
+    files: list[Path]
+
+
 def open_repo(text: str, options: Mapping[str, Any] | None = None) -> tuple[RitualRepoId, Backend]:
     """Parse a repository id and load its backend, with the options that the user gave.
 
@@ -51,6 +73,10 @@ def open_repo(text: str, options: Mapping[str, Any] | None = None) -> tuple[Ritu
         RepoIdError: it is malformed.
         BackendError: its storage is not available.
     """
+    storage, _, rest = text.partition("/")
+    if storage == StorageId.Arweave and rest and "/" not in rest:  # a transaction by its id alone
+        backend = load_backend(StorageId.Arweave, options)
+        return identify(backend, rest), backend
     try:
         repo_id = RitualRepoId.from_unique_id(text)
     except RepoIdError as error:

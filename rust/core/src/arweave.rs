@@ -28,7 +28,7 @@ mod node;
 mod proof;
 
 pub use chunk::{CHUNK, ChunkLengths, SplitRule, chunk_lengths};
-pub use file::{TreeOptions, read_tree};
+pub use file::{TreeOptions, read_chunk, read_tree};
 pub use leaf_hasher::LeafHasher;
 pub use merkle::{Leaf, MerkleTree};
 pub use node::Hash;

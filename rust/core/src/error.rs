@@ -97,6 +97,12 @@ pub enum Change {
         /// Whether reading stopped at `actual` without having seen the end.
         at_least: bool,
     },
+    /// A part was read before, and holds other bytes now.
+    #[error("the bytes at {offset} are others than before")]
+    Content {
+        /// Where in the file that part begins.
+        offset: u64,
+    },
     /// The size is the same, the time of the last modification is not.
     #[error("its modification time moved")]
     ModificationTime,

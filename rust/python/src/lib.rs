@@ -18,7 +18,7 @@ mod interrupt;
 #[pyo3::pymodule]
 mod _core {
     #[pymodule_export]
-    use crate::arweave::ChunkTree;
+    use crate::arweave::{ChunkTree, check_proof, find_data_root, hash_deeply, split_lengths};
     #[pymodule_export]
     use crate::files::{PartialFile, copy_files, rename_files, write_file};
     #[pymodule_export]

@@ -6,12 +6,14 @@ use std::path::Path;
 use super::chunk::{SplitRule, chunk_lengths};
 use super::leaf_hasher::LeafHasher;
 use super::merkle::{Leaf, MerkleTree};
+use super::node::Hash;
 use crate::cancel::CancelToken;
 use crate::digest::Sha256Digest;
 use crate::engine::{self, Limits, Message};
-use crate::error::{Result, all_or_error};
+use crate::error::{Change, Result, all_or_error};
 use crate::hash::ReadSize;
 use crate::progress::Progress;
+use crate::sha256::Hasher;
 use crate::source::Source;
 
 /// Chunks that are given to the workers at once: 1 GiB, so that what is planned ahead stays small.
@@ -72,6 +74,35 @@ pub fn read_tree(
     }
     source.check_end()?;
     Ok(MerkleTree::new(leaves))
+}
+
+/// Read one chunk of a file of which a tree was built before, and prove that it is still the same.
+///
+/// # Errors
+///
+/// The file cannot be read, is no regular file, or no longer has these bytes.
+///
+/// # Panics
+///
+/// If the tree has no leaf at `index`.
+pub fn read_chunk(
+    path: &Path,
+    tree: &MerkleTree,
+    index: usize,
+    follow_symlinks: bool,
+) -> Result<Vec<u8>> {
+    let leaves = tree.leaves();
+    let start = index.checked_sub(1).map_or(0, |before| leaves[before].end);
+    let length = usize::try_from(leaves[index].end - start).unwrap_or(usize::MAX);
+    let mut chunk = vec![0; length];
+    let source = Source::open(path, follow_symlinks)?;
+    source.read_at(&mut chunk, start, &Progress::new(), &CancelToken::new())?;
+    let mut hasher = Hasher::new();
+    hasher.update(&chunk);
+    if Hash::from(hasher.finalize()) != leaves[index].data_hash {
+        return Err(source.changed(Change::Content { offset: start }));
+    }
+    Ok(chunk)
 }
 
 /// A chunk of a file.
