@@ -104,7 +104,13 @@ class Contents:
         roots = {file.path: digest.data_root or "" for file, digest in zip(plan.files, digests, strict=True)}
         self.pieces: Final = [
             *(
-                self._make_file(entry.path, file.source, entry.size or 0, entry.sha256, roots[entry.path])
+                self._make_file(
+                    entry.path,
+                    file.source,
+                    entry.size or 0,
+                    entry.sha256,
+                    decode(roots[entry.path], "a data root"),
+                )
                 for entry, file in zip(manifest.files, plan.files, strict=True)
             ),
             self._make_file(MANIFEST_FILENAME, data, len(data), _sha256(data), find_data_root(data)),
@@ -122,11 +128,11 @@ class Contents:
             name=PATHS_NAME,
             source=data,
             size=len(data),
-            data_root=decode(find_data_root(data), "a data root"),
+            data_root=find_data_root(data),
             tags=make_tags(tags, f"the repository {self._repo_id}"),
         )
 
-    def _make_file(self, name: str, source: Path | bytes, size: int, sha256: str, data_root: str) -> Piece:
+    def _make_file(self, name: str, source: Path | bytes, size: int, sha256: str, data_root: bytes) -> Piece:
         tags = [
             *self._options.extra_file_tags.get(name, {}).items(),
             ("Content-Type", mimetypes.guess_type(name)[0] or _DEFAULT_TYPE),
@@ -141,7 +147,7 @@ class Contents:
             name=name,
             source=source,
             size=size,
-            data_root=decode(data_root, "a data root"),
+            data_root=data_root,
             tags=make_tags(tags, repr(name)),
             sha256=sha256,
         )

@@ -10,7 +10,7 @@ from ritual_artifacts.backends.arweave.encoding import encode
 from ritual_artifacts.backends.arweave.journal import ChunkLog, Entry, Journal
 from ritual_artifacts.backends.arweave.network import Network, StaleAnchorError
 from ritual_artifacts.backends.arweave.transaction import MAX_BODY_BYTES, Transaction
-from ritual_artifacts.chunks import ChunkTree, has_data_root
+from ritual_artifacts.chunks import ChunkTree, chunk_spans, has_data_root, open_tree
 from ritual_artifacts.errors import SourceChangedError
 from ritual_artifacts.progress import ProgressMeter
 from ritual_artifacts.workers import Job, run_jobs
@@ -110,7 +110,7 @@ class Delivery:
         size = entry.transaction.data_size
         if size <= MAX_BODY_BYTES:
             return
-        log = self._journal.open_chunks(entry.transaction, ChunkTree.count(size))
+        log = self._journal.open_chunks(entry.transaction, len(chunk_spans(size)))
         try:
             if missing := log.find_missing():
                 self._post_some(entry, missing, log)
@@ -133,7 +133,7 @@ class Delivery:
         source = self._sources[entry.name]
         if isinstance(source, bytes):
             source = self._journal.write_data(transaction, source)
-        tree = ChunkTree(source)
+        tree = open_tree(source)
         if tree.data_root != encode(transaction.data_root):
             message = f"{source} changed after it was signed"
             raise SourceChangedError(message)

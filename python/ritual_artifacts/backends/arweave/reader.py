@@ -8,7 +8,7 @@ import contextlib
 import logging
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -211,7 +211,7 @@ class DataReader:
 
     # --- large data ---
 
-    def stream(self, stored: Stored, offset: int = 0) -> Iterator[bytes]:
+    def stream(self, stored: Stored, offset: int = 0) -> Generator[bytes, None, None]:
         """Yield data from `offset` to its end, unproven; another gateway continues where one stops.
 
         Raises:
