@@ -195,7 +195,17 @@ def _rules_for(size: int) -> Sequence[SplitRule]:
     return _RULES[:1]
 
 
-def parse_bundle(data): raise NotImplementedError
-def parse_data_item(data): raise NotImplementedError
-def data_item_message(owner, target, anchor, tags, data): raise NotImplementedError
-def write_data_item(owner, signature, target, anchor, tags, data): raise NotImplementedError
+def parse_bundle(data):
+    raise NotImplementedError
+
+
+def parse_data_item(data):
+    raise NotImplementedError
+
+
+def data_item_message(owner, target, anchor, tags, data):
+    raise NotImplementedError
+
+
+def write_data_item(owner, signature, target, anchor, tags, data):
+    raise NotImplementedError

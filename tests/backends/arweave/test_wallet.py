@@ -120,9 +120,7 @@ def test_a_wallet_is_not_copied_to_where_somebody_may_read_it(place: Path) -> No
         copy.deepcopy(wallet)
 
 
-def test_a_wallet_that_others_can_read_is_warned_about(
-    place: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_wallet_that_others_can_read_is_warned_about(place: Path, caplog: pytest.LogCaptureFixture) -> None:
     place.chmod(0o640)
 
     with caplog.at_level(logging.WARNING):

@@ -3,7 +3,6 @@
 import base64
 import binascii
 import re
-from decimal import Decimal
 from typing import Final
 
 from ritual_artifacts.errors import BackendError
@@ -11,6 +10,8 @@ from ritual_artifacts.errors import BackendError
 WINSTON_PER_AR: Final = 10**12
 """1 AR is 10¹² winston, the unit that the network counts in."""
 
+_DECIMALS: Final = 12
+_AMOUNT: Final = re.compile(rf"([0-9]+)(?:\.([0-9]{{1,{_DECIMALS}}}))?")
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 _SHOWN: Final = 80
 
@@ -49,7 +50,9 @@ def is_id(text: str) -> bool:
 
 def format_ar(winston: int) -> str:
     """Write an amount of winston in AR, exactly, such as `0.000000012345 AR`."""
-    return f"{(Decimal(winston) / WINSTON_PER_AR).normalize():f} AR"
+    whole, part = divmod(winston, WINSTON_PER_AR)
+    decimals = f".{part:0{_DECIMALS}d}".rstrip("0").rstrip(".")
+    return f"{whole}{decimals} AR"
 
 
 def parse_ar(text: str) -> int:
@@ -58,13 +61,11 @@ def parse_ar(text: str) -> int:
     Raises:
         ValueError: it is no number, negative, or finer than a winston.
     """
-    try:
-        winston = Decimal(text) * WINSTON_PER_AR
-        exact = int(winston)
-    except (ArithmeticError, ValueError):  # infinities and what is no number
-        message = f"{text!r} is no amount in AR"
-        raise ValueError(message) from None
-    if exact != winston or exact < 0:
-        message = f"{text!r} is no amount in AR: expected 0 or more, with at most 12 decimals"
+    found = _AMOUNT.fullmatch(text)
+    if found is None:
+        message = (
+            f"{text!r} is no amount in AR: expected a number such as 0.05, with at most {_DECIMALS} decimals"
+        )
         raise ValueError(message)
-    return exact
+    whole, decimals = found.groups(default="")
+    return int(whole) * WINSTON_PER_AR + int(decimals.ljust(_DECIMALS, "0"))
