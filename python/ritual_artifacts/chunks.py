@@ -1,7 +1,7 @@
 """The typed door to the Arweave part of the Rust core: chunks, their Merkle tree, proofs, deep hashes.
 
-A transaction is signed over the root of a tree whose leaves are chunks of at most 256 KiB. Whoever has the signed
-root can check every chunk by itself, whoever sent it.
+A transaction is signed over the root of a tree whose leaves are chunks of at most 256 KiB. Whoever has the
+signed root can check every chunk by itself, whoever sent it.
 """
 
 import hashlib
@@ -126,8 +126,8 @@ def find_good_prefix(
 ) -> int:
     """Return how many bytes at the beginning of a file are the ones that a signed root stands for.
 
-    A proof names the nodes to both sides of its way down the tree. Where such a node is the same in the file's own
-    tree, everything below it is right; so a few proofs are enough for a file of any size.
+    A proof names the nodes to both sides of its way down the tree. Where such a node is the same in the
+    file's own tree, everything below it is right; so a few proofs are enough for a file of any size.
 
     Args:
         path: The file, with `data_size` bytes.

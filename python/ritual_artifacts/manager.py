@@ -532,7 +532,8 @@ class RitualArtifactManager(BaseModel, Generic[ArtifactType]):
     ) -> Self:
         """Bring back an artifact from Arweave.
 
-        `repo_id` is `owner/name[/version]`, or the id of the transaction with its path manifest. See `from_repo`.
+        `repo_id` is `owner/name[/version]`, or the id of the transaction with its path manifest. See
+        `from_repo`.
         """
         if "/" in repo_id:
             repo = RitualRepoId.from_arweave_repo_id(repo_id)

@@ -93,7 +93,7 @@ def estimate(
     path: Annotated[Path, typer.Argument(parser=parse_path, help="A folder or a file.")],
     as_json: JsonOption = False,
 ) -> None:
-    """Ask what it costs to publish a folder or a file on Arweave. Nothing is read but sizes, nothing is paid."""
+    """Ask what it costs to publish a folder or a file on Arweave; nothing is paid."""
     from ritual_artifacts.backends.arweave.encoding import format_ar  # noqa: PLC0415 - with its whole backend
 
     plan = plan_path(path)
@@ -105,9 +105,7 @@ def estimate(
         show_json({"files": len(plan.files), "bytes": plan.size, "winston": str(winston), "ar": ar})
     else:
         noun = "file" if len(plan.files) == 1 else "files"
-        say(
-            f"{len(plan.files)} {noun}, {human_size(plan.size)}, and two manifests; what is stored already costs nothing again"
-        )
+        say(f"{len(plan.files)} {noun}, {human_size(plan.size)}; what is stored already costs nothing again")
         show(format_ar(winston))
 
 

@@ -15,8 +15,7 @@ import typer
 
 from ritual_artifacts import transfer
 from ritual_artifacts.backends.local import LocalBackend
-from ritual_artifacts.cli.locations import plan_path
-from ritual_artifacts.cli.locations import parse_path
+from ritual_artifacts.cli.locations import parse_path, plan_path
 from ritual_artifacts.cli.output import JsonOption, human_size, show, show_json, show_manifest
 from ritual_artifacts.errors import ArtifactError, IntegrityError, Mismatch
 from ritual_artifacts.repo_id import RitualRepoId

@@ -21,7 +21,7 @@ PRIVATE = ("d", "p", "q", "dp", "dq", "qi")
 @pytest.fixture
 def jwk() -> dict[str, Any]:
     values: dict[str, Any] = json.loads(KEY.read_text())
-    return values.get("jwk", values)
+    return values
 
 
 @pytest.fixture

@@ -1,8 +1,8 @@
 """Arweave: permanent uploads that survive a crash, and downloads that trust nobody.
 
-An upload signs everything, writes it down, and then posts it: files first, the path manifest that names them last.
-A download proves each transaction (id, signature, owner) and compares the data with what was signed, so that no
-gateway can forge a byte.
+An upload signs everything, writes it down, and then posts it: files first, the path manifest that names
+them last. A download proves each transaction (id, signature, owner) and compares the data with what was
+signed, so that no gateway can forge a byte.
 
 ::
 

@@ -1,6 +1,7 @@
 """Arweave as a backend."""
 
 import contextlib
+import functools
 import logging
 import threading
 from collections.abc import Iterator, Mapping
@@ -20,7 +21,9 @@ from ritual_artifacts.errors import ArtifactNotFoundError, RepoIdError
 from ritual_artifacts.hashing import is_sha256
 from ritual_artifacts.manifest import MAX_MANIFEST_BYTES, ManifestEntry
 from ritual_artifacts.planning import MANIFEST_FILENAME
+from ritual_artifacts.progress import ProgressMeter
 from ritual_artifacts.repo_id import RitualRepoId
+from ritual_artifacts.workers import Job, run_jobs
 
 log = logging.getLogger(__name__)
 
@@ -94,7 +97,7 @@ class ArweaveBackend:
         return self.repositories.identify(transaction_id)
 
     def find_transaction(self, repo_id: RitualRepoId) -> str:
-        """Return the transaction that has to be confirmed for this id: the path manifest, or the bundle with it.
+        """Return what has to be confirmed for this id: the path manifest, or the bundle with it.
 
         Raises:
             ArtifactNotFoundError: there is no such repository or version.
@@ -164,14 +167,23 @@ class ArweaveBackend:
         parts = self._find_parts(revision, entry.path)
         if len(parts) == 1:
             return self._reader.find_good_prefix(parts[0], path)
-        return 0 if any([self._reader.blame(part) for part in parts]) else None
+        blamed = [self._reader.blame(part) for part in parts]  # all of them, also after the first
+        return 0 if any(blamed) else None
 
     def list_files(self, repo_id: RitualRepoId, revision: str) -> dict[str, RemoteFile]:
         """Return what the owner has signed about every file; see `ListsFiles`."""
         del repo_id
+        paths = list(self._snapshot(revision).paths)
+
+        def find(path: str, job: Job) -> tuple[Stored, ...]:
+            job.advance(0)  # which ends it when another one has failed
+            return self._find_parts(revision, path)
+
+        jobs = [functools.partial(find, path) for path in paths]
+        meter = ProgressMeter(None, "verify", 0)
         found = {}
-        for path in self._snapshot(revision).paths:
-            parts = self._find_parts(revision, path)
+        all_parts = run_jobs(jobs, max_workers=self._connection.max_workers, meter=meter)
+        for path, parts in zip(paths, all_parts, strict=True):
             sha256 = parts[0].tag("File-SHA256")
             size = sum(part.data_size for part in parts)
             found[path] = RemoteFile(size, sha256=sha256 if sha256 and is_sha256(sha256) else None)

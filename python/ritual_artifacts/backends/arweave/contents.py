@@ -12,7 +12,8 @@ from typing import Final
 
 from ritual_artifacts.backends.arweave.encoding import decode
 from ritual_artifacts.backends.arweave.options import UploadOptions
-from ritual_artifacts.backends.arweave.repository import APP_NAME, DIGEST_TAG, PATH_MANIFEST_TYPE, VERSION_TAG
+from ritual_artifacts.backends.arweave.reader import PATH_MANIFEST_TYPE
+from ritual_artifacts.backends.arweave.repository import APP_NAME, DIGEST_TAG, VERSION_TAG
 from ritual_artifacts.backends.arweave.transaction import Tags, make_tags
 from ritual_artifacts.chunks import find_data_root
 from ritual_artifacts.errors import BackendError

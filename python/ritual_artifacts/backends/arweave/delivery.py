@@ -1,4 +1,4 @@
-"""Posting what was signed: each transaction, then its chunks, several at a time, until nodes have all of it."""
+"""Posting what was signed: each transaction, then its chunks, until nodes have all of it."""
 
 import functools
 import json
@@ -48,7 +48,8 @@ class Delivery:
         """Post the transactions that no node has, with the data of small ones inside.
 
         Returns:
-            Those whose anchor is too old. No node has them, and none will take them: they can be signed again.
+            Those whose anchor is too old. No node has them, and none will take them: they can be signed
+            again.
 
         Raises:
             SourceChangedError: a file is no longer what was signed.
@@ -100,7 +101,7 @@ class Delivery:
         return data
 
     def post_chunks(self, entry: Entry) -> None:
-        """Post the chunks that are not acknowledged yet; small data is inside of its transaction, and has none.
+        """Post the chunks that are not acknowledged yet; small data is in its transaction, and has none.
 
         Raises:
             SourceChangedError: the file is no longer what was signed.

@@ -1,4 +1,4 @@
-"""One gateway or node, and what its answers mean. It may be slow, broken, or lie; nothing is believed here."""
+"""One gateway or node, and what its answers mean. It may be slow, broken, or lie."""
 
 import contextlib
 import json

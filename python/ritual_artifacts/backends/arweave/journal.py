@@ -1,7 +1,8 @@
 """What an upload has signed and what was acknowledged, on the disk before anything is posted.
 
-A transaction that was posted may have been paid for, whatever became of the process. So each is written down
-first; whoever uploads the same again finds it, and posts the very same transaction, which costs nothing twice.
+A transaction that was posted may have been paid for, whatever became of the process. So each is written
+down first; whoever uploads the same again finds it, and posts the very same transaction, which costs
+nothing twice.
 
 ::
 
@@ -10,6 +11,7 @@ first; whoever uploads the same again finds it, and posts the very same transact
         <id>.data        data that is in no file of the user: manifests and bundles
         <id>.chunks      one byte for each chunk, 1 where a node has it
         posted           ids of the transactions that a node has, one a line
+        finished         there once everything is posted
         lock
 """
 
@@ -33,6 +35,7 @@ from ritual_artifacts.settings import load_settings
 _VERSION: Final = 1
 _RECORD: Final = "upload.json"
 _POSTED: Final = "posted"
+_FINISHED: Final = "finished"
 _MAX_RECORD_BYTES: Final = 1 << 30
 _LOCK: Final = "lock"
 _ONE: Final = b"\1"
@@ -114,8 +117,8 @@ class Journal:
             )
         except (ValueError, KeyError, TypeError, BackendError):
             message = (
-                f"the journal {path} cannot be read; transactions in it may have been paid for, so look at it "
-                f"before you remove its folder"
+                f"the journal {path} cannot be read; transactions in it may have been paid for, "
+                f"so look at it before you remove its folder"
             )
             raise BackendError(message) from None
 
@@ -158,6 +161,14 @@ class Journal:
         self._posted.discard(transaction.id)
         write_file(self._folder / _POSTED, "".join(f"{name}\n" for name in sorted(self._posted)).encode())
         (self._folder / f"{transaction.id}.chunks").unlink(missing_ok=True)
+
+    def is_finished(self) -> bool:
+        """Say whether an earlier process has posted everything."""
+        return (self._folder / _FINISHED).exists()
+
+    def note_finished(self) -> None:
+        """Remember that everything is posted."""
+        write_file(self._folder / _FINISHED, b"")
 
     def open_chunks(self, transaction: Transaction, count: int) -> "ChunkLog":
         """Open the log of a transaction's chunks, of which there are `count`."""

@@ -212,12 +212,15 @@ class Network:
                 return status
             unknown = unknown + 1 if status.state == "dropped" else 0
             if unknown >= _PATIENCE_WITH_UNKNOWN:
-                message = f"no gateway knows the transaction {transaction_id} any more; upload the same again, which costs nothing twice"
+                message = (
+                    f"no gateway knows the transaction {transaction_id} any more; upload the same again, "
+                    f"which costs nothing twice"
+                )
                 raise NotFinalizedError(message)
             if time.monotonic() + POLL_SECONDS > deadline:
                 message = (
-                    f"the transaction {transaction_id} is {status.confirmations} blocks deep after {timeout:.0f} seconds, "
-                    f"expected {confirmations}; it is posted, so just look again later"
+                    f"the transaction {transaction_id} is {status.confirmations} blocks deep after "
+                    f"{timeout:.0f} seconds, expected {confirmations}; it is posted, so look again later"
                 )
                 raise NotFinalizedError(message)
             time.sleep(POLL_SECONDS)
@@ -366,38 +369,34 @@ class Network:
             BackendError: a node will never take it.
         """
         patience = Patience(doing)
-        halves: set[Gateway] = set()
         while True:
-            problem, pause, is_stale = "", None, True
+            problem, pause, halves, is_forgotten = "", None, 0, True
             for gateway in self.gateways:
-                if gateway in halves:
-                    continue
                 try:
-                    verdict, answer = gateway.post_chunk(body)
-                    if verdict is Verdict.UNKNOWN_ROOT:
-                        told, said = gateway.post_transaction(transaction)
-                        if told is Verdict.STALE_ANCHOR:
-                            problem = f"{gateway} has forgotten the transaction, and answered {said}"
-                            continue
-                        verdict, answer = gateway.post_chunk(body)
-                    is_stale = False
+                    verdict, answer = _post_chunk_to(gateway, transaction, body)
                 except httpx2.TransportError as error:
-                    problem, is_stale = f"{gateway}: {describe(error)}", False
+                    problem, is_forgotten = f"{gateway}: {describe(error)}", False
                     continue
-                if verdict is Verdict.STORED:
+                halves += verdict is Verdict.HALF
+                if verdict is Verdict.STORED or halves >= _ENOUGH_HALVES:
                     return
-                if verdict is Verdict.HALF:
-                    halves.add(gateway)
-                    if len(halves) >= _ENOUGH_HALVES:
-                        return
-                    problem = f"{gateway} keeps it only for a while; name one more gateway"
-                else:
-                    problem, pause = f"{gateway} answered {answer}", answer.retry_after
-            if is_stale and not halves:
+                is_forgotten = is_forgotten and verdict is Verdict.STALE_ANCHOR
+                problem, pause = f"{gateway} answered {answer}", answer.retry_after
+            if is_forgotten:
                 message = f"{doing}: {problem}"
                 raise StaleAnchorError(message)
+            if halves:
+                problem += "; where a node keeps chunks only for a while, name more gateways"
             patience.wait(problem, pause)
-            halves.clear()
+
+
+def _post_chunk_to(gateway: Gateway, transaction: Transaction, body: bytes) -> tuple[Verdict, Answer]:
+    """Post a chunk to one node, which is told about the transaction where it does not know it."""
+    verdict, answer = gateway.post_chunk(body)
+    if verdict is not Verdict.UNKNOWN_ROOT:
+        return verdict, answer
+    told, said = gateway.post_transaction(transaction)
+    return gateway.post_chunk(body) if told is Verdict.STORED else (told, said)
 
 
 def _rank(error: BackendError) -> int:

@@ -14,7 +14,7 @@ DEFAULT_TIMEOUT: Final = 60.0
 DEFAULT_MAX_WORKERS: Final = 8
 
 _NEEDLESS: Final = frozenset({"logger", "max_upload_size", "show_progress_bar"})
-"""Options of ritual-arweave that change nothing here: files are not cut into sections, `progress=` reports."""
+"""Options of ritual-arweave that change nothing here: files have no sections, `progress=` reports."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,8 +22,8 @@ class Connection:
     """How to talk to Arweave.
 
     Attributes:
-        gateways: Addresses of gateways or nodes, tried in order (default `RITUAL_ARWEAVE_GATEWAYS`, else public
-            ones).
+        gateways: Addresses of gateways or nodes, tried in order (default `RITUAL_ARWEAVE_GATEWAYS`, else
+            public ones).
         wallet_path: A JWK file (default `ARWEAVE_WALLET_FILE_PATH`); needed for uploads only.
         timeout: Seconds without a byte after which a connection counts as cut.
         max_workers: Requests in flight at once.
@@ -46,8 +46,8 @@ class UploadOptions:
         confirmations: Blocks to wait for, the one with the transaction included, before the call returns;
             0 returns as soon as everything is posted.
         reseed: Ask the gateways for every chunk of what is stored already, and post again what they lost.
-        version_mapping: `File-Version` of a file, by its name in the artifact; default the repository's version,
-            else `0.0.0`.
+        version_mapping: `File-Version` of a file, by its name in the artifact; default the repository's
+            version, else `0.0.0`.
         extra_file_tags: More tags of a file, by its name in the artifact.
     """
 
@@ -111,7 +111,10 @@ def _refuse_unknown(options: Mapping[str, Any], known: type[Connection | UploadO
     names = {f.name for f in fields(known)}
     for name in options:
         if name not in names:
-            message = f"the Arweave backend does not take the option {name!r}; those that there are: {', '.join(sorted(names))}"
+            message = (
+                f"the Arweave backend does not take the option {name!r}; "
+                f"those that there are: {', '.join(sorted(names))}"
+            )
             raise BackendError(message)
 
 

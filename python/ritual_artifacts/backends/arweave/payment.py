@@ -50,8 +50,8 @@ def refuse_unaffordable(
     total = cost + paid
     if max_cost is not None and total > max_cost:
         message = (
-            f"the upload costs {format_ar(total)} ({total} winston), and max_cost allows {format_ar(max_cost)}; "
-            f"{_say_paid(paid)}"
+            f"the upload costs {format_ar(total)} ({total} winston), and max_cost allows "
+            f"{format_ar(max_cost)}; {_say_paid(paid)}"
         )
         raise BackendError(message)
     balance = network.read_balance(address)
@@ -64,11 +64,7 @@ def refuse_unaffordable(
 
 
 def _say_paid(paid: int) -> str:
-    return (
-        f"{format_ar(paid)} are paid already, for what is kept for the next try"
-        if paid
-        else "nothing was posted"
-    )
+    return f"{format_ar(paid)} are paid, for what the next try finds" if paid else "nothing was posted"
 
 
 def estimate(network: Network, sizes: Sequence[int]) -> int:

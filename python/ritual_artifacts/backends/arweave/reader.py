@@ -1,15 +1,16 @@
-"""Data from gateways that nobody trusts: signed transactions, small data proven as a whole, large data streamed.
+"""Data from gateways that nobody trusts: signed transactions, and what their roots stand for.
 
-What is streamed is compared with the artifact's manifest as it is written. Where that fails, the Merkle tree that
-the owner has signed says which bytes are wrong, and so which gateway lied: it is not asked for them again.
+What is streamed is compared with the artifact's manifest as it is written. Where that fails, the Merkle
+tree that the owner has signed says which bytes are wrong, and so which gateway lied: it is not asked for
+them again.
 """
 
 import contextlib
 import logging
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Generator, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from pathlib import Path
 from typing import Final, TypeVar
@@ -48,6 +49,8 @@ Value = TypeVar("Value")
 
 log = logging.getLogger(__name__)
 
+PATH_MANIFEST_TYPE: Final = "application/x.arweave-manifest+json"
+"""`Content-Type` of a transaction whose data names others."""
 MAX_ITEM_BYTES: Final = 64 << 20
 """Of a data item, which is held in memory: its signature covers all of its data."""
 
@@ -67,7 +70,8 @@ class Stored:
         address: The owner's address.
         tags: Names and values.
         data_size: Bytes of its data.
-        data_root: Root of the Merkle tree over the data; empty for a data item, whose signature covers the data.
+        data_root: Root of the Merkle tree over the data; empty for a data item, whose signature covers the
+            data.
         listed: What an index says about it.
     """
 
@@ -118,10 +122,6 @@ class _Route:
 _BY_CHUNKS: Final = _Route(None, "")
 
 
-class _AbsentError(Exception):
-    """A route does not have the data, and will not have it soon."""
-
-
 class DataReader:
     """Reads what is stored, through whichever gateway tells the truth."""
 
@@ -147,8 +147,9 @@ class DataReader:
             BackendError: no gateway tells the truth about it.
         """
         with self._lock:
-            if listed.id in self._known:
-                return self._known[listed.id]
+            known = self._known.get(listed.id)
+        if known is not None:
+            return replace(known, listed=listed)
         if listed.bundle is None:
             transaction = self._network.read_transaction(listed.id)
             stored = _describe(transaction, listed)
@@ -224,30 +225,25 @@ class DataReader:
             return
         doing = f"fetching the data of {stored.id}"
         patience = Patience(doing)
-        absent: dict[_Route, Exception] = {}
+        absent: dict[_Route, _AbsentError] = {}
         position = offset
         while position < stored.data_size:
             problem, pause = "", None
-            for route in self._routes(stored):
-                if route in absent:
-                    continue
+            for route in self._routes(stored, absent):
                 try:
                     for block in self._read_route(route, stored, position, doing):
                         self._note(stored, route, position, position + len(block))
                         position += len(block)
                         patience.renew()
                         yield block
-                    if position >= stored.data_size:
-                        return
-                    problem = f"{route} ended at {position} of {stored.data_size} bytes"
-                except (_AbsentError, NotFinalizedError, ArtifactNotFoundError) as error:
+                except _AbsentError as error:
                     absent[route] = error
-                except httpx2.HTTPError as error:
-                    problem = f"{route}: {describe(error)}"
                 except _TemporaryError as error:
                     problem, pause = f"{route}: {error}", error.retry_after
-                except BackendError as error:
-                    problem = f"{route}: {error}"
+                else:
+                    problem = f"{route} ended at {position} of {stored.data_size} bytes"
+                if position >= stored.data_size:
+                    return
             if not problem:
                 raise _explain_absence(stored, list(absent.values()))
             patience.wait(problem, pause)
@@ -262,7 +258,8 @@ class DataReader:
             path: The copy, which is not what the manifest promises.
 
         Returns:
-            None where fetching the rest again would not help: the copy is what was signed, or nobody is left who
+            None where fetching the rest again would not help: the copy is what was signed, or nobody is
+                left who
             could send something else.
         """
         if stored.bundle is not None:  # its signature was checked over all of its data
@@ -304,14 +301,19 @@ class DataReader:
                 lost.append(index)
         return lost
 
-    def _routes(self, stored: Stored) -> Iterator[_Route]:
+    def _routes(self, stored: Stored, absent: Collection[_Route]) -> Iterator[_Route]:
+        # A gateway answers a path manifest's own address with what it leads to.
+        is_resolved = stored.tag("Content-Type") == PATH_MANIFEST_TYPE
         templates = [("/raw/{}", False), ("/{}", False), ("/tx/{}/data", True)]
         for template, encoded in templates:
+            if is_resolved and template == "/{}":
+                continue
             for gateway in self._network.gateways:
                 route = _Route(gateway, template, encoded)
-                if (stored.id, route) not in self._liars:
+                if route not in absent and (stored.id, route) not in self._liars:
                     yield route
-        yield _BY_CHUNKS
+        if _BY_CHUNKS not in absent:
+            yield _BY_CHUNKS
 
     def _note(self, stored: Stored, route: _Route, start: int, end: int) -> None:
         with self._lock:
@@ -339,11 +341,12 @@ class DataReader:
 
     def _read_route(self, route: _Route, stored: Stored, position: int, doing: str) -> Iterator[bytes]:
         if route.gateway is None:
-            yield from self._read_chunks(stored, position)
+            with _sorted_out():
+                yield from self._read_chunks(stored, position)
             return
         headers = {"range": f"bytes={position}-"} if position and not route.encoded else {}
         left = stored.data_size - position
-        with route.gateway.open(route.path(stored.id), headers) as response:
+        with _sorted_out(), route.gateway.open(route.path(stored.id), headers) as response:
             _check_answer(response)
             blocks = (
                 iter([_decode_body(response, stored)[position:]])
@@ -366,7 +369,7 @@ class DataReader:
         return self._read_chunk(stored, offset)[2]
 
     def _read_chunk(self, stored: Stored, offset: int) -> tuple[int, bytes, bytes]:
-        """Return the chunk with the byte at `offset`: where it begins, its bytes, and its proof, all proven."""
+        """Return the chunk with the byte at `offset`: its start, its bytes and its proof, all proven."""
         end = self._ends.get(stored.id)
         if end is None:
             end = self._ends[stored.id] = self._network.read_data_end(stored.id, stored.data_size)
@@ -448,33 +451,51 @@ class DataReader:
         patience = Patience(doing)
         headers = {"range": f"bytes={offset}-{offset + size - 1}"}
         while True:
-            failures: list[BackendError] = []
-            problem, pause = "", None
+            problem, pause, refusal = "", None, BackendError(f"{doing}: there is no gateway")
             for gateway in self._network.gateways:
                 try:
-                    with gateway.open(f"/raw/{name}", headers) as response:
+                    with _sorted_out(), gateway.open(f"/raw/{name}", headers) as response:
                         _check_answer(response)
                         data = _take(from_position(response, offset, doing), size)
                     return accept(data)
-                except httpx2.HTTPError as error:
-                    problem = f"{gateway}: {describe(error)}"
+                except _AbsentError as error:
+                    refusal = error.cause
                 except _TemporaryError as error:
                     problem, pause = f"{gateway}: {error}", error.retry_after
-                except BackendError as error:
-                    failures.append(error)
-                except _AbsentError as error:
-                    failures.append(ArtifactNotFoundError(f"{doing}: {gateway} {error}"))
+                except BackendError as error:  # what came is not what its owner has signed
+                    refusal = error
             if not problem:
-                raise failures[0]
+                raise refusal
             patience.wait(problem, pause)
 
 
 class _TemporaryError(Exception):
     """A gateway may answer better later."""
 
-    def __init__(self, message: str, retry_after: float | None) -> None:
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class _AbsentError(Exception):
+    """A gateway does not have the data, and will not have it soon."""
+
+    def __init__(self, cause: BackendError) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+
+
+@contextlib.contextmanager
+def _sorted_out() -> Iterator[None]:
+    """Sort what goes wrong in the block into what may pass and what will not."""
+    try:
+        yield
+    except (ArtifactNotFoundError, NotFinalizedError) as error:
+        raise _AbsentError(error) from None
+    except BackendError as error:
+        raise _TemporaryError(str(error)) from None
+    except httpx2.HTTPError as error:
+        raise _TemporaryError(describe(error)) from None
 
 
 def _describe(transaction: Transaction, listed: Listed) -> Stored:
@@ -493,7 +514,7 @@ def _check_answer(response: httpx2.Response) -> None:
 
     Raises:
         _TemporaryError: the same request may succeed later.
-        _AbsentError: it will not.
+        ArtifactNotFoundError: it will not.
         NotFinalizedError: the data is not mined yet.
     """
     if response.status_code in RETRYABLE:
@@ -504,7 +525,7 @@ def _check_answer(response: httpx2.Response) -> None:
         raise NotFinalizedError(message)
     if response.status_code not in {HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT}:
         message = f"answered {response.status_code}"
-        raise _AbsentError(message)
+        raise ArtifactNotFoundError(message)
 
 
 def _decode_body(response: httpx2.Response, stored: Stored) -> bytes:
@@ -522,9 +543,9 @@ def _take(blocks: Iterator[bytes], size: int) -> bytes:
     return bytes(data[:size])
 
 
-def _explain_absence(stored: Stored, causes: list[Exception]) -> BackendError:
+def _explain_absence(stored: Stored, causes: list[_AbsentError]) -> BackendError:
     for cause in causes:
-        if isinstance(cause, NotFinalizedError):
+        if isinstance(cause.cause, NotFinalizedError):
             return NotFinalizedError(f"the data of {stored.id} is not mined yet; try again in some minutes")
     said = f" ({causes[-1]})" if causes else ""
     return ArtifactNotFoundError(

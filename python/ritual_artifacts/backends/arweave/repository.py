@@ -1,7 +1,7 @@
 """Repositories as ritual-arweave lays them out: tagged transactions, and a path manifest that names them.
 
-Whatever a gateway says about who owns what, and which tags it has, is read from the signed transaction instead.
-Which of several versions is the newest is the gateways' word: only they know the blocks.
+Whatever a gateway says about who owns what, and which tags it has, is read from the signed transaction
+instead. Which of several versions is the newest is the gateways' word: only they know the blocks.
 """
 
 import json
@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from ritual_artifacts.backends.arweave.encoding import is_id
 from ritual_artifacts.backends.arweave.network import Listed, Network
-from ritual_artifacts.backends.arweave.reader import DataReader, Stored
+from ritual_artifacts.backends.arweave.reader import PATH_MANIFEST_TYPE, DataReader, Stored
 from ritual_artifacts.errors import ArtifactNotFoundError, BackendError, NotFinalizedError, RepoIdError
 from ritual_artifacts.manifest import MAX_ENTRIES
 from ritual_artifacts.repo_id import RitualRepoId
@@ -21,7 +21,6 @@ from ritual_artifacts.repo_id import RitualRepoId
 log = logging.getLogger(__name__)
 
 APP_NAME: Final = "Ritual"
-PATH_MANIFEST_TYPE: Final = "application/x.arweave-manifest+json"
 VERSION_TAG: Final = "Repo-Version"
 DIGEST_TAG: Final = "Artifact-Digest"
 
@@ -60,8 +59,8 @@ class Repositories:
     def find(self, repo_id: RitualRepoId) -> Stored:
         """Return the path manifest that the id names now.
 
-        A version is the label that it was published with, or the id of a path manifest. A repository's name may
-        be such an id, too, where no repository is called so.
+        A version is the label that it was published with, or the id of a path manifest. A repository's name
+        may be such an id, too, where no repository is called so.
 
         Raises:
             ArtifactNotFoundError: the owner has no such repository or version.
@@ -70,19 +69,20 @@ class Repositories:
         if not is_id(repo_id.owner):
             message = f"{repo_id}: the owner is no Arweave address, which has 43 characters"
             raise ArtifactNotFoundError(message)
+        if repo_id.version is not None and is_id(repo_id.version):  # which asks no index
+            return self._find_by_id(repo_id, repo_id.version)
         found = self.find_version(repo_id)
         if found is not None:
             return found
-        name = repo_id.version or repo_id.name
-        if not is_id(name):
+        if repo_id.version is not None or not is_id(repo_id.name):
             raise self._not_found(repo_id)
-        return self._find_by_id(repo_id, name)
+        return self._find_by_id(repo_id, repo_id.name)
 
     def find_version(self, repo_id: RitualRepoId, *, pending: bool = False) -> Stored | None:
         """Return a repository's path manifest; None where there is none.
 
-        Of a repository it is the newest. Of a version it is the first that got this label: a label never comes to
-        name something else.
+        Of a repository it is the newest. Of a version it is the first that got this label: a label never
+        comes to name something else.
 
         Args:
             repo_id: The repository or version, with its true owner.
@@ -91,47 +91,61 @@ class Repositories:
         Raises:
             NotFinalizedError: there are only some that are not mined yet.
         """
-        waiting: str | None = None
-        for proven in self._list_proven(repo_id, newest_first=repo_id.version is None):
+        waiting: list[str] = []
+        for proven in self._list_proven(repo_id, newest_first=repo_id.version is None, waiting=waiting):
             for stored in proven:
                 if pending or stored.listed.height is not None:
                     return stored
-                waiting = stored.id
-        if waiting is not None:
+                waiting.append(stored.id)
+        if waiting:
             message = (
-                f"{repo_id} is published in the transaction {waiting}, which is not mined yet; "
+                f"{repo_id} is published in the transaction {waiting[0]}, which is not mined yet; "
                 f"that takes some minutes, so try again later"
             )
             raise NotFinalizedError(message)
         return None
 
-    def _list_proven(self, repo_id: RitualRepoId, *, newest_first: bool) -> Iterator[Iterator[Stored]]:
-        """Yield, for each gateway's index, what the owner has really published there, by age."""
+    def _list_proven(
+        self, repo_id: RitualRepoId, *, newest_first: bool, waiting: list[str] | None = None
+    ) -> Iterator[Iterator[Stored]]:
+        """Yield, for each gateway's index, what the owner has really published there, by age.
+
+        What cannot be proven yet, because nodes do not show it before it is mined, goes to `waiting`.
+        """
         tags = {"App-Name": APP_NAME, "Repo-Name": repo_id.name, "Type": "manifest"}
         if repo_id.version is not None:
             tags[VERSION_TAG] = repo_id.version
         filters = {name: [value] for name, value in tags.items()}
         for listed in self._network.list_transactions(owner=repo_id.owner, tags=filters):
-            yield self._prove_all(listed, repo_id.owner, tags, newest_first=newest_first)
+            yield self._prove_all(
+                listed,
+                repo_id.owner,
+                tags,
+                newest_first=newest_first,
+                waiting=[] if waiting is None else waiting,
+            )
 
     def _prove_all(
-        self, listed: Sequence[Listed], owner: str, tags: Mapping[str, str], *, newest_first: bool
+        self,
+        listed: Sequence[Listed],
+        owner: str,
+        tags: Mapping[str, str],
+        *,
+        newest_first: bool,
+        waiting: list[str],
     ) -> Iterator[Stored]:
         """Yield what is proven, block by block, in a block by the time that the owner has signed."""
         heights = sorted({_height(item) for item in listed}, reverse=newest_first)
         for height in heights:
-            level = (self._prove(item, owner, tags) for item in listed if _height(item) == height)
+            level = (self._prove(item, owner, tags, waiting) for item in listed if _height(item) == height)
             found = [stored for stored in level if stored is not None]
             yield from sorted(found, key=lambda stored: (stored.unix_time, stored.id), reverse=newest_first)
 
-    def _prove(self, item: Listed, owner: str, tags: Mapping[str, str]) -> Stored | None:
+    def _prove(self, item: Listed, owner: str, tags: Mapping[str, str], waiting: list[str]) -> Stored | None:
         try:
             stored = self._reader.read_stored(item)
-        except (ArtifactNotFoundError, NotFinalizedError) as error:
-            if item.height is None:  # a node may not show it before it is mined; its index already does
-                log.info("%s", error)
-            else:
-                log.warning("an index lists what cannot be read: %s", error)
+        except NotFinalizedError:
+            waiting.append(item.id)
             return None
         except BackendError as error:
             log.warning("an index lists what cannot be proven: %s", error)
@@ -175,7 +189,9 @@ class Repositories:
             NotFinalizedError: it is not mined yet.
         """
         if not is_id(transaction_id):
-            message = f"{transaction_id!r} is neither owner/name nor the id of a transaction, which has 43 characters"
+            message = (
+                f"{transaction_id!r} is neither owner/name nor a transaction's id, which has 43 characters"
+            )
             raise RepoIdError(message)
         stored = self._reader.read_by_id(transaction_id)
         if stored.tag("Content-Type") != PATH_MANIFEST_TYPE:
@@ -213,9 +229,7 @@ class Repositories:
                 f"{what} names {len(found)} files, more than the {MAX_ENTRIES} that an artifact can have"
             )
             raise BackendError(message)
-        if bad := next(
-            (name for name, value in found.items() if not (isinstance(value, str) and is_id(value))), None
-        ):
+        if bad := next((name for name, value in found.items() if not is_id(str(value))), None):
             message = f"{what} is malformed: {bad[:80]!r} has no id"
             raise BackendError(message)
         return found
@@ -235,7 +249,14 @@ class Repositories:
         if stored.tag("Content-Type") != PATH_MANIFEST_TYPE or not stored.has_tags(_SECTIONED):
             return (stored,)
         sections = _in_order(self._read_paths(stored), path)
-        return tuple(self._read_own(snapshot, section, path) for section in sections)
+        parts = tuple(self._read_own(snapshot, section, path) for section in sections)
+        size = sum(part.data_size for part in parts)
+        if stored.tag("File-Size") not in {None, str(size)}:
+            message = (
+                f"the sections of {path!r} have {size} bytes, not {stored.tag('File-Size')}: some are missing"
+            )
+            raise ArtifactNotFoundError(message)
+        return parts
 
     def _read_own(self, snapshot: Snapshot, transaction_id: str, path: str) -> Stored:
         stored = self._reader.read_by_id(transaction_id, bundle=snapshot.stored.bundle)
@@ -259,22 +280,11 @@ def _in_order(sections: Mapping[str, str], path: str) -> list[str]:
     Raises:
         ArtifactNotFoundError: one is missing.
     """
-    numbered: dict[int, str] = {}
-    for name, transaction_id in sections.items():
-        number = name.removesuffix(_SECTION_SUFFIX)
-        if not (
-            name.endswith(_SECTION_SUFFIX) and number.isascii() and number.isdecimal() and len(number) < 10
-        ):  # noqa: PLR2004 - digits that no file has
-            message = f"the sections of {path!r} have one that is called {name[:80]!r}"
-            raise BackendError(message)
-        numbered[int(number)] = transaction_id
-    if missing := next((number for number in range(len(numbered)) if number not in numbered), None):
-        message = f"section {missing} of {path!r} is missing: its upload was never finished"
+    names = [f"{number}{_SECTION_SUFFIX}" for number in range(max(1, len(sections)))]
+    if missing := next((name for name in names if name not in sections), None):
+        message = f"{missing!r} of {path!r} is missing: its upload was never finished"
         raise ArtifactNotFoundError(message)
-    if 0 not in numbered or len(numbered) != len(sections):
-        message = f"the sections of {path!r} are not numbered from 0"
-        raise ArtifactNotFoundError(message)
-    return [numbered[number] for number in sorted(numbered)]
+    return [sections[name] for name in names]
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -18,8 +18,8 @@ class ArweaveUploadResult(UploadResult):
         manifest_url: Where it can be looked at.
         cost: Winston that were paid for this upload; 0 where all of it was there already.
         transactions: Id of each file's transaction or data item, by its name in the artifact.
-        final_transaction: The transaction that was posted last; the artifact is there when this is mined. It is
-            the path manifest itself, or the bundle with it.
+        final_transaction: The transaction that was posted last; the artifact is there when this is mined.
+            It is the path manifest itself, or the bundle with it.
     """
 
     transaction_id: str

@@ -46,7 +46,10 @@ def make_tags(tags: Iterable[tuple[str, str]], what: str) -> Tags:
         raise BackendError(message) from None
     size = sum(len(name) + len(value) for name, value in made)
     if size > MAX_TAG_BYTES or len(made) > MAX_TAGS:
-        message = f"the tags of {what} have {size} bytes, and a node takes {MAX_TAG_BYTES}; shorten its name or tags"
+        message = (
+            f"the tags of {what} have {size} bytes, and a node takes {MAX_TAG_BYTES}; "
+            f"shorten its name or its tags"
+        )
         raise BackendError(message)
     if empty := next((name for name, value in made if not name or not value), None):
         message = f"the tag {empty.decode()!r} of {what} is empty, which gateways drop"

@@ -1,7 +1,7 @@
 """One upload to Arweave: hash, look what is there, ask for the price, sign, and only then post.
 
-Everything is signed and in the journal before the first byte is posted, the path manifest included. That comes
-last: whoever sees it finds everything that it names.
+Everything is signed and in the journal before the first byte is posted, the path manifest included. That
+comes last: whoever sees it finds everything that it names.
 """
 
 import logging
@@ -20,7 +20,7 @@ from ritual_artifacts.backends.arweave.result import ArweaveUploadResult
 from ritual_artifacts.backends.arweave.signing import Signer
 from ritual_artifacts.backends.arweave.wallet import Wallet
 from ritual_artifacts.chunks import has_data_root
-from ritual_artifacts.errors import BackendError, ConflictError
+from ritual_artifacts.errors import BackendError, ConflictError, NotFinalizedError
 from ritual_artifacts.hashing import FileDigest, hash_files
 from ritual_artifacts.manifest import Manifest
 from ritual_artifacts.planning import ArtifactPlan
@@ -77,10 +77,10 @@ class ArweaveUpload:
             message = "an artifact needs the size of every file before it can be published"
             raise BackendError(message)
         manifest = manifest.with_repo_id(self._repo_id)
-        existing = self._find_existing(str(manifest.digest))
         parts = (str(self._repo_id), str(manifest.digest), "bundle" if self._options.bundle else "")
         with open_journal(self._wallet.address, parts) as journal:
-            record = journal.read() if existing is None else None
+            record = journal.read()
+            existing = self._find_existing(str(manifest.digest), record)
             contents = Contents(
                 manifest,
                 plan,
@@ -99,18 +99,24 @@ class ArweaveUpload:
 
     # --- what is there already ---
 
-    def _find_existing(self, digest: str) -> Stored | None:
+    def _find_existing(self, digest: str, record: Record | None) -> Stored | None:
         """Return the path manifest that publishes this very artifact under this id, also one not mined yet.
 
         Raises:
             ConflictError: the version's label names another artifact, which it will do for ever.
+            NotFinalizedError: something with this label waits to be mined, and nobody can say yet what it is.
         """
-        existing = self._repositories.find_version(self._repo_id, pending=True)
+        try:
+            existing = self._repositories.find_version(self._repo_id, pending=True)
+        except NotFinalizedError:
+            if record is None and self._repo_id.version is not None:
+                raise
+            return None  # what waits is ours, or is going to be an older version
         if existing is None or existing.tag(DIGEST_TAG) == digest:
             return existing
         if self._repo_id.version is not None:
             message = (
-                f"{self._repo_id} is published already, as {existing.tag(DIGEST_TAG)} in the transaction {existing.id}, "
+                f"{self._repo_id} is {existing.tag(DIGEST_TAG)} already, in the transaction {existing.id}, "
                 f"and a version never changes; choose another label"
             )
             raise ConflictError(message)
@@ -179,7 +185,7 @@ class ArweaveUpload:
             return
         is_same = stored.address == self._wallet.address and stored.data_size == piece.size
         if is_same and stored.bundle is None:
-            is_same = has_data_root(piece.source, stored.data_root)
+            is_same = stored.data_root == piece.data_root or has_data_root(piece.source, stored.data_root)
         elif is_same:
             is_same = self._reader.read_small(stored, limit=piece.size) == piece.read()
         if not is_same:
@@ -207,15 +213,17 @@ class ArweaveUpload:
         meter = ProgressMeter(progress, "upload", sum(e.transaction.data_size for e in record.entries))
         sources = {piece.name: piece.source for piece in contents.pieces}
         delivery = self._deliver(sources, journal, meter)
+        was_finished = journal.is_finished()
         record = self._post_all(record, signer, delivery, journal, sources)
+        journal.note_finished()
         meter.finish()
-        stored = record.ids.keys() - record.reused.keys()
+        stored = set() if was_finished else record.ids.keys() - record.reused.keys()
         return self._describe(
             manifest,
             record.ids,
             record.items.get(PATHS_NAME, record.final.transaction.id),
             record.final.transaction.id,
-            cost=record.cost,
+            cost=0 if was_finished else record.cost,
             sent=sum(entry.size or 0 for entry in manifest.files if entry.path in stored),
         )
 
