@@ -262,7 +262,7 @@ class Repositories:
         stored = self._reader.read_by_id(transaction_id, bundle=snapshot.stored.bundle)
         if stored.address != snapshot.stored.address:
             message = (
-                f"{path!r} is in the transaction {transaction_id}, which is owned by {stored.address} and not by "
+                f"{path!r} is in the transaction {transaction_id}, which {stored.address} owns, not "
                 f"{snapshot.stored.address}"
             )
             raise BackendError(message)
