@@ -22,7 +22,7 @@ def test_one_value_has_one_spelling(text: str) -> None:
 
 @pytest.mark.parametrize("value", [None, 1, b"QQ", [], "Q", "QQ==", "Q+", "Q/", "é", "QQ\n"])
 def test_what_is_no_base64url_is_refused(value: object) -> None:
-    with pytest.raises(BackendError, match="it is .* no base64url"):
+    with pytest.raises(BackendError, match=r"it is .* no base64url"):
         decode(value, "it")
 
 

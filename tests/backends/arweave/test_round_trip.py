@@ -42,7 +42,7 @@ def test_the_result_says_where_it_went(client: Client, sample: Sample) -> None:
     assert all(client.node.is_complete(name) for name in result.transactions.values())
 
 
-def test_the_documented_calls_run_as_written(client: Client, sample: Sample, tmp_path: Path) -> None:
+def test_the_documented_calls_run_as_written(client: Client, sample: Sample) -> None:
     manager = RitualArtifactManager(artifact=sample)
     wallet_path = client.wallet.path
 
@@ -99,9 +99,7 @@ def test_the_owner_is_the_wallet(client: Client, sample: Sample, caplog: pytest.
     assert client.wallet.address in caplog.text
 
 
-def test_the_address_of_somebody_else_is_refused(
-    client: Client, sample: Sample, other_wallet: Key
-) -> None:
+def test_the_address_of_somebody_else_is_refused(client: Client, sample: Sample, other_wallet: Key) -> None:
     with pytest.raises(RepoIdError, match="owned by another wallet"):
         client.upload(sample, f"arweave/{other_wallet.address}/model")
 
@@ -137,7 +135,7 @@ def test_an_upload_costs_what_was_said_before(client: Client, sample: Sample) ->
 
 
 def test_an_upload_that_may_not_cost_so_much_posts_nothing(client: Client, sample: Sample) -> None:
-    with pytest.raises(BackendError, match="max_cost allows 0.00000000001 AR; nothing was posted"):
+    with pytest.raises(BackendError, match=r"max_cost allows 0.00000000001 AR; nothing was posted"):
         client.upload(sample, max_cost=10)
 
     assert client.node.ledger.count("post-tx", "post-chunk") == 0
@@ -228,7 +226,7 @@ def test_an_owner_that_is_no_address_is_an_error(client: Client) -> None:
 def test_what_is_not_mined_yet_says_so(client: Client, sample: Sample) -> None:
     client.upload(sample)
 
-    with pytest.raises(NotFinalizedError, match="not mined yet.*try again later"):
+    with pytest.raises(NotFinalizedError, match=r"not mined yet.*try again later"):
         client.download(None)
 
 
@@ -242,7 +240,7 @@ def test_a_transaction_is_pending_then_confirmed(client: Client, sample: Sample)
     client.node.mine(3)
     assert result.status().state == "confirmed"
     assert result.wait_for(3).confirmations == 3
-    with pytest.raises(NotFinalizedError, match="3 blocks deep.*expected 4"):
+    with pytest.raises(NotFinalizedError, match=r"3 blocks deep.*expected 4"):
         result.wait_for(4, timeout=0.05)
 
 

@@ -3,8 +3,10 @@
 import functools
 import json
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
 from ritual_artifacts.backends.arweave.encoding import encode
 from ritual_artifacts.backends.arweave.journal import ChunkLog, Entry, Journal
@@ -14,6 +16,9 @@ from ritual_artifacts.chunks import ChunkTree, chunk_spans, has_data_root, open_
 from ritual_artifacts.errors import SourceChangedError
 from ritual_artifacts.progress import ProgressMeter
 from ritual_artifacts.workers import Job, run_jobs
+
+RECHECK_SECONDS: Final = 300.0
+"""After this time a transaction that was posted is looked for again, until it is not needed any more."""
 
 
 class Delivery:
@@ -42,7 +47,8 @@ class Delivery:
         self._sources = sources
         self._max_workers = max_workers
         self._meter = meter
-        self._seen: set[str] = set()
+        self._seen: dict[str, float] = {}  # when a node was last known to have a transaction
+        self._complete: set[str] = set()  # transactions all of whose chunks are acknowledged
 
     def post_transactions(self, entries: Sequence[Entry]) -> list[Entry]:
         """Post the transactions that no node has, with the data of small ones inside.
@@ -71,21 +77,27 @@ class Delivery:
             if self._network.read_status(transaction.id).state == "dropped":
                 return entry
         self._journal.note_posted(transaction)
-        self._seen.add(transaction.id)
+        self._seen[transaction.id] = time.monotonic()
         if is_small:
             job.advance(transaction.data_size)
         return None
 
     def _is_there(self, transaction: Transaction) -> bool:
-        """Say whether a node has the transaction still; what an earlier process posted may be forgotten."""
+        """Say whether a node has the transaction still: one that is not mined soon may be forgotten."""
         if not self._journal.is_posted(transaction):
             return False
-        if transaction.id not in self._seen:
+        now = time.monotonic()
+        if now - self._seen.get(transaction.id, -RECHECK_SECONDS) >= RECHECK_SECONDS:
             if self._network.read_status(transaction.id).state == "dropped":
-                self._journal.forget_posted(transaction)
+                self.forget(transaction)
                 return False
-            self._seen.add(transaction.id)
+            self._seen[transaction.id] = now
         return True
+
+    def forget(self, transaction: Transaction) -> None:
+        """Take note that no node has a transaction any more, nor any of its chunks."""
+        self._journal.forget_posted(transaction)
+        self._complete.discard(transaction.id)
 
     def _read_small(self, entry: Entry) -> bytes:
         """Return data that travels inside of its transaction.
@@ -100,8 +112,12 @@ class Delivery:
             raise SourceChangedError(message)
         return data
 
+    def is_complete(self, entry: Entry) -> bool:
+        """Say whether every chunk of a transaction is acknowledged, or inside of it."""
+        return entry.transaction.data_size <= MAX_BODY_BYTES or entry.transaction.id in self._complete
+
     def post_chunks(self, entry: Entry) -> None:
-        """Post the chunks that are not acknowledged yet; small data is in its transaction, and has none.
+        """Post the chunks that are not acknowledged yet.
 
         Raises:
             SourceChangedError: the file is no longer what was signed.
@@ -109,14 +125,13 @@ class Delivery:
             BackendError: the nodes refuse, or cannot be reached.
         """
         size = entry.transaction.data_size
-        if size <= MAX_BODY_BYTES:
-            return
         log = self._journal.open_chunks(entry.transaction, len(chunk_spans(size)))
         try:
             if missing := log.find_missing():
                 self._post_some(entry, missing, log)
             else:
                 self._meter.advance(size)
+            self._complete.add(entry.transaction.id)
         finally:
             log.close()
 

@@ -15,7 +15,7 @@ from ritual_artifacts.backends.arweave.journal import Entry, Journal, Record, op
 from ritual_artifacts.backends.arweave.network import Listed, Network, StaleAnchorError
 from ritual_artifacts.backends.arweave.options import Connection, UploadOptions
 from ritual_artifacts.backends.arweave.reader import DataReader, Stored
-from ritual_artifacts.backends.arweave.repository import APP_NAME, DIGEST_TAG, Repositories, Snapshot
+from ritual_artifacts.backends.arweave.repository import APP_NAME, DIGEST_TAG, Repositories
 from ritual_artifacts.backends.arweave.result import ArweaveUploadResult
 from ritual_artifacts.backends.arweave.signing import Signer
 from ritual_artifacts.backends.arweave.wallet import Wallet
@@ -90,11 +90,15 @@ class ArweaveUpload:
                 unix_time=None if record is None else record.unix_time,
             )
             if existing is not None:
-                result = self._describe_existing(existing, manifest, contents, journal)
+                result = self._describe_existing(existing, manifest)
+                if existing.listed.height is not None:  # nothing in the journal is needed any more
+                    journal.clear()
             else:
                 result = self._publish_new(manifest, contents, journal, record, progress)
-        if self._options.confirmations:
-            result.wait_for(self._options.confirmations)
+            if self._options.confirmations:
+                result.wait_for(self._options.confirmations)
+            if self._options.confirmations or self._options.reseed:
+                self._reseed(result, contents, journal)
         return result
 
     # --- what is there already ---
@@ -122,25 +126,23 @@ class ArweaveUpload:
             raise ConflictError(message)
         return None
 
-    def _describe_existing(
-        self, existing: Stored, manifest: Manifest, contents: Contents, journal: Journal
-    ) -> ArweaveUploadResult:
-        snapshot = self._repositories.open(existing)
-        if self._options.reseed:
-            self._reseed(snapshot, contents, journal)
-        if existing.listed.height is not None:  # nothing in the journal is needed any more
-            journal.clear()
-        return self._describe(
-            manifest, snapshot.paths, existing.id, existing.bundle or existing.id, cost=0, sent=0
-        )
+    def _describe_existing(self, existing: Stored, manifest: Manifest) -> ArweaveUploadResult:
+        paths = self._repositories.open(existing).paths
+        final = existing.bundle or existing.id
+        return self._describe(manifest, paths, existing.id, final, cost=0, sent=0)
 
-    def _reseed(self, snapshot: Snapshot, contents: Contents, journal: Journal) -> None:
+    def _reseed(self, result: ArweaveUploadResult, contents: Contents, journal: Journal) -> None:
         """Post again what the network has lost of a version that was paid for."""
-        paths = contents.make_paths(snapshot.paths)
-        ids = {**snapshot.paths, PATHS_NAME: snapshot.stored.id}
-        for piece in (*contents.pieces, paths):
-            if piece.name in ids:
-                stored = self._reader.read_by_id(ids[piece.name], bundle=snapshot.stored.bundle)
+        ids = {**result.transactions, PATHS_NAME: result.transaction_id}
+        bundle = None if result.final_transaction == result.transaction_id else result.final_transaction
+        for piece in (*contents.pieces, contents.make_paths(result.transactions)):
+            if piece.name not in ids:
+                continue
+            try:
+                stored = self._reader.read_by_id(ids[piece.name], bundle=bundle)
+            except NotFinalizedError:  # only what is mined can be looked for
+                continue
+            if self._options.reseed or not self._reader.is_retrievable(stored):
                 self._restore(piece, stored, journal)
 
     def _restore(self, piece: Piece, stored: Stored, journal: Journal) -> None:
@@ -151,7 +153,8 @@ class ArweaveUpload:
         if lost:
             log.warning("posting %d chunks of %r again, which the network has lost", len(lost), piece.name)
             transaction = self._network.read_transaction(stored.id)
-            delivery = self._deliver({piece.name: piece.source}, journal, ProgressMeter(None, "upload", 0))
+            sources = {piece.name: piece.source}
+            delivery = self._deliver(sources, journal, ProgressMeter(None, "upload", 0))
             delivery.post_lost(Entry(name=piece.name, transaction=transaction), lost)
 
     def _find_reusable(self, pieces: Sequence[Piece], journal: Journal) -> dict[str, str]:
@@ -236,37 +239,33 @@ class ArweaveUpload:
         sources: dict[str, Path | bytes],
     ) -> Record:
         """Post everything; what the network has forgotten meanwhile is signed and posted again."""
-        done: set[str] = set()
         while True:
-            stale = delivery.post_transactions(record.entries)
+            stale = self._post_entries(record.entries, delivery)
             if not stale:
-                stale = self._post_chunks(record.entries, delivery, journal, done)
-            if not stale:
-                # Its data is in the journal, because it names what was signed, and is signed itself.
+                # Its data is in the journal: it names what was signed, and is signed itself.
                 sources[record.final.name] = journal.data_path(record.final.transaction)
-                stale = delivery.post_transactions([record.final])
-            if not stale:
-                stale = self._post_chunks([record.final], delivery, journal, done)
+                stale = self._post_entries([record.final], delivery)
             if not stale:
                 return record
             record = signer.sign_again(record, stale)
 
-    def _post_chunks(
-        self, entries: Sequence[Entry], delivery: Delivery, journal: Journal, done: set[str]
-    ) -> list[Entry]:
-        """Post the chunks of these transactions; return one that has to be signed again."""
-        for entry in entries:
-            if entry.transaction.id in done:
-                continue
-            try:
-                delivery.post_chunks(entry)
-            except StaleAnchorError:
-                if self._network.read_status(entry.transaction.id).state != "dropped":
-                    raise
-                journal.forget_posted(entry.transaction)
-                return [entry]
-            done.add(entry.transaction.id)
-        return []
+    def _post_entries(self, entries: Sequence[Entry], delivery: Delivery) -> list[Entry]:
+        """Post transactions with all their chunks; return those that have to be signed again."""
+        while True:
+            # Once more after the chunks: these may take hours, and nodes forget transactions.
+            if stale := delivery.post_transactions(entries):
+                return stale
+            incomplete = [entry for entry in entries if not delivery.is_complete(entry)]
+            if not incomplete:
+                return []
+            for entry in incomplete:
+                try:
+                    delivery.post_chunks(entry)
+                except StaleAnchorError:
+                    if self._network.read_status(entry.transaction.id).state != "dropped":
+                        raise
+                    delivery.forget(entry.transaction)
+                    return [entry]
 
     def _deliver(
         self, sources: Mapping[str, Path | bytes], journal: Journal, meter: ProgressMeter
