@@ -176,8 +176,10 @@ class _Handler(BaseHTTPRequestHandler):
         elif "content-length" not in {name.lower() for name in reply.headers}:
             self.send_header("Content-Length", str(reply.length))
         self.end_headers()
-        if self.command == "HEAD":
-            return
+        if self.command != "HEAD":
+            self._send_body(reply)
+
+    def _send_body(self, reply: Reply) -> None:
         stop = reply.cut_after if reply.stall_after is None else reply.stall_after
         if isinstance(reply.body, Slice) and stop is None and reply.pace is None and not reply.chunked:
             self.wfile.flush()

@@ -187,8 +187,10 @@ def chunk_binary(node: "ArweaveNode", _: Call, groups: dict[str, str]) -> Reply:
 
 def _chunk(node: "ArweaveNode", absolute: int) -> tuple[Entry, int, int, bytes, bytes]:
     entry = node.weave.at(absolute)
-    found = entry and entry.data.chunk_at(absolute - (entry.end - entry.data.size) - 1)
-    if entry is None or found is None:
+    if entry is None:
+        raise declined(404, NOT_FOUND)
+    found = entry.data.chunk_at(absolute - (entry.end - entry.data.size) - 1)
+    if found is None:
         raise declined(404, NOT_FOUND)
     data = Reply(body=Slice(entry.data.path, found.start, found.end)).data()
     return entry, found.start, found.end, data, Reply(body=found.proof).data()

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.servers.arlocal import Arlocal, ArlocalProgram, find_arlocal, run_arlocal
 from tests.servers.arweave.node import ArweaveNode
 from tests.servers.arweave.signing import Key, load_key
+from tests.servers.arweave_js import ArweaveJs, find_arweave_js
 
 VECTORS = Path(__file__).resolve().parents[2] / "vectors" / "arweave"
 
@@ -59,3 +61,21 @@ def _own_key(folder: Path, name: str) -> Key:
     shutil.copyfile(VECTORS / name, path)
     path.chmod(0o600)
     return load_key(path)
+
+
+@pytest.fixture(scope="session")
+def arlocal_program() -> ArlocalProgram:
+    return find_arlocal()
+
+
+@pytest.fixture
+def arlocal(arlocal_program: ArlocalProgram, tmp_path: Path) -> Iterator[Arlocal]:
+    """Return a running arlocal, with a chain of its own."""
+    with run_arlocal(arlocal_program, tmp_path / "arlocal") as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def arweave_js() -> ArweaveJs:
+    """Return the JavaScript client."""
+    return find_arweave_js()

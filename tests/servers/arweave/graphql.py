@@ -131,8 +131,8 @@ class _Root:
         rows.sort(key=lambda row: row.order, reverse=sort == "HEIGHT_DESC")
         if after:
             last = _order_of(after)
-            ahead = (lambda order: order < last) if sort == "HEIGHT_DESC" else (lambda order: order > last)
-            rows = [row for row in rows if ahead(row.order)]
+            descending = sort == "HEIGHT_DESC"
+            rows = [row for row in rows if (row.order < last if descending else row.order > last)]
         size = max(0, min(first, self.weave.rules.page_limit))
         return {
             "pageInfo": {"hasNextPage": len(rows) > size},
@@ -171,7 +171,7 @@ def _passes(row: Row, filters: Mapping[str, Any]) -> bool:
 
 def _has_tag(tags: list[dict[str, str]], wanted: Mapping[str, Any]) -> bool:
     found = any(tag["name"] == wanted["name"] and tag["value"] in wanted["values"] for tag in tags)
-    return found == (wanted["op"] == "EQ")
+    return found is (wanted["op"] == "EQ")
 
 
 def _cursor_of(row: Row) -> str:

@@ -32,7 +32,7 @@ def split_naive(size: int) -> list[Span]:
 
 
 def split_node(size: int) -> list[Span]:
-    """Cut as a node cuts the data in a transaction's body: naive, and an empty leaf after a full last chunk."""
+    """Cut as a node cuts data in a transaction's body: naive, and an empty leaf after a full last chunk."""
     empty = [(size, size)] if size and size % CHUNK_SIZE == 0 else []
     return split_naive(size) + empty
 

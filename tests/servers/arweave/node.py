@@ -160,10 +160,10 @@ class ArweaveNode:
 
     def _answer(self, call: Call, route: Route | None) -> Reply:
         what = f"{call.method} {call.path}"
+        if route is None:
+            self.ledger.violate(f"{what}: no such path")
+            return plain("no such path", 400)
         try:
-            if route is None:
-                message = "no such path"
-                raise ProtocolViolation(message)
             return route.handle(self, call)
         except ProtocolViolation as violation:
             self.ledger.violate(f"{what}: {violation}")

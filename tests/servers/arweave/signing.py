@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Union
+from typing import TypeAlias
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.padding import MGF1, PSS
@@ -23,7 +23,7 @@ from tests.servers.replies import Reply, Slice
 EXPONENT = 65537
 OWNER_SIZE = SIGNATURE_SIZE = 512
 
-Deep = Union[bytes, Slice, Sequence["Deep"]]
+Deep: TypeAlias = "bytes | Slice | Sequence[Deep]"
 
 
 @dataclass(frozen=True)

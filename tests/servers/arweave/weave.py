@@ -246,7 +246,9 @@ class Weave:
             item = self.items.get(content_id)
             if item is not None:
                 root = self.root_of(item)
-                return root and Content(id=item.id, tags=item.tags, body=item.body, data=root.data, root=root)
+                if root is None:
+                    return None
+                return Content(id=item.id, tags=item.tags, body=item.body, data=root.data, root=root)
             entry = self.entries.get(content_id)
             if entry is None or entry.rejected:
                 return None
