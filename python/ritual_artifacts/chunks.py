@@ -5,7 +5,7 @@ signed root can check every chunk by itself, whoever sent it.
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
@@ -87,15 +87,12 @@ def has_data_root(source: bytes | Path, data_root: bytes) -> bool:
         SourceChangedError: the file changed while it was read.
         OSError: the file is missing or cannot be read.
     """
-    size = len(source) if isinstance(source, bytes) else source.stat().st_size
-    for rule in _rules_for(size):
-        if isinstance(source, bytes):
-            found = _core.find_data_root(source, rule=rule)
-        else:
-            found = open_tree(source, rule=rule).id_between(0, size) or b""
-        if found == data_root:
-            return True
-    return False
+    if isinstance(source, bytes):
+        roots = (_core.find_data_root(source, rule=rule) for rule in _rules_for(len(source)))
+        return any(root == data_root for root in roots)
+    tree = open_tree(source)
+    roots = (tree.id_between(0, tree.size) or b"" for tree in _split_as_all(tree))
+    return any(root == data_root for root in roots)
 
 
 def check_chunk(data_root: bytes, data_size: int, offset: int, proof: bytes, chunk: bytes) -> tuple[int, int]:
@@ -139,7 +136,7 @@ def find_good_prefix(
         BackendError: a proof proves nothing.
         OSError: the file is missing or cannot be read.
     """
-    trees = [open_tree(path, rule=rule) for rule in _rules_for(data_size)]
+    trees = list(_split_as_all(open_tree(path)))
     offset = 0
     while offset < data_size:
         proof = fetch_proof(offset)
@@ -185,6 +182,12 @@ def _hash_range(path: Path, start: int, end: int) -> bytes:
         return hashlib.sha256(file.read(end - start)).digest()
 
 
+def _split_as_all(tree: ChunkTree) -> Iterator[ChunkTree]:
+    """Return the trees over a file, of which this is one, as all rules split it; hardly anything is read again."""
+    yield tree
+    yield from (tree.split_as(rule) for rule in _rules_for(tree.size)[1:])
+
+
 def _rules_for(size: int) -> Sequence[SplitRule]:
     """Return the rules that split data of this size in different ways."""
     rest = size % CHUNK_BYTES
@@ -193,19 +196,3 @@ def _rules_for(size: int) -> Sequence[SplitRule]:
     if size > CHUNK_BYTES and rest < _SHORTEST_LAST:
         return ("arweave-js", "naive")
     return _RULES[:1]
-
-
-def parse_bundle(data):
-    raise NotImplementedError
-
-
-def parse_data_item(data):
-    raise NotImplementedError
-
-
-def data_item_message(owner, target, anchor, tags, data):
-    raise NotImplementedError
-
-
-def write_data_item(owner, signature, target, anchor, tags, data):
-    raise NotImplementedError

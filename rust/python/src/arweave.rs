@@ -13,7 +13,7 @@ use ritual_artifacts_core as core;
 use ritual_artifacts_core::arweave::deep_hash::{self, DeepHash};
 use ritual_artifacts_core::arweave::{
     Hash, Leaf, LeafHasher, MerkleTree, Ruleset, SplitRule, TreeOptions, chunk_lengths, read_chunk,
-    read_tree, validate_proof,
+    read_tree, read_tree_again, validate_proof,
 };
 
 use crate::convert::{Block, MaxWorkers, ProgressCallback};
@@ -118,6 +118,16 @@ impl ChunkTree {
         let tree = self.tree.as_ref().ok_or_else(no_such_chunk)?;
         let chunk = py.detach(|| read_chunk(&self.path, tree, index, self.follow_symlinks));
         Ok(PyBytes::new(py, &chunk.map_err(to_py_err)?))
+    }
+
+    /// The tree over the same file as another rule splits it; only the chunks that differ are read again.
+    fn split_as(&self, py: Python<'_>, rule: Split) -> PyResult<Self> {
+        let tree = py.detach(|| {
+            let again = |tree| read_tree_again(&self.path, tree, rule.0, self.follow_symlinks);
+            self.tree.as_ref().map(again).transpose()
+        });
+        let (path, follow_symlinks) = (self.path.clone(), self.follow_symlinks);
+        Ok(Self { path, follow_symlinks, tree: tree.map_err(to_py_err)? })
     }
 
     /// The id that the node has which spans the bytes from `start` to `end`; None where no node can.

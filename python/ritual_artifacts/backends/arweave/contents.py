@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-from ritual_artifacts.backends.arweave.encoding import decode
+from ritual_artifacts.backends.arweave.encoding import ID_LENGTH, decode
 from ritual_artifacts.backends.arweave.options import UploadOptions
 from ritual_artifacts.backends.arweave.reader import PATH_MANIFEST_TYPE
 from ritual_artifacts.backends.arweave.repository import APP_NAME, DIGEST_TAG, VERSION_TAG
@@ -29,7 +29,7 @@ BUNDLE_NAME: Final = ":bundle"
 
 _UNVERSIONED: Final = "0.0.0"
 _DEFAULT_TYPE: Final = "application/octet-stream"
-_PLACEHOLDER: Final = "-" * 43
+_PLACEHOLDER: Final = "-" * ID_LENGTH
 _APP_VERSION: Final = f"ritual-artifacts/{version('ritual-artifacts')}"
 
 

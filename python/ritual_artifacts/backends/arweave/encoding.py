@@ -10,9 +10,12 @@ from ritual_artifacts.errors import BackendError
 WINSTON_PER_AR: Final = 10**12
 """1 AR is 10¹² winston, the unit that the network counts in."""
 
+ID_LENGTH: Final = 43
+"""Characters of a transaction's id or an address, which are 32 bytes."""
+
 _DECIMALS: Final = 12
 _AMOUNT: Final = re.compile(rf"([0-9]+)(?:\.([0-9]{{1,{_DECIMALS}}}))?")
-_ID: Final = re.compile(r"[A-Za-z0-9_-]{43}")
+_ID: Final = re.compile(rf"[A-Za-z0-9_-]{{{ID_LENGTH}}}")
 _SHOWN: Final = 80
 
 

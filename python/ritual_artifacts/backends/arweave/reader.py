@@ -34,9 +34,8 @@ from ritual_artifacts.chunks import (
     chunk_spans,
     find_good_prefix,
     has_data_root,
-    parse_bundle,
-    parse_data_item,
 )
+from ritual_artifacts.data_items import bundle_index_length, parse_bundle, parse_data_item
 from ritual_artifacts.errors import (
     ArtifactNotFoundError,
     BackendError,
@@ -54,11 +53,13 @@ PATH_MANIFEST_TYPE: Final = "application/x.arweave-manifest+json"
 MAX_ITEM_BYTES: Final = 64 << 20
 """Of a data item, which is held in memory: its signature covers all of its data."""
 
+RSA_SIGNATURE: Final = 1
+"""The type of a data item's signature that an Arweave wallet makes."""
+
 _SAMPLES: Final = 4
 _MAX_KEPT_ITEM_BYTES: Final = 64 << 20
-_MAX_BUNDLED: Final = 100_000
+_MAX_BUNDLE_INDEX_BYTES: Final = 16 << 20
 _BUNDLE_COUNT_BYTES: Final = 32
-_BUNDLE_ENTRY_BYTES: Final = 64
 
 
 @dataclass(frozen=True)
@@ -404,7 +405,10 @@ class DataReader:
 
         def accept(data: bytes) -> tuple[Stored, bytes]:
             item = parse_data_item(data)
-            if item.id != listed.id or not is_signed(item.owner, item.signature, item.message):
+            is_proven = item.signature_type == RSA_SIGNATURE and is_signed(
+                item.owner, item.signature, item.message
+            )
+            if item.id != listed.id or not is_proven:
                 message = f"the data item {listed.id} is not what its owner has signed"
                 raise BackendError(message)
             address = address_of(item.owner)
@@ -432,14 +436,11 @@ class DataReader:
         with self._lock:
             if bundle in self._indexes:
                 return self._indexes[bundle]
-        count = self._read_part(bundle, 0, _BUNDLE_COUNT_BYTES, lambda data: int.from_bytes(data, "little"))
-        if count > _MAX_BUNDLED:
-            message = (
-                f"the bundle {bundle} has {count} data items, more than the {_MAX_BUNDLED} that are read"
-            )
+        length = self._read_part(bundle, 0, _BUNDLE_COUNT_BYTES, bundle_index_length)
+        if length > _MAX_BUNDLE_INDEX_BYTES:
+            message = f"the index of the bundle {bundle} has {length} bytes, more than are read"
             raise BackendError(message)
-        size = _BUNDLE_COUNT_BYTES + count * _BUNDLE_ENTRY_BYTES
-        entries = self._read_part(bundle, 0, size, parse_bundle)
+        entries = self._read_part(bundle, 0, length, parse_bundle)
         index = {entry.id: (entry.offset, entry.size) for entry in entries}
         with self._lock:
             self._indexes[bundle] = index

@@ -97,12 +97,58 @@ pub fn read_chunk(
     let mut chunk = vec![0; length];
     let source = Source::open(path, follow_symlinks)?;
     source.read_at(&mut chunk, start, &Progress::new(), &CancelToken::new())?;
-    let mut hasher = Hasher::new();
-    hasher.update(&chunk);
-    if Hash::from(hasher.finalize()) != leaves[index].data_hash {
+    if Hash::from(Hasher::digest(&chunk)) != leaves[index].data_hash {
         return Err(source.changed(Change::Content { offset: start }));
     }
     Ok(chunk)
+}
+
+/// The tree over the same file as another rule splits it, of which a tree was built before.
+///
+/// The rules differ in the last chunks alone, so no more than those are read again, and proven to be the same still.
+///
+/// # Errors
+///
+/// The file cannot be read, is no regular file, or no longer has these bytes.
+pub fn read_tree_again(
+    path: &Path,
+    tree: &MerkleTree,
+    rule: SplitRule,
+    follow_symlinks: bool,
+) -> Result<MerkleTree> {
+    let before = tree.leaves();
+    let size = before.last().map_or(0, |leaf| leaf.end);
+    let ends = chunk_lengths(size, rule).scan(0, |end, length| {
+        *end += length;
+        Some(*end)
+    });
+    let same = before.iter().zip(ends.clone()).take_while(|(leaf, end)| leaf.end == *end).count();
+    let (kept, others) = before.split_at(same);
+    let start = kept.last().map_or(0, |leaf| leaf.end);
+
+    let mut bytes = vec![0; usize::try_from(size - start).unwrap_or(usize::MAX)];
+    if !bytes.is_empty() {
+        let source = Source::open(path, follow_symlinks)?;
+        source.read_at(&mut bytes, start, &Progress::new(), &CancelToken::new())?;
+        if leaves_of(&bytes, start, others.iter().map(|leaf| leaf.end)) != others {
+            return Err(source.changed(Change::Content { offset: start }));
+        }
+    }
+    let leaves = [kept, &leaves_of(&bytes, start, ends.skip(same))].concat();
+    Ok(MerkleTree::new(leaves).unwrap_or_else(|| tree.clone()))
+}
+
+/// The leaves of `bytes`, which begin at `start` and are split at `ends`.
+fn leaves_of(bytes: &[u8], start: u64, ends: impl Iterator<Item = u64>) -> Vec<Leaf> {
+    let mut rest = bytes;
+    let mut before = start;
+    ends.map(|end| {
+        let length = usize::try_from(end - before).unwrap_or(usize::MAX);
+        let (chunk, after) = rest.split_at(length);
+        (rest, before) = (after, end);
+        Leaf { data_hash: Hasher::digest(chunk).into(), end }
+    })
+    .collect()
 }
 
 /// A chunk of a file.
