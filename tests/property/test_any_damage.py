@@ -59,7 +59,9 @@ def check(top: Node, data: bytes, damage: list[int], cut: int) -> None:
         good = find_good_prefix(path, top.id, len(data), top.proof)
         is_whole = has_data_root(path, top.id)
 
-    bad = (node.start for node in top.leaves() if damaged[node.start : node.end] != data[node.start : node.end])
+    bad = (
+        node.start for node in top.leaves() if damaged[node.start : node.end] != data[node.start : node.end]
+    )
     assert good == next(bad, len(data))
     if is_whole:
         assert bytes(damaged) == data
