@@ -10,9 +10,14 @@ from typing import Any, Final
 from ritual_artifacts.backends.base import RemoteFile
 from ritual_artifacts.backends.huggingface.errors import clean
 from ritual_artifacts.backends.huggingface.hub import Hub
-from ritual_artifacts.backends.huggingface.options import make_connection, merge, split_upload_options
+from ritual_artifacts.backends.huggingface.options import (
+    MAIN,
+    make_connection,
+    merge,
+    split_upload_options,
+)
 from ritual_artifacts.backends.huggingface.upload import HuggingFaceUpload
-from ritual_artifacts.errors import ArtifactNotFoundError
+from ritual_artifacts.errors import ArtifactNotFoundError, BackendError
 from ritual_artifacts.manifest import MAX_MANIFEST_BYTES, ManifestEntry
 from ritual_artifacts.planning import MANIFEST_FILENAME
 from ritual_artifacts.repo_id import RitualRepoId
@@ -48,7 +53,11 @@ class HuggingFaceBackend:
         """Start an upload, which takes the options of `UploadOptions`; see `Backend`."""
         own, others = split_upload_options(options)
         hub = Hub(merge(self.hub.connection, others), self.hub.library_version) if others else self.hub
-        hub.connection.revision_of(repo_id)
+        revision = hub.connection.revision_of(repo_id)
+        if own.create_pr and revision not in {None, MAIN}:
+            message = f"create_pr opens a pull request for {MAIN!r}; leave {revision!r} out"
+            raise BackendError(message)
+        hub.make_headers()  # a token that cannot be one is refused before a file is read
         yield HuggingFaceUpload(hub, repo_id, own)
 
     def resolve(self, repo_id: RitualRepoId) -> str:

@@ -1,10 +1,9 @@
 """One upload to the Hub: hash, look what is there, send the rest, commit once."""
 
-from ritual_artifacts.backends.huggingface.branch import MAIN
 from ritual_artifacts.backends.huggingface.card import CARD_FILENAME, write_card
 from ritual_artifacts.backends.huggingface.commit import Publisher
 from ritual_artifacts.backends.huggingface.hub import Hub
-from ritual_artifacts.backends.huggingface.options import UploadOptions
+from ritual_artifacts.backends.huggingface.options import MAIN, UploadOptions
 from ritual_artifacts.backends.huggingface.result import HuggingFaceUploadResult
 from ritual_artifacts.backends.huggingface.sources import Addition, Stamp, refuse_changed, take_stamps
 from ritual_artifacts.errors import BackendError
