@@ -17,6 +17,7 @@ from ritual_artifacts.backends.huggingface.hub import Hub
 from ritual_artifacts.backends.huggingface.options import UploadOptions, patterns
 from ritual_artifacts.backends.huggingface.sources import Addition
 from ritual_artifacts.backends.huggingface.transport import Patience, retry_after
+from ritual_artifacts.backends.huggingface.xet import reported
 from ritual_artifacts.errors import BackendError, ConflictError, TransferError
 from ritual_artifacts.progress import ProgressMeter
 from ritual_artifacts.repo_id import RitualRepoId
@@ -157,16 +158,17 @@ class Publisher:
         def send(job: Job) -> None:
             for addition in additions:
                 addition.report = job.advance
-            self._hub.api.preupload_lfs_files(
-                self._repo_id.hf_id,
-                additions,
-                repo_type=self._hub.connection.repo_type,
-                revision=branch.place,
-                create_pr=self._options.create_pr,
-                num_threads=self._hub.connection.max_workers,
-                free_memory=False,
-                gitignore_content=_NOTHING_IGNORED,
-            )
+            with reported(job.advance):
+                self._hub.api.preupload_lfs_files(
+                    self._repo_id.hf_id,
+                    additions,
+                    repo_type=self._hub.connection.repo_type,
+                    revision=branch.place,
+                    create_pr=self._options.create_pr,
+                    num_threads=self._hub.connection.max_workers,
+                    free_memory=False,
+                    gitignore_content=_NOTHING_IGNORED,
+                )
 
         try:
             with translated(f"uploading to {self._repo_id}"), self._hub.without_bars():

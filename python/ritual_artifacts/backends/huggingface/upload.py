@@ -37,7 +37,7 @@ class HuggingFaceUpload:
         if manifest.digest is None:
             message = "an artifact needs the size of every file before it can be published"
             raise BackendError(message)
-        meter = ProgressMeter(progress, "upload", manifest.size)
+        meter = ProgressMeter(progress, "upload", manifest.size, len(manifest.files))
         publisher = Publisher(
             self._hub,
             self._repo_id,
