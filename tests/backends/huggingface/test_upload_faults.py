@@ -256,18 +256,30 @@ def test_the_token_is_in_no_error_and_no_log(
     assert caught.value.__suppress_context__
 
 
-def test_a_small_file_that_changes_just_before_the_commit_is_not_published(
+def test_a_regular_file_that_changes_just_before_the_commit_is_not_published(
+    client: Client, sample: Sample, write: Callable[..., Path]
+) -> None:
+    changing = write("notes.txt", 5000)
+    client.hub.create_repo("alice/model")
+    client.hub.faults.add("*", faults.run(lambda: changing.write_bytes(bytes(5000))), kind="validate-yaml")
+
+    with pytest.raises(SourceChangedError, match=r"notes\.txt"):
+        client.upload(sample.model_copy(update={"config": changing}))
+
+    assert artifact_commits(client.hub) == []
+
+
+def test_a_small_file_that_changes_just_before_the_commit_is_published_as_it_was_hashed(
     client: Client, sample: Sample
 ) -> None:
-    client.hub.create_repo("alice/model")
+    hashed = sample.config.read_bytes()
     client.hub.faults.add(
         "*", faults.run(lambda: sample.config.write_bytes(b'{"layers": 3}\n')), kind="validate-yaml"
     )
 
-    with pytest.raises(SourceChangedError, match=r"config\.json"):
-        client.upload(sample)
+    client.upload(sample)
 
-    assert artifact_commits(client.hub) == []
+    assert client.hub.read(client.hub.repo("alice/model"), "config.json") == hashed
 
 
 def test_a_large_file_that_changes_after_it_was_sent_is_published_as_it_was_hashed(
