@@ -236,6 +236,16 @@ def set_body(body: bytes) -> Fault:
     return Fault(change=lambda _, reply: replace(reply, body=body) if reply.status < 400 else None)
 
 
+def replace_text(old: str, new: str) -> Fault:
+    """Answer with a body in which a text is another one; answers without it do not count."""
+
+    def change(_: Call, reply: Reply) -> Reply | None:
+        body = reply.data().replace(old.encode(), new.encode())
+        return None if body == reply.data() else replace(reply, body=body)
+
+    return Fault(change=change)
+
+
 # --- wrong time ---
 
 

@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import BaseModel
@@ -431,3 +432,49 @@ def test_only_the_files_of_some_fields_are_asked_for(
     )
 
     assert not [e for e in client.hub.ledger.of() if e.path.endswith("weights.bin")]
+
+
+@pytest.mark.parametrize("how", ["environment", "option"])
+def test_offline_a_model_a_dataset_and_a_space_of_one_name_are_three(
+    how: str, hub: Hub, sample: Sample, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kinds = ("model", "dataset", "space")
+    for kind in kinds[:2]:
+        client = Client(hub, repo_type=kind)
+        client.upload(sample.model_copy(update={"note": kind}))
+        client.download(None)
+    options: dict[str, Any] = {"local_files_only": True} if how == "option" else {}
+    if how == "environment":
+        monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    hub.ledger.forget()
+
+    found = [Client(hub, repo_type=kind, **options).download(None).artifact.note for kind in kinds[:2]]
+    by_default = Client(hub, **options).download(None)
+
+    assert found == list(kinds[:2])
+    assert by_default.artifact.note == "model"
+    with pytest.raises(ArtifactNotFoundError, match="no complete copy"):
+        Client(hub, repo_type="space", **options).download(None)
+    assert hub.ledger.of() == []
+
+
+@pytest.mark.parametrize("version", ["", "/v1", "/dataset"])
+def test_a_dataset_has_a_place_of_its_own_in_the_cache(
+    version: str, hub: Hub, sample: Sample, own_folders: Path
+) -> None:
+    model, dataset = Client(hub), Client(hub, repo_type="dataset")
+    for client, note in ((model, "model"), (dataset, "dataset")):
+        client.upload(sample.model_copy(update={"note": note}), f"{REPO}{version}")
+
+    places = {c.download(None, f"{REPO}{version}").artifact.weights.parent for c in (model, dataset)}
+
+    name = version[1:] or "default"
+    assert places == {own_folders / "cache" / REPO / name, own_folders / "cache" / REPO / f"dataset~{name}"}
+
+
+def test_offline_a_repository_type_that_there_is_not_is_refused(client: Client, sample: Sample) -> None:
+    client.upload(sample)
+    client.download(None)
+
+    with pytest.raises(BackendError, match="repo_type"):
+        Client(client.hub, repo_type="datasets", local_files_only=True).download(None)

@@ -238,6 +238,34 @@ def test_a_name_that_the_hub_does_not_allow_is_refused(name: str, client: Client
 # --- secrets ---
 
 
+@pytest.mark.parametrize("action", ["verify", "upload"])
+@pytest.mark.parametrize("multipart", [False, True], ids=["basic", "multipart"])
+def test_an_address_of_the_storage_on_another_host_gets_no_token(
+    *, multipart: bool, action: str, hub: Hub, sample: Sample
+) -> None:
+    href = f"{hub.endpoint}/" if action == "verify" or multipart else f"{hub.storage_url}/"
+    hub.rules.multipart_from = 1000 if multipart else hub.rules.multipart_from
+    batch = faults.replace_text(
+        f'"{action}": {{"href": "{href}', f'"{action}": {{"href": "{hub.foreign_url}/'
+    )
+    hub.faults.add("*", batch, kind="lfs-batch")
+    calls: list[Any] = []
+    hub.faults.add("*", Fault(act=calls.append))
+    client = Client(hub, headers={"x-key": "hf_key_of_mine"})
+
+    with pytest.raises(BackendError) as caught:
+        client.upload(sample)
+
+    own, foreign = ([c for c in calls if c.origin == origin] for origin in ("hub", "foreign"))
+    assert any(call.header("authorization") and call.header("x-key") for call in own)
+    assert foreign
+    assert not any(call.header("authorization") or call.header("x-key") for call in foreign)
+    assert hub.token not in str(caught.value)
+    assert artifact_commits(hub) == []
+    assert all("no such path" in violation for violation in hub.ledger.violations)
+    hub.ledger.violations.clear()  # nothing is asked of the foreign host, as far as the hub knows
+
+
 def test_the_token_is_in_no_error_and_no_log(
     client: Client, sample: Sample, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
