@@ -60,7 +60,7 @@ def test_a_value_that_makes_no_sense_is_refused_by_name(name: str, value: object
 
 @pytest.mark.parametrize(("name", "value"), each(UPLOAD))
 def test_an_upload_option_that_makes_no_sense_is_refused_by_name(
-    name: str, value: object, client: Client, sample: Sample
+    name: str, value: Any, client: Client, sample: Sample
 ) -> None:
     with pytest.raises(BackendError, match=f"'{name}'"):
         client.upload(sample, **{name: value})
