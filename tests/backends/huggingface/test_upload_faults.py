@@ -10,6 +10,7 @@ import pytest
 from pydantic import BaseModel
 
 from ritual_artifacts.backends.huggingface import transport
+from ritual_artifacts.backends.huggingface.branch import STAGING_PREFIX
 from ritual_artifacts.errors import (
     AuthenticationError,
     BackendError,
@@ -18,9 +19,10 @@ from ritual_artifacts.errors import (
     SourceChangedError,
     TransferError,
 )
-from tests.backends.huggingface.conftest import Client, Sample, contents
+from tests.backends.huggingface.conftest import REPO, Client, Sample, contents
 from tests.servers import faults
 from tests.servers.faults import Fault
+from tests.servers.fixtures import MakeHub
 from tests.servers.hub import Hub
 
 FILES = {"a.safetensors", "config.json", "empty.safetensors", "ritual_manifest.json", "weights.bin"}
@@ -87,6 +89,39 @@ def test_a_busy_server_is_given_the_pause_that_it_asks_for(
 
     assert 3.0 in waited
     assert len(artifact_commits(client.hub)) == 1
+
+
+# --- lines that are cut ---
+
+STAGES = ["refs", "create", "tree", "preupload", "branch", "validate-yaml", "commit", "tag"]
+LFS_STAGES = ["lfs-batch", "lfs-put", "lfs-verify"]
+
+
+@pytest.mark.parametrize("applied", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize(
+    ("kind", "xet"),
+    [*((kind, False) for kind in [*STAGES, *LFS_STAGES]), *((k, True) for k in [*STAGES, "xet-token"])],
+)
+def test_a_line_that_is_cut_at_any_stage_leaves_all_or_nothing(
+    *, kind: str, xet: bool, applied: bool, make_hub: MakeHub, sample: Sample, tmp_path: Path
+) -> None:
+    hub = make_hub(xet=xet)
+    client = Client(hub)
+    hub.faults.add("*", faults.drop(applied=applied), kind=kind, times=1)
+    version, options = f"{REPO}/v1", {"tag": "t1"}
+
+    try:
+        client.upload(sample, version, **options)
+    except TransferError:
+        repo = hub.repositories.get(("models", "alice/model"))
+        assert repo is None or set(repo.branches) <= {"main"}
+    result = client.upload(sample, version, **options)
+
+    repo = hub.repo("alice/model")
+    assert {name for name in repo.branches if not name.startswith(STAGING_PREFIX)} == {"main", "v1"}
+    assert (repo.branches["v1"], repo.tags["t1"]) == (result.revision,) * 2
+    assert len(artifact_commits(hub, "v1")) == 1
+    assert contents(client.download(tmp_path / "out", version).artifact) == contents(sample)
 
 
 # --- somebody else commits meanwhile ---

@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 PULL_REQUEST_PREFIX: Final = "refs/pr/"
 STAGING_PREFIX: Final = "ritual-artifacts-upload"
 _TOKEN_BYTES: Final = 8
+_UNKNOWN: Final = "the server failed, or did not answer"
 
 
 @dataclass(frozen=True)
@@ -115,13 +116,24 @@ class BranchFinder:
         private = True if self._options.private is None else self._options.private
         repo_type = self._hub.connection.repo_type
         sdk = (self._options.space_sdk or "static") if repo_type == "space" else None
-        try:
-            with translated(f"creating {self._repo_id}"):
-                self._hub.api.create_repo(
-                    self._repo_id.hf_id, private=private, repo_type=repo_type, exist_ok=True, space_sdk=sdk
-                )
-        except TransferError as error:  # it may have been created all the same: who looks will see
-            log.info("%s", error)
+        doing = f"creating {self._repo_id}"
+        patience = Patience(doing)
+        while True:
+            try:
+                with translated(doing):
+                    self._hub.api.create_repo(
+                        self._repo_id.hf_id,
+                        private=private,
+                        repo_type=repo_type,
+                        exist_ok=True,
+                        space_sdk=sdk,
+                    )
+            except TransferError as error:  # it may have been created all the same; twice is no harm
+                if not error.retryable:
+                    raise
+            else:
+                return
+            patience.wait(_UNKNOWN)
 
     def stage(self, branch: Branch) -> Branch:
         """Make the temporary branch for the commit of a branch that is missing."""
@@ -221,10 +233,11 @@ class BranchFinder:
             ConflictError: it is there at another commit.
             TransferError: the server fails again and again.
         """
-        patience = Patience(f"creating the {what} of {self._repo_id}")
+        doing = f"creating the {what} of {self._repo_id}"
+        patience = Patience(doing)
         while True:
             try:
-                with translated(f"creating the {what} of {self._repo_id}"):
+                with translated(doing):
                     create()
             except (ConflictError, TransferError) as error:
                 found = look()  # another process may have made it, or this one unnoticed
@@ -237,4 +250,4 @@ class BranchFinder:
                     raise
             else:
                 return
-            patience.wait("the server did not make it")
+            patience.wait(_UNKNOWN)
