@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from ritual_artifacts import StorageId
+from ritual_artifacts import Progress, RitualArtifactManager, StorageId
 from ritual_artifacts.backends import load_backend
-from ritual_artifacts.errors import AuthenticationError, BackendError
+from ritual_artifacts.backends.huggingface.options import make_connection, merge
+from ritual_artifacts.errors import AuthenticationError, BackendError, TransferError
 from tests.backends.huggingface.conftest import REPO, Client, Sample
 from tests.servers.hub import Hub
 
@@ -88,6 +89,40 @@ def test_a_revision_of_no_characters_is_none(client: Client, sample: Sample) -> 
     client.upload(sample, revision="")
 
     assert "ritual_manifest.json" in client.hub.repo("alice/model").head.files
+
+
+@pytest.mark.parametrize("token", ["", " \n"])
+def test_an_upload_option_that_says_nothing_takes_nothing_away(
+    token: str, client: Client, sample: Sample
+) -> None:
+    client.upload(sample, token=token)
+
+    assert "weights.bin" in client.hub.repo("alice/model").head.files
+
+
+def test_the_librarys_name_for_the_timeout_counts_for_an_upload_too() -> None:
+    connection = merge(make_connection({"timeout": 5}), {"etag_timeout": 7})
+
+    assert connection.timeout == 7
+
+
+@pytest.mark.parametrize("how", ["environment", "option"])
+def test_offline_an_upload_is_refused_before_a_file_is_read(
+    how: str, hub: Hub, sample: Sample, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if how == "environment":
+        monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    seen: list[Progress] = []
+
+    with pytest.raises(TransferError, match="offline mode is on"):
+        RitualArtifactManager(artifact=sample).to_repo(
+            REPO,
+            repo_manager_kwargs=Client(hub, local_files_only=how == "option").connection,
+            progress=seen.append,
+        )
+
+    assert seen == []
+    assert hub.ledger.of() == []
 
 
 # --- tokens and other secrets ---

@@ -25,7 +25,6 @@ log = logging.getLogger(__name__)
 PULL_REQUEST_PREFIX: Final = "refs/pr/"
 STAGING_PREFIX: Final = "ritual-artifacts-upload"
 _TOKEN_BYTES: Final = 8
-_UNKNOWN: Final = "the server failed, or did not answer"
 
 
 @dataclass(frozen=True)
@@ -116,24 +115,13 @@ class BranchFinder:
         private = True if self._options.private is None else self._options.private
         repo_type = self._hub.connection.repo_type
         sdk = (self._options.space_sdk or "static") if repo_type == "space" else None
-        doing = f"creating {self._repo_id}"
-        patience = Patience(doing)
-        while True:
-            try:
-                with translated(doing):
-                    self._hub.api.create_repo(
-                        self._repo_id.hf_id,
-                        private=private,
-                        repo_type=repo_type,
-                        exist_ok=True,
-                        space_sdk=sdk,
-                    )
-            except TransferError as error:  # it may have been created all the same; twice is no harm
-                if not error.retryable:
-                    raise
-            else:
-                return
-            patience.wait(_UNKNOWN)
+
+        def create() -> None:
+            self._hub.api.create_repo(
+                self._repo_id.hf_id, private=private, repo_type=repo_type, exist_ok=True, space_sdk=sdk
+            )
+
+        _insist(f"creating {self._repo_id}", create, lambda: False)  # which does no harm where it is there
 
     def stage(self, branch: Branch) -> Branch:
         """Make the temporary branch for the commit of a branch that is missing."""
@@ -227,27 +215,39 @@ class BranchFinder:
     def _create_ref(
         self, what: str, create: Callable[[], None], look: Callable[[], str | None], commit: str | None
     ) -> None:
-        """Create a branch or a tag, once, whatever becomes of the answer.
+        """Create a branch or a tag.
 
         Raises:
             ConflictError: it is there at another commit.
-            TransferError: the server fails again and again.
         """
-        doing = f"creating the {what} of {self._repo_id}"
-        patience = Patience(doing)
-        while True:
-            try:
-                with translated(doing):
-                    create()
-            except (ConflictError, TransferError) as error:
-                found = look()  # another process may have made it, or this one unnoticed
-                if found is not None and found == commit:
-                    return
-                if found is not None:
-                    message = f"the {what} of {self._repo_id} is there already, at the commit {found}"
-                    raise ConflictError(message) from None
-                if not (isinstance(error, TransferError) and error.retryable):
-                    raise
-            else:
+
+        def is_there() -> bool:
+            found = look()  # another process may have made it, or this one unnoticed
+            if found not in {None, commit}:
+                message = f"the {what} of {self._repo_id} is there already, at the commit {found}"
+                raise ConflictError(message)
+            return found is not None
+
+        _insist(f"creating the {what} of {self._repo_id}", create, is_there)
+
+
+def _insist(doing: str, create: Callable[[], None], is_there: Callable[[], bool]) -> None:
+    """Create something once, whatever becomes of the answer.
+
+    Raises:
+        ConflictError: something else is there.
+        TransferError: the server fails again and again.
+    """
+    patience = Patience(doing)
+    while True:
+        try:
+            with translated(doing):
+                create()
+        except (ConflictError, TransferError) as error:
+            if is_there():
                 return
-            patience.wait(_UNKNOWN)
+            if not (isinstance(error, TransferError) and error.retryable):
+                raise
+        else:
+            return
+        patience.wait("the server failed, or did not answer")

@@ -200,12 +200,7 @@ def make_connection(options: Mapping[str, Any]) -> Connection:
     Raises:
         BackendError: there is no such option, or it cannot have this value.
     """
-    given = {"endpoint": os.environ.get("HF_ENDPOINT") or None} | dict(options)
-    for name in ("token", "revision"):
-        if given.get(name) == "":  # as os.getenv("HF_TOKEN", "") has it: there is none
-            del given[name]
-    if "etag_timeout" in given:
-        given.setdefault("timeout", given.pop("etag_timeout"))
+    given = {"endpoint": os.environ.get("HF_ENDPOINT") or None} | _keep_given(options)
     names = _names(Connection)
     _refuse_unknown(given, names)
     return _build(Connection, {name: value for name, value in given.items() if name in names})
@@ -228,7 +223,21 @@ def merge(connection: Connection, options: Mapping[str, Any]) -> Connection:
     if not options:
         return connection
     known = {f.name: getattr(connection, f.name) for f in fields(connection)}
-    return make_connection(known | {name: value for name, value in options.items() if value is not None})
+    return make_connection(known | _keep_given(options))
+
+
+def _keep_given(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options that say something, under the names of `Connection`.
+
+    No characters, as `os.getenv("HF_TOKEN", "")` has them, are no token and no revision.
+    """
+    given = {name: value for name, value in options.items() if value is not None}
+    for name in ("token", "revision"):
+        if isinstance(given.get(name), str) and not given[name].strip():
+            del given[name]
+    if "etag_timeout" in given:
+        given = {"timeout": given.pop("etag_timeout")} | given
+    return given
 
 
 def patterns(value: str | Sequence[str] | None) -> Collection[str]:

@@ -49,7 +49,7 @@ class Addition(CommitOperationAdd):
         """
         self.expected_sha256 = sha256
         self.expected_size = size
-        self._source = source if isinstance(source, bytes) else source.absolute()
+        self._place = Path(path) if isinstance(source, bytes) else source.absolute()
         self._git_sha1: str | None = None
         known = source if isinstance(source, bytes) else _read_beginning(source, size)
         self._held = self._checked(known) if len(known) == size else None
@@ -61,7 +61,7 @@ class Addition(CommitOperationAdd):
             message = f"the Hub has no place for a file called {path!r}"
             raise BackendError(message)
         if self._held is None:  # not before: the library would read a block of the file
-            self.path_or_fileobj = str(self._source)
+            self.path_or_fileobj = str(self._place)
         self.upload_info.size = size
         self.upload_info.sha256 = bytes.fromhex(sha256)
 
@@ -87,7 +87,7 @@ class Addition(CommitOperationAdd):
             SourceChangedError: it is no longer what was hashed.
         """
         if self._held is None:
-            data = self._checked(Path(str(self._source)).read_bytes())
+            data = self._checked(self._place.read_bytes())
             if len(data) > _MAX_HELD_BYTES:
                 return data
             self._held = data
@@ -100,7 +100,7 @@ class Addition(CommitOperationAdd):
             SourceChangedError: it is no longer what was hashed.
         """
         if hashlib.sha256(data).hexdigest() != self.expected_sha256:
-            raise _changed(self._source)
+            raise _changed(self._place)
         return data
 
     def _hash_as_git(self) -> str:
@@ -114,12 +114,12 @@ class Addition(CommitOperationAdd):
             sha1.update(self.read())
             return sha1.hexdigest()
         sha256 = hashlib.sha256()
-        with Path(str(self._source)).open("rb") as file:
+        with self._place.open("rb") as file:
             while block := file.read(_BLOCK_SIZE):
                 sha1.update(block)
                 sha256.update(block)
         if sha256.hexdigest() != self.expected_sha256:
-            raise _changed(self._source)
+            raise _changed(self._place)
         return sha1.hexdigest()
 
     def is_stored_as(self, remote: RemoteFile | None) -> bool:
@@ -205,6 +205,5 @@ def _read_beginning(path: Path, size: int) -> bytes:
     return data
 
 
-def _changed(source: object) -> SourceChangedError:
-    name = "the manifest" if isinstance(source, bytes) else source
-    return SourceChangedError(f"{name} changed while it was uploaded; nothing was published")
+def _changed(path: Path) -> SourceChangedError:
+    return SourceChangedError(f"{path} changed while it was uploaded; nothing was published")
