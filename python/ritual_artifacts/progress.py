@@ -50,7 +50,7 @@ class ProgressMeter:
         self._done = 0
         self._files_total = files_total
         self._files_done = 0
-        if bytes_total:
+        if bytes_total or files_total:
             self.advance(0)
 
     def advance(self, count: int, files: int = 0) -> None:

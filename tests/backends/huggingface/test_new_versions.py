@@ -169,6 +169,16 @@ def test_a_branch_that_git_does_not_allow_is_refused_before_anything_is_sent(
     assert {e.method for e in client.hub.ledger.of()} == {"GET"}
 
 
+@pytest.mark.parametrize("name", ["con", "a" * 256, "default"])
+def test_a_revision_that_no_id_can_have_is_refused_before_anything_is_asked(
+    name: str, client: Client, sample: Sample
+) -> None:
+    with pytest.raises(RepoIdError):
+        client.upload(sample, revision=name, card=False)
+
+    assert client.hub.ledger.of() == []
+
+
 # --- repositories that go ---
 
 

@@ -89,7 +89,8 @@ def _check_endpoint(endpoint: str) -> str:
         _ = parts.port
     except ValueError:
         valid = False
-    if not valid or parts.query or parts.fragment or is_malformed(endpoint):
+    is_odd = any(character.isspace() or not character.isprintable() for character in endpoint)
+    if not valid or is_odd or parts.query or parts.fragment:
         message = "it (HF_ENDPOINT) must be a URL such as https://huggingface.co, without a user"
         raise ValueError(message)
     return endpoint.rstrip("/")
