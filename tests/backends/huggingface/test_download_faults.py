@@ -10,7 +10,7 @@ import pytest
 from pydantic import BaseModel
 
 from ritual_artifacts import RitualArtifactManager
-from ritual_artifacts.backends.huggingface import transport
+from ritual_artifacts.backends import http
 from ritual_artifacts.errors import (
     ArtifactNotFoundError,
     AuthenticationError,
@@ -133,7 +133,7 @@ def test_a_line_that_is_always_cut_ends_in_an_error_and_a_state_to_continue(
         client.download(tmp_path / "out")
 
     assert caught.value.retryable
-    assert rule.hits == transport.MAX_ATTEMPTS
+    assert rule.hits == http.MAX_ATTEMPTS
     client.hub.faults.clear()
     assert contents(client.download(tmp_path / "out").artifact) == contents(sample)
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from ritual_artifacts.backends.huggingface import transport
+from ritual_artifacts.backends import http
 from ritual_artifacts.backends.huggingface.branch import STAGING_PREFIX
 from ritual_artifacts.errors import (
     AuthenticationError,
@@ -74,7 +74,7 @@ def test_a_server_that_always_fails_ends_in_an_error(client: Client, sample: Sam
         client.upload(sample)
 
     assert caught.value.retryable
-    assert rule.hits == transport.MAX_ATTEMPTS
+    assert rule.hits == http.MAX_ATTEMPTS
     assert artifact_commits(client.hub) == []
 
 

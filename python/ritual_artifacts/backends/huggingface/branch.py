@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from ritual_artifacts.backends.base import RemoteFile
+from ritual_artifacts.backends.http import Patience
 from ritual_artifacts.backends.huggingface.errors import translated
 from ritual_artifacts.backends.huggingface.hub import Hub, Refs
 from ritual_artifacts.backends.huggingface.options import MAIN, UploadOptions, can_be_ref
-from ritual_artifacts.backends.huggingface.transport import Patience
 from ritual_artifacts.errors import ArtifactNotFoundError, ConflictError, RepoIdError, TransferError
 from ritual_artifacts.repo_id import RitualRepoId
 

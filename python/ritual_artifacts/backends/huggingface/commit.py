@@ -10,13 +10,13 @@ from typing import Final, TypeAlias
 from huggingface_hub import CommitInfo, CommitOperationDelete
 from huggingface_hub.errors import HfHubHTTPError, RevisionNotFoundError
 
+from ritual_artifacts.backends.http import Patience, retry_after
 from ritual_artifacts.backends.huggingface.branch import Branch, BranchFinder
 from ritual_artifacts.backends.huggingface.card import CARD_FILENAME
 from ritual_artifacts.backends.huggingface.errors import translate, translated
 from ritual_artifacts.backends.huggingface.hub import Hub
 from ritual_artifacts.backends.huggingface.options import UploadOptions, patterns
 from ritual_artifacts.backends.huggingface.sources import Addition
-from ritual_artifacts.backends.huggingface.transport import Patience, retry_after
 from ritual_artifacts.backends.huggingface.xet import reported
 from ritual_artifacts.errors import BackendError, ConflictError, TransferError
 from ritual_artifacts.progress import ProgressMeter
