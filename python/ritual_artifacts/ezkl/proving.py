@@ -291,6 +291,9 @@ def _prove(
             raise CircuitError(message) from None
         proof = check_shape(read_json(proof_path, "the proof"))
         witness = read_json(witness_path, "the witness")
+    if contradiction := find_contradiction(proof, settings):
+        message = f"ezkl {require_ezkl()} made a proof that is not to be trusted: {contradiction}"
+        raise CircuitError(message)
     kept: Mapping[str, Path] = {}
     if directory is not None:
         kept = keep(directory, {"proof.json": proof, "witness.json": witness})
