@@ -21,7 +21,7 @@ class PyRunArgs:
         self.variables = [("batch_size", 1)]
 
 
-class PanicException(BaseException):  # noqa: N818 - PyO3's name
+class PanicException(BaseException):
     pass
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -170,7 +171,7 @@ def test_a_link_to_a_model_is_followed(fake_ezkl: FakeEzkl, model: Path, tmp_pat
 
 
 def test_without_ezkl_the_error_names_the_extra(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "ezkl", None)
+    monkeypatch.setitem(sys.modules, "ezkl", None)
 
     with pytest.raises(ArtifactError, match=r"ritual-artifacts\[ezkl\]"):
         generate(model)
@@ -266,7 +267,7 @@ def test_a_process_that_was_killed_is_said_to_be(fake_ezkl: FakeEzkl, model: Pat
         generate(model)
 
 
-def test_a_setting_that_ezkl_does_not_have_is_named(fake_ezkl: FakeEzkl, model: Path) -> None:
+def test_a_file_that_ezkl_cannot_parse_is_said_to_be_no_model(fake_ezkl: FakeEzkl, model: Path) -> None:
     fake_ezkl.break_at("gen_settings", "Failed: [graph] [tract] Reading proto model")
 
     with pytest.raises(CircuitError, match=r"network\.onnx is no ONNX model: .*Reading proto model"):
@@ -366,7 +367,7 @@ def test_cancelling_ends_the_process_and_leaves_nothing_behind(fake_ezkl: FakeEz
 
     async def cancel_midway() -> None:
         task = asyncio.create_task(generate_ezkl_artifacts(args))
-        while "setup" not in fake_ezkl.calls:
+        while "setup" not in fake_ezkl.calls:  # noqa: ASYNC110 - another process makes the call
             await asyncio.sleep(0.01)
         task.cancel()
         await task

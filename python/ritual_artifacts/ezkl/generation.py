@@ -260,7 +260,7 @@ def _make_keys(artifact: EZKLArtifact, logrows: int, cancel: threading.Event, *,
 
 def _has_fixed_values(artifact: EZKLArtifact) -> bool:
     run_args = json.loads(artifact.settings_path.read_bytes())["run_args"]
-    return "Fixed" in {run_args["input_visibility"], run_args["output_visibility"]}
+    return "Fixed" in [run_args["input_visibility"], run_args["output_visibility"]]  # others may be objects
 
 
 # --- where it lands ----------------------------------------------------------------------------------------
