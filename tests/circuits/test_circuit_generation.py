@@ -283,7 +283,7 @@ def test_a_folder_with_other_files_is_not_touched(fake_ezkl: FakeEzkl, model: Pa
     (target / "thesis.pdf").write_text("years of work")
 
     for overwrite in (False, True):
-        with pytest.raises(ConflictError, match=r"out is not empty: move it away"):
+        with pytest.raises(ConflictError, match=r"out is there already: move it away"):
             generate(model, output_dir=target, overwrite=overwrite)
 
     assert not fake_ezkl.calls
@@ -328,7 +328,7 @@ def test_whoever_was_faster_keeps_the_folder(fake_ezkl: FakeEzkl, model: Path, t
     target = tmp_path / "out"
     fake_ezkl.break_at("setup", f"make {target}")
 
-    with pytest.raises(ConflictError, match="not empty"):
+    with pytest.raises(ConflictError, match="there already"):
         generate(model, output_dir=target)
 
     assert [path.name for path in target.iterdir()] == ["theirs"]

@@ -34,6 +34,10 @@ from tests.circuits.conftest import FakeEzkl, generate
 FILES = list(EZKLArtifact.model_fields)
 
 
+class Labelled(EZKLArtifact):
+    version: str
+
+
 @pytest.fixture
 def artifact(fake_ezkl: FakeEzkl, model: Path, tmp_path: Path) -> EZKLArtifact:
     made = generate(model)
@@ -140,6 +144,22 @@ def test_without_ezkl_the_error_names_the_extra(
         verify(artifact, {})
     with pytest.raises(ArtifactError, match=r"ritual-artifacts\[ezkl\]"):
         asyncio.run(generate_proof_from_repo_id("local/me/circuit", [0.5]))
+
+
+def test_a_circuit_with_metadata_of_ones_own_is_verified_too(
+    fake_ezkl: FakeEzkl, artifact: EZKLArtifact, tmp_path: Path
+) -> None:
+    labelled = Labelled(**dict(artifact), version="v1")
+    RitualArtifactManager(artifact=labelled).to_dir(tmp_path / "labelled")
+    manager = RitualArtifactManager.from_dir(Labelled, tmp_path / "labelled")
+    proof = prove(manager.artifact, [0.5])
+    flip_one_bit(manager.artifact.srs_path)
+
+    assert proof.ezkl_proof
+    for circuit in (manager, manager.artifact):
+        with pytest.raises(IntegrityError, match="srs_path"):
+            prove(circuit, [0.5])
+    assert fake_ezkl.calls.count("prove") == 1
 
 
 # --- proving -----------------------------------------------------------------------------------------------
@@ -311,6 +331,23 @@ def test_a_repository_that_does_not_exist_is_said_to_be(fake_ezkl: FakeEzkl) -> 
         asyncio.run(generate_proof_from_repo_id("local/me/circuit", [0.5]))
 
     assert not fake_ezkl.calls
+
+
+def test_another_circuit_than_the_expected_one_is_not_used(
+    fake_ezkl: FakeEzkl, artifact: EZKLArtifact
+) -> None:
+    result = RitualArtifactManager(artifact=artifact).to_repo("local/me/circuit")
+    other = "sha256:" + "0" * 64
+
+    with pytest.raises(IntegrityError):
+        asyncio.run(generate_proof_from_repo_id("local/me/circuit", [0.5], expected_digest=other))
+    with pytest.raises(IntegrityError):
+        asyncio.run(verify_proof_from_repo(good_proof(), "local/me/circuit", expected_digest=other))
+
+    assert not fake_ezkl.calls
+    assert asyncio.run(
+        verify_proof_from_repo(good_proof(), "local/me/circuit", expected_digest=result.digest)
+    )
 
 
 def test_a_damaged_copy_in_the_cache_is_mended_before_it_is_used(artifact: EZKLArtifact) -> None:

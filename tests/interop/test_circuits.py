@@ -12,7 +12,7 @@ REPO = "huggingface/me/circuit/v1"
 
 Infernet = Callable[..., str]
 
-# Its own module of this class imports PyTorch and an old ezkl, so the class stands here; the names are the same.
+# Its own module of this class imports PyTorch and an old ezkl, so the class stands here, name for name.
 MODEL = """
 import json, sys
 from pathlib import Path

@@ -154,7 +154,7 @@ def _refuse_occupied(target: Path) -> None:
     if not os.path.lexists(target) or (target.is_dir() and not any(target.iterdir())):
         return
     hint = "; overwrite=True replaces it" if _is_circuit(target) else ""
-    message = f"{target} is not empty: move it away, or choose another output_dir{hint}"
+    message = f"{target} is there already: move it away, or choose another output_dir{hint}"
     raise ConflictError(message)
 
 

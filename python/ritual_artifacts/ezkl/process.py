@@ -90,8 +90,8 @@ def run_steps(steps: Sequence[Step], cancel: threading.Event | None = None) -> l
     require_ezkl()
     # ezkl's own cache is only as good as whoever may write to it: it gets an empty one each time.
     with tempfile.TemporaryDirectory(prefix="ritual-ezkl-", ignore_cleanup_errors=True) as room:
-        result, output = Path(room, "result.json"), Path(room, "output")
-        job = json.dumps({"steps": steps, "result": str(result)}).encode()
+        job, result, output = Path(room, "job.json"), Path(room, "result.json"), Path(room, "output")
+        job.write_text(json.dumps({"steps": steps, "result": str(result)}), encoding="utf-8")
         environment = {
             **os.environ,
             "PYTHONPATH": os.pathsep.join(path or str(Path.cwd()) for path in sys.path),
@@ -109,23 +109,15 @@ def run_steps(steps: Sequence[Step], cancel: threading.Event | None = None) -> l
     return values
 
 
-def _run_worker(job: bytes, output: int, environment: dict[str, str], cancel: threading.Event | None) -> int:
+def _run_worker(job: Path, output: int, environment: dict[str, str], cancel: threading.Event | None) -> int:
     process = subprocess.Popen(  # noqa: S603 - our own interpreter and script
-        [sys.executable, "-P", str(_WORKER)],
-        stdin=subprocess.PIPE,
+        [sys.executable, "-P", str(_WORKER), str(job)],
+        stdin=subprocess.DEVNULL,
         stdout=output,
         stderr=subprocess.STDOUT,
         env=environment,
     )
     with process:
-        try:
-            with contextlib.suppress(BrokenPipeError):  # how it ended is seen below
-                process.communicate(job, timeout=_POLL)
-        except subprocess.TimeoutExpired:
-            pass
-        except BaseException:
-            process.kill()
-            raise
         try:
             while process.poll() is None:
                 if cancel is not None and cancel.is_set():

@@ -7,7 +7,7 @@ import tempfile
 import threading
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypeVar
 
 from ritual_artifacts.errors import CircuitError
 from ritual_artifacts.ezkl.artifact import EZKLArtifact
@@ -22,14 +22,15 @@ from ritual_artifacts.repo_id import RitualRepoId
 
 log = logging.getLogger(__name__)
 
-Circuit: TypeAlias = EZKLArtifact | RitualArtifactManager[EZKLArtifact]
+Files = TypeVar("Files", bound=EZKLArtifact)
+Circuit: TypeAlias = EZKLArtifact | RitualArtifactManager[Files]
 
 _REFUSED: Final = "[halo2]"
 """How ezkl's errors begin that say that a proof is none; all others are about the files."""
 
 
 def prove(
-    circuit: Circuit,
+    circuit: Circuit[Files],
     inputs: Any,  # noqa: ANN401 - arrays of any library
     *,
     proof_directory: Path | None = None,
@@ -56,7 +57,7 @@ def prove(
     return _prove(_verified(circuit), inputs, directory=proof_directory)
 
 
-def verify(circuit: Circuit, proof: EZKLProof | Mapping[str, Any] | Path | str) -> bool:
+def verify(circuit: Circuit[Files], proof: EZKLProof | Mapping[str, Any] | Path | str) -> bool:
     """Say whether a proof is one of this circuit, and shows what it proves.
 
     The artifact's files are verified first. Of the proof nothing is trusted: the key that counts is the
@@ -80,7 +81,7 @@ def verify(circuit: Circuit, proof: EZKLProof | Mapping[str, Any] | Path | str) 
 
 
 async def generate_proof(
-    artifact_files: Circuit,
+    artifact_files: Circuit[Files],
     input_data: Any,  # noqa: ANN401 - arrays of any library
     output_data: Any = None,  # noqa: ANN401 - the same
     prover_key: bytes | None = None,
@@ -117,6 +118,8 @@ async def generate_proof_from_repo_id(
     repo_id: str | RitualRepoId,
     input_vector: Any,  # noqa: ANN401 - arrays of any library
     hf_token: str | None = None,
+    *,
+    expected_digest: str | None = None,
 ) -> EZKLProof:
     """Bring a circuit from a repository, verified, and prove with it; see `prove`.
 
@@ -124,6 +127,7 @@ async def generate_proof_from_repo_id(
         repo_id: `{storage}/{owner}/{name}[/{version}]`.
         input_vector: The inputs; see `prove`.
         hf_token: Token for Hugging Face.
+        expected_digest: Accept only the circuit with this digest.
 
     Raises:
         IntegrityError: a file is not what the manifest promises.
@@ -133,13 +137,15 @@ async def generate_proof_from_repo_id(
 
     def job(cancel: threading.Event) -> EZKLProof:
         require_ezkl()
-        manager = RitualArtifactManager.from_repo(EZKLArtifact, repo_id, hf_token=hf_token)
+        manager = RitualArtifactManager.from_repo(
+            EZKLArtifact, repo_id, hf_token=hf_token, expected_digest=expected_digest
+        )
         return _prove(manager.artifact, input_vector, cancel=cancel)
 
     return await run_in_thread(job)
 
 
-async def verify_proof(proof: EZKLProof, artifact_files: Circuit) -> bool:
+async def verify_proof(proof: EZKLProof, artifact_files: Circuit[Files]) -> bool:
     """Do what `verify` does, without holding up the event loop.
 
     A proof that comes with another verifying key than the circuit's is not one of this circuit.
@@ -156,9 +162,21 @@ async def verify_proof(proof: EZKLProof, artifact_files: Circuit) -> bool:
 
 
 async def verify_proof_from_repo(
-    proof_dict: Mapping[str, Any], repo_id: str | RitualRepoId, hf_token: str | None = None
+    proof_dict: Mapping[str, Any],
+    repo_id: str | RitualRepoId,
+    hf_token: str | None = None,
+    *,
+    expected_digest: str | None = None,
 ) -> bool:
     """Bring a circuit from a repository, verified, and say whether a proof is one of it; see `verify`.
+
+    Whoever can publish to the repository decides what is proven, unless `expected_digest` does.
+
+    Args:
+        proof_dict: The proof as ezkl writes it.
+        repo_id: `{storage}/{owner}/{name}[/{version}]`.
+        hf_token: Token for Hugging Face.
+        expected_digest: Accept only the circuit with this digest.
 
     Raises:
         IntegrityError: a file is not what the manifest promises.
@@ -168,7 +186,9 @@ async def verify_proof_from_repo(
 
     def job(cancel: threading.Event) -> bool:
         require_ezkl()
-        manager = RitualArtifactManager.from_repo(EZKLArtifact, repo_id, hf_token=hf_token)
+        manager = RitualArtifactManager.from_repo(
+            EZKLArtifact, repo_id, hf_token=hf_token, expected_digest=expected_digest
+        )
         return _verify(manager.artifact, _read_proof(proof_dict), cancel)
 
     return await run_in_thread(job)
@@ -177,7 +197,7 @@ async def verify_proof_from_repo(
 # --- the files ---------------------------------------------------------------------------------------------
 
 
-def _verified(circuit: Circuit) -> EZKLArtifact:
+def _verified(circuit: Circuit[Files]) -> EZKLArtifact:
     """Return the artifact, with absolute paths, whose files were just found to be what they must be.
 
     Raises:
@@ -188,8 +208,8 @@ def _verified(circuit: Circuit) -> EZKLArtifact:
         return _absolute(circuit.artifact)
     artifact = _absolute(circuit)
     folder = Path(os.path.commonpath([path.parent for path in _files_of(artifact)]))
-    if _has_manifest_for(artifact, folder):
-        return RitualArtifactManager.from_dir(EZKLArtifact, folder).artifact
+    if _has_manifest_for(circuit, folder):
+        return _absolute(RitualArtifactManager.from_dir(type(circuit), folder).artifact)
     log.warning("no manifest in %s says what the files of the circuit must be: not verified", folder)
     for path in _files_of(artifact):
         if not path.is_file():
@@ -199,7 +219,7 @@ def _verified(circuit: Circuit) -> EZKLArtifact:
 
 
 def _absolute(artifact: EZKLArtifact) -> EZKLArtifact:
-    return EZKLArtifact(**{name: path.absolute() for name, path in artifact})
+    return EZKLArtifact(**{name: getattr(artifact, name).absolute() for name in EZKLArtifact.model_fields})
 
 
 def _files_of(artifact: EZKLArtifact) -> list[Path]:
@@ -208,10 +228,11 @@ def _files_of(artifact: EZKLArtifact) -> list[Path]:
 
 def _has_manifest_for(artifact: EZKLArtifact, folder: Path) -> bool:
     """Say whether the folder is the one of this artifact; a manifest that cannot be read is an error."""
-    path = folder / MANIFEST_FILENAME
-    if not path.exists() or Manifest.read(path).artifact_type != EZKLArtifact.__name__:
+    path, cls = folder / MANIFEST_FILENAME, type(artifact)
+    if not path.exists() or Manifest.read(path).artifact_type != cls.__name__:
         return False
-    return RitualArtifactManager.get_instance_from_manifest(EZKLArtifact, path) == artifact
+    described = RitualArtifactManager.get_instance_from_manifest(cls, path)
+    return _absolute(described) == _absolute(artifact)
 
 
 def _read_settings(artifact: EZKLArtifact) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """What runs in a process of its own: the calls into ezkl.
 
-A script, which knows nothing of the package: it reads a job from its standard input and writes what came of
-it to the file that the job names. ezkl prints to the standard output, so that is no channel.
+A script, which knows nothing of the package: it reads the job from the file that it is given, and writes what
+came of it to the file that the job names. ezkl prints to the standard output, so that is no channel.
 """
 
 import importlib
@@ -68,5 +68,5 @@ def _run(steps: list[tuple[str, dict[str, Any]]]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    job = json.loads(sys.stdin.buffer.read())
+    job = json.loads(Path(sys.argv[1]).read_bytes())
     Path(job["result"]).write_text(json.dumps(_run(job["steps"])), encoding="utf-8")
