@@ -7,7 +7,7 @@ import tempfile
 import threading
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Any, Final, TypeVar
 
 from ritual_artifacts.errors import CircuitError
 from ritual_artifacts.ezkl.artifact import EZKLArtifact
@@ -23,14 +23,13 @@ from ritual_artifacts.repo_id import RitualRepoId
 log = logging.getLogger(__name__)
 
 Files = TypeVar("Files", bound=EZKLArtifact)
-Circuit: TypeAlias = EZKLArtifact | RitualArtifactManager[Files]
 
 _REFUSED: Final = "[halo2]"
 """How ezkl's errors begin that say that a proof is none; all others are about the files."""
 
 
 def prove(
-    circuit: Circuit[Files],
+    circuit: EZKLArtifact | RitualArtifactManager[Files],
     inputs: Any,  # noqa: ANN401 - arrays of any library
     *,
     proof_directory: Path | None = None,
@@ -57,7 +56,9 @@ def prove(
     return _prove(_verified(circuit), inputs, directory=proof_directory)
 
 
-def verify(circuit: Circuit[Files], proof: EZKLProof | Mapping[str, Any] | Path | str) -> bool:
+def verify(
+    circuit: EZKLArtifact | RitualArtifactManager[Files], proof: EZKLProof | Mapping[str, Any] | Path | str
+) -> bool:
     """Say whether a proof is one of this circuit, and shows what it proves.
 
     The artifact's files are verified first. Of the proof nothing is trusted: the key that counts is the
@@ -81,7 +82,7 @@ def verify(circuit: Circuit[Files], proof: EZKLProof | Mapping[str, Any] | Path 
 
 
 async def generate_proof(
-    artifact_files: Circuit[Files],
+    artifact_files: EZKLArtifact | RitualArtifactManager[Files],
     input_data: Any,  # noqa: ANN401 - arrays of any library
     output_data: Any = None,  # noqa: ANN401 - the same
     prover_key: bytes | None = None,
@@ -145,7 +146,7 @@ async def generate_proof_from_repo_id(
     return await run_in_thread(job)
 
 
-async def verify_proof(proof: EZKLProof, artifact_files: Circuit[Files]) -> bool:
+async def verify_proof(proof: EZKLProof, artifact_files: EZKLArtifact | RitualArtifactManager[Files]) -> bool:
     """Do what `verify` does, without holding up the event loop.
 
     A proof that comes with another verifying key than the circuit's is not one of this circuit.
@@ -197,7 +198,7 @@ async def verify_proof_from_repo(
 # --- the files ---------------------------------------------------------------------------------------------
 
 
-def _verified(circuit: Circuit[Files]) -> EZKLArtifact:
+def _verified(circuit: EZKLArtifact | RitualArtifactManager[Files]) -> EZKLArtifact:
     """Return the artifact, with absolute paths, whose files were just found to be what they must be.
 
     Raises:
