@@ -9,12 +9,20 @@ from collections.abc import Mapping
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Final
 
-from ritual_artifacts.backends.base import Backend, ListsFiles, RemoteFile, UploadResult, UploadSession
+from ritual_artifacts.backends.base import (
+    Backend,
+    ChoosesOwner,
+    ListsFiles,
+    RemoteFile,
+    UploadResult,
+    UploadSession,
+)
 from ritual_artifacts.errors import BackendError
 from ritual_artifacts.repo_id import StorageId
 
 __all__ = [
     "Backend",
+    "ChoosesOwner",
     "ListsFiles",
     "RemoteFile",
     "UploadResult",

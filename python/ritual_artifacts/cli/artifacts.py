@@ -52,17 +52,11 @@ from ritual_artifacts.cli.output import (
 from ritual_artifacts.errors import ManifestError
 from ritual_artifacts.introspection import rebuild
 from ritual_artifacts.manifest import Manifest
-from ritual_artifacts.planning import (
-    MANIFEST_FILENAME,
-    ArtifactPlan,
-    plan_files,
-    plan_folder,
-)
+from ritual_artifacts.models.artifact import plan_model
+from ritual_artifacts.planning import MANIFEST_FILENAME, plan_files
 from ritual_artifacts.repo_id import RitualRepoId
 from ritual_artifacts.verification import check_expected_digest, verify_folder
 
-FOLDER_TYPE = "ModelArtifact"
-"""Type of an artifact that is just a folder: a list of files and metadata about them, as in infernet-ml."""
 _SHOWN_LENGTH = 33
 """Characters of a value that `diff` shows: two of them fit on a line."""
 
@@ -123,24 +117,12 @@ def upload(
         if left_out:
             say(f"{left_out}, left out; remove {MANIFEST_FILENAME} to publish the folder as it is")
     else:
-        plan = plan_path(path)
+        plan = plan_model(path)
     with progress_bar() as progress:
         result, _ = transfer.upload(
             plan, backend, repo_id, expected=expected, options=options, progress=progress
         )
     _show_result(result, as_json=as_json)
-
-
-def plan_path(path: Path) -> ArtifactPlan:
-    """Plan to publish a folder, or one file, as it is."""
-    if path.is_dir():
-        return plan_folder(path, FOLDER_TYPE, "files", {"metadata": {}})
-    alone = plan_files(_SingleFile(files=[path]))
-    return ArtifactPlan(FOLDER_TYPE, {**alone.fields, "metadata": {}}, alone.files)
-
-
-class _SingleFile(BaseModel):
-    files: list[Path]
 
 
 def _build_typed(type_: str, values: list[str], folder: Path) -> BaseModel:
