@@ -10,13 +10,11 @@ from pydantic import BaseModel, Field, JsonValue, TypeAdapter, ValidationError
 from ritual_artifacts.canonical import Json, canonical_bytes
 from ritual_artifacts.errors import ArtifactModelError, ArtifactNotFoundError
 from ritual_artifacts.introspection import explain
-from ritual_artifacts.models.identity import MlModelId, find_paths
+from ritual_artifacts.models.identity import MlModelId, find_paths, listed
 from ritual_artifacts.models.information import MlModelInfo
 from ritual_artifacts.planning import ArtifactPlan, plan_files, plan_folder
 from ritual_artifacts.repo_id import RitualRepoId
 
-_SHOWN: Final = 20
-"""Names of files that an error lists."""
 _JSON: Final = TypeAdapter[JsonValue](JsonValue)
 
 # What is no information about a file, such as a description, is kept as it is.
@@ -77,19 +75,20 @@ def plan_model(
     return replace(plan, fields={**plan.fields, "metadata": checked})
 
 
-def _write(key: str, value: object, names: list[str], repo_id: RitualRepoId | None) -> Json:
+def _write(key: object, value: object, names: list[str], repo_id: RitualRepoId | None) -> Json:
     """Turn one item of metadata into JSON; what is known about a file gets the file's model id."""
+    if not isinstance(key, str):  # of those who call this without a type checker
+        message = f"metadata has the name {key!r}, and names are texts"
+        raise ArtifactModelError(message)
     if isinstance(value, BaseModel):  # infernet-ml's own MlModelInfo is as good as ours
         value = value.model_dump(mode="json")
     if not isinstance(value, Mapping):
         return _write_json(key, value)
     if key not in names:
-        more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-        known = ", ".join(map(repr, names[:_SHOWN])) + more
-        message = f"metadata tells of a file {key!r} that is not there; there are {known}"
+        message = f"metadata tells of a file {key!r} that is not there; there are {listed(names)}"
         raise ArtifactModelError(message)
     try:
-        info = MlModelInfo.model_validate({**value})
+        info = MlModelInfo.model_validate(dict(value))
     except ValidationError as error:
         message = f"metadata of {key!r} is not what MlModelInfo takes: {explain(error, 'the item')}"
         raise ArtifactModelError(message) from None

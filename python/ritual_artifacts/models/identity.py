@@ -225,15 +225,15 @@ def find_names(model_id: MlModelId, names: Sequence[str], where: str) -> list[st
         may_be = sorted((n for n in names if f"/{n}".endswith(f"/{wanted}")), key=_depth)
         nearest = [name for name in may_be if _depth(name) == _depth(may_be[0])]
         if len(nearest) > 1:
-            message = f"{wanted!r} could be any of {_listed(nearest)} in {where}; name it with its folders"
+            message = f"{wanted!r} could be any of {listed(nearest)} in {where}; name it with its folders"
             raise ArtifactNotFoundError(message)
         found += nearest
         missing += [] if nearest else [wanted]
     if missing:
-        message = f"{where} has no file {_listed(missing)}; it has {_listed(names) or 'no file'}"
+        message = f"{where} has no file {listed(missing)}; it has {listed(names) or 'no file'}"
         raise ArtifactNotFoundError(message)
     if len(set(found)) < len(found):
-        message = f"two of the names {_listed(model_id.files)} are one file of {where}; name each file once"
+        message = f"two of the names {listed(model_id.files)} are one file of {where}; name each file once"
         raise ArtifactNotFoundError(message)
     return found
 
@@ -242,6 +242,7 @@ def _depth(name: str) -> int:
     return name.count("/")
 
 
-def _listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
+    """Return names as an error shows them, the first of them where there are many."""
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     return ", ".join(repr(name) for name in names[:_SHOWN]) + more

@@ -166,9 +166,7 @@ class ModelManager:
         """
         wanted = _identify(model, repo_id, file_name, ml_type or self.default_ml_type)
         if directory is not None and output_dir is not None and Path(directory) != Path(output_dir):
-            message = (
-                f"directory {directory} and output_dir {output_dir} are the same thing; give one of them"
-            )
+            message = f"directory {directory} and output_dir {output_dir} mean the same; give one of them"
             raise ArtifactError(message)
         repo, given = wanted.repo_id, output_dir if directory is None else directory
         place = cache.place_of(repo, repomanager_kwargs, self.cache_dir) if given is None else Path(given)
