@@ -17,6 +17,7 @@ from ritual_artifacts.cli.artifacts import copy, diff, download, inspect, upload
 from ritual_artifacts.cli.demo import demo
 from ritual_artifacts.cli.doctor import doctor
 from ritual_artifacts.cli.hash import hash_
+from ritual_artifacts.cli.migrate import migrate
 from ritual_artifacts.cli.output import say, show
 from ritual_artifacts.cli.storage import cache_app, ls, store_app
 from ritual_artifacts.cli.verify import verify
@@ -33,7 +34,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="Publish typed artifacts and bring them back, every byte verified.",
 )
-for command in (demo, upload, download, verify, inspect, ls, diff, copy, doctor):
+for command in (demo, upload, download, verify, inspect, ls, diff, copy, migrate, doctor):
     app.command()(command)
 app.command("hash")(hash_)
 app.add_typer(cache_app, name="cache")
