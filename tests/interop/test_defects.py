@@ -98,38 +98,38 @@ attempt(lambda: Recorder.given)
 # --- what is written to the log ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("keyword", ["token", "hf_token"])
-def test_infernet_ml_logs_the_token_and_we_do_not(
-    keyword: str,
-    hub: Hub,
-    circuit: Circuit,
-    infernet: Infernet,
-    tmp_path: Path,
-    caplog: pytest.LogCaptureFixture,
+@pytest.mark.parametrize(
+    "call",
+    [
+        "from_huggingface_hub(Circuit, 'alice/circuit', sys.argv[1], token=sys.argv[2])",
+        "from_repo(Circuit, sys.argv[3], sys.argv[1], repomanager_kwargs={'token': sys.argv[2]})",
+    ],
+)
+def test_infernet_ml_logs_the_token(
+    call: str, hub: Hub, circuit: Circuit, infernet: Infernet, tmp_path: Path
 ) -> None:
     publish(circuit, hub)
-    call = (
-        "from_huggingface_hub(Circuit, 'alice/circuit', sys.argv[1], token=sys.argv[2])"
-        if keyword == "token"
-        else "from_repo(Circuit, 'huggingface/alice/circuit', sys.argv[1], "
-        "repomanager_kwargs={'token': sys.argv[2]})"
-    )
+
     printed = infernet(
         f"{PREAMBLE}RitualArtifactManager.{call}",
         tmp_path / "theirs",
         hub.token,
+        REPO,
         environment={"HF_ENDPOINT": hub.endpoint, "HF_HUB_OFFLINE": "0"},
     )
-    with caplog.at_level("DEBUG"):
-        RitualArtifactManager.from_repo(
-            Circuit,
-            REPO,
-            tmp_path / "ours",
-            hf_token=hub.token,
-            repomanager_kwargs={"endpoint": hub.endpoint},
-        )
 
     assert hub.token in printed
+
+
+def test_we_do_not_log_the_token(
+    hub: Hub, circuit: Circuit, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("DEBUG"):
+        publish(circuit, hub)
+        RitualArtifactManager.from_repo(
+            Circuit, REPO, tmp_path, hub.token, repomanager_kwargs={"endpoint": hub.endpoint}
+        )
+
     assert hub.token not in caplog.text
 
 
@@ -307,7 +307,7 @@ attempt(lambda: manager.has_model("huggingface/alice/iris:iris.onnx"))
 
 
 def test_infernet_ml_fetches_every_file_of_a_model(
-    hub: Hub, write: Callable[..., Path], infernet: Infernet, tmp_path: Path
+    hub: Hub, write: Callable[..., Path], infernet: Infernet
 ) -> None:
     write("model/iris.onnx")
     folder = write("model/iris.torch", 2_000_000).parent
@@ -338,3 +338,91 @@ attempt(lambda: [MlModelId.from_web3(model_id.to_web3).files, len({hash(model_id
     assert theirs == [[""], 1]
     assert MlModelId.from_web3(ours.to_web3) == ours
     assert hash(ours) != hash(MlModelId.from_unique_id("local/me/other"))
+
+
+# --- types and results -------------------------------------------------------------------------------------
+
+WRITE_AND_READ = """
+import datetime, decimal
+from typing import Any, Dict, Tuple
+from pydantic import SecretStr
+
+source, target = map(Path, sys.argv[1:])
+
+class Inner(BaseModel):
+    file: Path
+
+def round_trip(name, annotation, value):
+    cls = type(name, (BaseModel,), {"__annotations__": {"file": Path, "value": annotation}})
+    artifact = cls(file=source, value=value)
+    RitualArtifactManager(artifact=artifact).to_dir(target / name)
+    return RitualArtifactManager.from_dir(cls, target / name).artifact.value == value
+
+link = target / "link.bin"
+target.mkdir()
+link.symlink_to(source)
+"""
+
+
+def test_infernet_ml_cannot_keep_these_types(circuit: Circuit, infernet: Infernet, tmp_path: Path) -> None:
+    script = """
+attempt(lambda: {
+    "files in a dictionary": tell(lambda: round_trip("A", Dict[str, Path], {"a": source})),
+    "files in a tuple": tell(lambda: round_trip("B", Tuple[Path, ...], (source,))),
+    "files in a model": tell(lambda: round_trip("C", Inner, Inner(file=source))),
+    "a list of words": tell(lambda: round_trip("D", List[str], ["a"])),
+    "a date": tell(lambda: round_trip("E", datetime.date, datetime.date(2026, 1, 1))),
+    "a decimal": tell(lambda: round_trip("F", decimal.Decimal, decimal.Decimal("1.5"))),
+    "a secret": tell(lambda: round_trip("G", SecretStr, SecretStr("x"))),
+    "a word": tell(lambda: round_trip("H", str, "a")),
+})
+"""
+
+    found = run(infernet, ATTEMPTS + WRITE_AND_READ + script, circuit.circuit_file, tmp_path / "out")
+
+    assert {name: str(result).partition(": ")[0] for name, result in found.items()} == {
+        "files in a dictionary": "TypeError",
+        "files in a tuple": "TypeError",
+        "files in a model": "TypeError",
+        "a list of words": "AttributeError",
+        "a date": "TypeError",
+        "a decimal": "TypeError",
+        "a secret": "TypeError",
+        "a word": "True",
+    }
+
+
+def test_results_and_errors_of_infernet_ml(
+    hub: Hub, circuit: Circuit, infernet: Infernet, tmp_path: Path
+) -> None:
+    script = """
+manager = RitualArtifactManager(artifact=Circuit(circuit_file=link, weights=[source], version="v1"))
+model_id = MlModelId.from_unique_id("local/me/iris:iris.onnx")
+attempt(lambda: {
+    "to_dir": manager.to_dir(target / "dir"),
+    "to_repo": type(manager.to_repo("huggingface/alice/circuit")).__name__,
+    "a link": (target / "dir" / "link.bin").read_bytes() == source.read_bytes(),
+    "upload_model": ModelManager.upload_model(target / "dir", "huggingface/alice/model", {}),
+    "a malformed id": tell(lambda: RitualRepoId.from_unique_id("x"))[:10],
+    "another storage": tell(lambda: RitualRepoId.from_unique_id("local/a/b").hf_id),
+    "a missing file": tell(lambda: ModelArtifact(files=[], metadata={}).get_file(model_id))[:10],
+    "unknown arguments": tell(lambda: MlModelInfo(memory_requirements=1, cpu_core=1).cpu_cores),
+    "ids change": tell(lambda: setattr(model_id, "files", ["other"])),
+    "a part that leads out": RitualRepoId.from_unique_id("local/../b").owner,
+})
+"""
+
+    found = run(infernet, ATTEMPTS + WRITE_AND_READ + script, circuit.circuit_file, tmp_path / "out", hub=hub)
+
+    assert found == {
+        "to_dir": None,
+        "to_repo": "CommitInfo",
+        "a link": True,
+        "upload_model": None,
+        "a malformed id": "ValueError",
+        "another storage": "AssertionError: ",
+        "a missing file": "ValueError",
+        "unknown arguments": None,
+        "ids change": None,
+        "a part that leads out": "..",
+    }

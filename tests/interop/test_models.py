@@ -1,6 +1,6 @@
 """The matrix of models: who writes, where to, who reads; with the ModelManager of infernet-ml 2.0.0.
 
-Each cell says what is expected. Where infernet-ml fails, the cell says with which error, and its name says why.
+Each cell says what is expected. Where infernet-ml fails, it says with which error, and its name says why.
 The cells of artifacts that are no models are in `test_infernet_ml` (folders, caches, ids) and `test_hub`.
 """
 
@@ -16,7 +16,7 @@ from tests.interop.theirs import Infernet, fails, run
 from tests.servers.hub import Hub
 
 REPO = "huggingface/alice/iris"
-INFO = {"memory_requirements": 2**20, "cpu_cores": 2}
+INFO: dict[str, Any] = {"memory_requirements": 2**20, "cpu_cores": 2}
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ attempt(download)
 
 
 def test_hub_ours_to_theirs(hub: Hub, flat: Path, infernet: Infernet) -> None:
-    publish(flat, hub, {"iris.onnx": MlModelInfo(**INFO)})
+    publish(flat, hub, {"iris.onnx": MlModelInfo.from_dict(INFO)})
 
     result = run(infernet, THEY_DOWNLOAD, f"{REPO}:iris.onnx", hub=hub)
 
@@ -118,7 +118,7 @@ def test_hub_theirs_to_ours(hub: Hub, flat: Path, infernet: Infernet) -> None:
     artifact = ModelManager().download_model(REPO, repomanager_kwargs=options(hub))
 
     assert {path.name: path.read_bytes().hex() for path in artifact.files} == expected(flat)
-    assert artifact.metadata == {"iris.onnx": MlModelInfo(id=f"{REPO}:iris.onnx", **INFO)}
+    assert artifact.metadata == {"iris.onnx": MlModelInfo.from_dict({"id": f"{REPO}:iris.onnx"} | INFO)}
 
 
 def test_hub_theirs_to_ours_brings_only_the_named_file(
@@ -179,7 +179,8 @@ def test_both_publish_the_same_artifact(hub: Hub, flat: Path, infernet: Infernet
 # --- caches ------------------------------------------------------------------------------------------------
 
 
-def test_cache_ours_to_theirs(hub: Hub, flat: Path, infernet: Infernet, shared_cache: Path) -> None:
+@pytest.mark.usefixtures("shared_cache")
+def test_cache_ours_to_theirs(hub: Hub, flat: Path, infernet: Infernet) -> None:
     publish(flat, hub, {"iris.onnx": INFO})
     ModelManager().download_model(REPO, repomanager_kwargs=options(hub))
     script = """
