@@ -77,6 +77,15 @@ def test_a_diff_shows_the_change_and_writes_nothing(project: Path, run: Run) -> 
     assert contents(project) == before
 
 
+def test_a_diff_has_tabs_and_nothing_that_a_terminal_would_act_on(project: Path, run: Run) -> None:
+    path = project / "package" / "good.py"
+    path.write_text(f"if True:\n\t{OLD}\tx = '\x1b[2J'\n\f\n")
+
+    done = run("migrate", path, "--diff")
+
+    assert f"+\t{NEW} \tx = '\\x1b[2J'\n \\x0c\n" in done.out
+
+
 @pytest.mark.parametrize("option", [[], ["--diff"]])
 def test_json_says_the_same(option: list[str], project: Path, run: Run) -> None:
     done = run("migrate", project, "--json", *option)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from ritual_artifacts.migration.rewriting import rewrite
+from ritual_artifacts.models import ModelManager
 from tests.models import write_network
 
 GUIDES = Path(__file__).resolve().parents[2] / "docs" / "how-to"
@@ -52,8 +53,9 @@ def test_the_command_of_the_guide_on_models_publishes_the_same(tmp_path: Path, r
     write_network(tmp_path / folder / "iris.onnx")
     done = run(verb, tmp_path / folder, repo)
 
+    result = ModelManager.upload_model(tmp_path / folder, "local/you/iris")
     assert done.code == 0
-    assert done.out.startswith("local/me/iris/v1 sha256:")
+    assert done.out == f"local/me/iris/v1 {result.digest}\n"
 
 
 def test_the_commands_of_the_migration_guide_work(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ritual_artifacts.cli.locations import parse_path
-from ritual_artifacts.cli.output import JsonOption, say, show, show_json
+from ritual_artifacts.cli.output import JsonOption, printable, say, show, show_json
 from ritual_artifacts.errors import ArtifactError
 
 if TYPE_CHECKING:
@@ -32,14 +32,22 @@ def migrate(
         show_json(_report(found, diff=diff))
     else:
         for file in changed:
-            for line in file.diff().splitlines() if diff else [f"migrated {file.path}"]:
-                show(line)
+            if diff:
+                _show_diff(file.diff())
+            else:
+                show(f"migrated {file.path}")
         for file in found:
             for problem in file.problems:
                 show(f"{file.path}:{problem.line}: {problem}")
         _summarize(found, diff=diff)
     if any(file.problems for file in found):
         raise typer.Exit(1)
+
+
+def _show_diff(text: str) -> None:
+    """Print a diff with its tabs; what else a terminal would act on is escaped."""
+    for line in text.removesuffix("\n").split("\n"):
+        typer.echo("\t".join(map(printable, line.removesuffix("\r").split("\t"))))
 
 
 def _survey(path: Path) -> "list[SourceFile]":

@@ -25,6 +25,9 @@ _REQUIREMENTS: Final = frozenset(
 _SKIPPED: Final = frozenset({"__pycache__", "__pypackages__", "node_modules", "site-packages"})
 _REQUIREMENT: Final = re.compile(r"\binfernet[-_.]ml\b", re.IGNORECASE)
 
+_LINE: Final = re.compile(r"[^\n]*\n|[^\n]+")
+"""A line as a diff has it: a form feed is no end of one."""
+
 
 @dataclass(frozen=True)
 class SourceFile:
@@ -49,7 +52,7 @@ class SourceFile:
 
     def diff(self) -> str:
         """Return the change as a unified diff."""
-        old, new = (_decode(data).splitlines(keepends=True) for data in (self.before, self.after))
+        old, new = (_LINE.findall(_decode(data)) for data in (self.before, self.after))
         lines = difflib.unified_diff(old, new, f"a/{self.path}", f"b/{self.path}")
         return "".join(
             line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines

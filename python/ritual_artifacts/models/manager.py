@@ -196,7 +196,7 @@ class ModelManager:
             target,
             only=names if wanted.files else None,
             exclusive=given is None and is_in_cache(target),
-            overwrite=overwrite,
+            overwrite=overwrite or given is None,  # in a cache nothing is the user's
             expected_digest=expected_digest,
             fields=dict.fromkeys(names, _FILES),
             check_fit=lambda folder: _rebuild_in(folder, manifest, names),

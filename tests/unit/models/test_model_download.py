@@ -129,13 +129,18 @@ def test_a_damaged_file_in_the_cache_is_fetched_again() -> None:
         assert path.read_bytes() == good
 
 
-def test_a_newer_version_replaces_the_part_that_is_here(model: Path) -> None:
+@pytest.mark.parametrize("own_cache", [False, True])
+@pytest.mark.parametrize("names", [":iris.onnx,iris.torch", ""])
+def test_a_newer_version_replaces_what_is_in_the_cache(
+    names: str, model: Path, tmp_path: Path, *, own_cache: bool
+) -> None:
+    manager = ModelManager(tmp_path / "cache" if own_cache else None)
     ModelManager.upload_model(model, "local/me/iris")
-    ModelManager().download_model("local/me/iris:iris.onnx,iris.torch")
+    manager.download_model(f"local/me/iris{names}")
     (model / "iris.onnx").write_bytes(b"newer")
     ModelManager.upload_model(model, "local/me/iris")
 
-    (path,) = ModelManager().download_model("local/me/iris:iris.onnx").files
+    (path,) = manager.download_model("local/me/iris:iris.onnx").files
 
     assert path.read_bytes() == b"newer"
 
