@@ -210,7 +210,7 @@ class RitualArtifactManager(BaseModel, Generic[ArtifactType]):
             elif repo_type != repo.storage:
                 message = f"repo_type {repo_type!r} does not agree with the repository id {repo}"
                 raise RepoIdError(message)
-        backend = _load(repo, repo_manager_kwargs, hf_token, wallet_path)
+        backend = open_backend(repo, repo_manager_kwargs, hf_token, wallet_path)
         plan, expected = self._plan_as_it_came()
         stamp = _take_stamp(plan)
         result, manifest = transfer.upload(
@@ -443,7 +443,7 @@ class RitualArtifactManager(BaseModel, Generic[ArtifactType]):
         repo = _parse(repo_id)
         place = cache.place_of(repo, repomanager_kwargs) if directory is None else Path(directory)
         target = place.absolute()
-        if directory is None and fields is None and _is_pinned(repo, expected_digest):
+        if directory is None and fields is None and is_pinned(repo, expected_digest):
             try:
                 cached = cls.from_dir(
                     artifact_class, target, expected_digest=expected_digest, progress=progress
@@ -453,7 +453,7 @@ class RitualArtifactManager(BaseModel, Generic[ArtifactType]):
             else:
                 cached.repo_id = repo
                 return cached
-        backend = _load(repo, repomanager_kwargs, hf_token, None)  # offline, too: it looks at the options
+        backend = open_backend(repo, repomanager_kwargs, hf_token)  # offline, too: it looks at the options
         if cache.is_offline(repo, repomanager_kwargs):
             if fields is not None:
                 message = (
@@ -654,13 +654,17 @@ def _parse(repo_id: str | RitualRepoId) -> RitualRepoId:
     return repo_id if isinstance(repo_id, RitualRepoId) else RitualRepoId.from_unique_id(repo_id)
 
 
-def _load(
+def open_backend(
     repo: RitualRepoId,
     options: Mapping[str, Any] | None,
-    hf_token: str | None,
-    wallet_path: str | Path | None,
+    hf_token: str | None = None,
+    wallet_path: str | Path | None = None,
 ) -> Backend:
-    """Load the backend of a repository; a credential goes only to the storage that it is for."""
+    """Load the backend of a repository; a credential goes only to the storage that it is for.
+
+    Raises:
+        BackendError: there is no such backend, or it does not take these options.
+    """
     given = dict(options or {})
     if repo.storage is StorageId.Huggingface and hf_token is not None:
         given["token"] = hf_token
@@ -732,7 +736,7 @@ def _take_stamp(plan: ArtifactPlan) -> _Stamp:
     return canonical_bytes(plan.fields), tuple(seen)
 
 
-def _is_pinned(repo: RitualRepoId, expected_digest: str | None) -> bool:
+def is_pinned(repo: RitualRepoId, expected_digest: str | None) -> bool:
     """Say whether the id can only ever name one artifact, so that a copy in the cache is as good."""
     if expected_digest is not None:
         return True

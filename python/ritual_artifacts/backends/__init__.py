@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from ritual_artifacts.backends.base import (
     Backend,
+    ChoosesOwner,
     FindsDamage,
     ListsFiles,
     NamesRevisions,
@@ -23,6 +24,7 @@ from ritual_artifacts.repo_id import RitualRepoId, StorageId
 
 __all__ = [
     "Backend",
+    "ChoosesOwner",
     "FindsDamage",
     "ListsFiles",
     "NamesRevisions",

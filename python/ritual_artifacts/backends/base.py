@@ -94,6 +94,19 @@ class FindsDamage(Protocol):
         ...
 
 
+@runtime_checkable
+class ChoosesOwner(Protocol):
+    """A backend that publishes under an owner of its own, such as a wallet's address; not every one does."""
+
+    def choose_owner(self, repo_id: RitualRepoId) -> RitualRepoId:
+        """Return the id under which an upload to `repo_id` would be published; nothing is sent.
+
+        Raises:
+            RepoIdError: the id names an owner that cannot publish from here.
+        """
+        ...
+
+
 class UploadSession(Protocol):
     """One upload, from reading the files to the moment at which everybody can see them."""
 

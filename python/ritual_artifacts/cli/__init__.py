@@ -18,6 +18,7 @@ from ritual_artifacts.cli.arweave import estimate, status, wallet_app
 from ritual_artifacts.cli.demo import demo
 from ritual_artifacts.cli.doctor import doctor
 from ritual_artifacts.cli.hash import hash_
+from ritual_artifacts.cli.migrate import migrate
 from ritual_artifacts.cli.output import say, show
 from ritual_artifacts.cli.storage import cache_app, ls, store_app
 from ritual_artifacts.cli.verify import verify
@@ -34,7 +35,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="Publish typed artifacts and bring them back, every byte verified.",
 )
-for command in (demo, upload, download, verify, inspect, ls, diff, copy, estimate, status, doctor):
+for command in (demo, upload, download, verify, inspect, ls, diff, copy, estimate, status, migrate, doctor):
     app.command()(command)
 app.command("hash")(hash_)
 app.add_typer(cache_app, name="cache")

@@ -42,7 +42,6 @@ from ritual_artifacts.cli.locations import (
     locate_folder,
     open_repo,
     parse_path,
-    plan_path,
     read_location_manifest,
 )
 from ritual_artifacts.cli.output import (
@@ -61,6 +60,7 @@ from ritual_artifacts.cli.output import (
 from ritual_artifacts.errors import ManifestError
 from ritual_artifacts.introspection import rebuild
 from ritual_artifacts.manifest import Manifest
+from ritual_artifacts.models.artifact import plan_model
 from ritual_artifacts.planning import MANIFEST_FILENAME, plan_files
 from ritual_artifacts.repo_id import RitualRepoId
 from ritual_artifacts.verification import check_expected_digest, verify_folder
@@ -134,7 +134,7 @@ def upload(
         if left_out:
             say(f"{left_out}, left out; remove {MANIFEST_FILENAME} to publish the folder as it is")
     else:
-        plan = plan_path(path)
+        plan = plan_model(path)
     with progress_bar() as progress:
         result, _ = transfer.upload(
             plan, backend, repo_id, expected=expected, options=options, progress=progress

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from ritual_artifacts.backends import load_backend
-from ritual_artifacts.cli.locations import open_repo, parse_path, plan_path
+from ritual_artifacts.cli.locations import open_repo, parse_path
 from ritual_artifacts.cli.output import JsonOption, human_size, say, show, show_json
 from ritual_artifacts.errors import BackendError
+from ritual_artifacts.models.artifact import plan_model
 from ritual_artifacts.repo_id import StorageId
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ def estimate(
     """Ask what it costs to publish a folder or a file on Arweave; nothing is paid."""
     from ritual_artifacts.backends.arweave.encoding import format_ar  # noqa: PLC0415 - with its whole backend
 
-    plan = plan_path(path)
+    plan = plan_model(path)
     # The manifests' sizes are not known before the files are hashed: some hundred bytes for each file.
     manifests = [_MANIFEST_BYTES * (1 + len(plan.files))] * 2
     winston = _open_backend().estimate([*(file.size for file in plan.files), *manifests])

@@ -6,24 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import typer
-from pydantic import BaseModel
 
 from ritual_artifacts import cache, transfer
 from ritual_artifacts.backends import Backend, identify, load_backend
 from ritual_artifacts.errors import ArtifactNotFoundError, BackendError, RepoIdError
 from ritual_artifacts.manifest import Manifest
-from ritual_artifacts.planning import (
-    MANIFEST_FILENAME,
-    STAGING_DIRNAME,
-    ArtifactPlan,
-    plan_files,
-    plan_folder,
-)
+from ritual_artifacts.planning import MANIFEST_FILENAME, STAGING_DIRNAME
 from ritual_artifacts.repo_id import RitualRepoId, StorageId
 from ritual_artifacts.staging import finish_interrupted
-
-FOLDER_TYPE = "ModelArtifact"
-"""Type of an artifact that is just a folder: a list of files and metadata about them, as in infernet-ml."""
 
 
 @dataclass(frozen=True)
@@ -52,18 +42,6 @@ def parse_path(text: str) -> Path:
         message = "the path is empty; '.' is the current folder"
         raise typer.BadParameter(message)
     return Path(text)
-
-
-def plan_path(path: Path) -> ArtifactPlan:
-    """Plan to publish a folder, or one file, as it is."""
-    if path.is_dir():
-        return plan_folder(path, FOLDER_TYPE, "files", {"metadata": {}})
-    alone = plan_files(_SingleFile(files=[path]))
-    return ArtifactPlan(FOLDER_TYPE, {**alone.fields, "metadata": {}}, alone.files)
-
-
-class _SingleFile(BaseModel):
-    files: list[Path]
 
 
 def open_repo(text: str, options: Mapping[str, Any] | None = None) -> tuple[RitualRepoId, Backend]:
