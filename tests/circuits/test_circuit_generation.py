@@ -252,9 +252,10 @@ def test_whatever_goes_wrong_in_ezkl_leaves_nothing_behind(
 ) -> None:
     fake_ezkl.break_at(call, what)
 
-    with pytest.raises(CircuitError, match=f"(?s){call}.*{message}"):
+    with pytest.raises(CircuitError, match=f"(?s){call}.*{message}") as caught:
         generate(model)
 
+    assert ("ended with code" in str(caught.value)) == (what == "crash")
     assert fake_ezkl.calls[-1] == call
     assert only_sources(model)
 

@@ -126,6 +126,8 @@ def test_every_visibility_leads_to_a_proof_that_holds(
     assert verify(artifact, proof.ezkl_proof)
     assert (proof.input is None) == (given != "public")
     assert (proof.output is None) == (output != "public")
+    if given == "polycommit":  # others compare the commitment
+        assert proof.witness["processed_inputs"]["polycommit"]
 
 
 def test_several_inputs_and_an_open_dimension_are_laid_out_in_order(write: Callable[..., Path]) -> None:
