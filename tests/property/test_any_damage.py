@@ -1,4 +1,4 @@
-"""Whatever is wrong with a file, and whatever its signed tree looks like: the good prefix ends at the first bad chunk."""
+"""Whatever is wrong with a file, and whatever its signed tree looks like, the good prefix is found."""
 
 import tempfile
 from pathlib import Path
@@ -29,7 +29,7 @@ shapes = st.recursive(
 def content(size: int, seed: int) -> bytes:
     """Bytes that do not repeat from chunk to chunk, quickly made."""
     block = bytes((seed + 31 * index) % 256 for index in range(251))
-    return bytearray(block * (size // len(block) + 1))[:size]
+    return (block * (size // len(block) + 1))[:size]
 
 
 def length_of(shape: Any) -> int:
