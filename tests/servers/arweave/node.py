@@ -43,19 +43,27 @@ class ArweaveNode:
         self.faults = FaultBook()
         self.chunk_posts: list[ChunkPost] = []
         self._digests: dict[str, str] = {}
+        self._running = False
         self._origin = Origin("node", folder / "incoming", self._handle, self._report)
         self._sandbox = Origin("sandbox", folder / "incoming", self._handle, self._report, host="localhost")
         self.url = self._origin.url
         self.sandbox_url = self._sandbox.url
 
     def __enter__(self) -> Self:
+        self._running = True
         for origin in (self._origin, self._sandbox):
             origin.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        for origin in (self._origin, self._sandbox):
-            origin.stop()
+        self.stop()
+
+    def stop(self) -> None:
+        """Stop for good, and cut every connection; a node that is gone, to its clients."""
+        if self._running:
+            self._running = False
+            for origin in (self._origin, self._sandbox):
+                origin.stop()
 
     def check(self) -> None:
         """Fail where a client broke the protocol, a handler failed, or a fault was never met."""
