@@ -114,7 +114,8 @@ def test_arlocal_takes_what_the_tests_sign_and_finds_what_the_loopback_node_find
     arlocal.mint(wallet.address)
     unsigned = sign_transaction(node, wallet, b"hello", TAGS)
     # arlocal does not find a tag by words that are not ASCII.
-    query = f"""{{ transactions(owners: ["{wallet.address}"], tags: [{{ name: "Content-Type", values: ["text/plain"] }}]) {{
+    tags = '[{ name: "Content-Type", values: ["text/plain"] }]'
+    query = f"""{{ transactions(owners: ["{wallet.address}"], tags: {tags}) {{
         edges {{ node {{ owner {{ address key }} recipient data {{ size type }} tags {{ name value }} }} }}
     }} }}"""
     posts, data, found = [], [], []
