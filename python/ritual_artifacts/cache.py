@@ -6,14 +6,15 @@ only, or what somebody else put there: infernet-ml keeps files of its own in the
 """
 
 import contextlib
+import glob
 import logging
 import os
 import shutil
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from urllib.parse import quote
 
 from filelock import Timeout
@@ -24,11 +25,16 @@ from ritual_artifacts.locks import lock_folder
 from ritual_artifacts.manifest import Manifest, ManifestEntry
 from ritual_artifacts.planning import MANIFEST_FILENAME, STAGING_DIRNAME
 from ritual_artifacts.progress import ProgressCallback
-from ritual_artifacts.repo_id import RitualRepoId, StorageId
+from ritual_artifacts.repo_id import UNVERSIONED_MARKER, RitualRepoId, StorageId
 from ritual_artifacts.settings import load_settings
 from ritual_artifacts.verification import find_mismatches
 
 log = logging.getLogger(__name__)
+
+_TYPES_APART = frozenset({"dataset", "space"})
+"""Repositories on the Hugging Face Hub that are not the model of their id."""
+_PART_FILENAME: Final = "part.json"
+"""The manifest of an artifact of which the folder has some files only, beside the partial files."""
 
 
 class BroadcastedArtifact(BaseModel):
@@ -88,9 +94,20 @@ class CacheFolder:
         return {} if self.manifest is None else {e.path: self.path / e.path for e in self.manifest.files}
 
     @property
+    def part(self) -> Manifest | None:
+        """The manifest of an artifact of which some files may be here; None where nothing is known of it."""
+        return read_part(self.path)
+
+    @property
     def is_complete(self) -> bool:
         """Whether every file is there, with its size; the bytes are not read."""
         return self.manifest is not None and all(_fits(self.path, entry) for entry in self.manifest.files)
+
+    def has(self, names: Iterable[str]) -> bool:
+        """Say whether some of the artifact's files are there, with their sizes; the bytes are not read."""
+        manifest = self.manifest or self.part
+        entries = {} if manifest is None else {entry.path: entry for entry in manifest.files}
+        return all(name in entries and _fits(self.path, entries[name]) for name in names)
 
     @property
     def size(self) -> int:
@@ -130,6 +147,16 @@ def list_folders(cache_dir: Path | str | None = None) -> Iterator[CacheFolder]:
             yield CacheFolder(repo_id, path, _read_manifest(path))
 
 
+def find_version(storage: StorageId, version: str) -> RitualRepoId | None:
+    """Return the id of a complete copy that has this version, whoever owns it; None where there is none."""
+    for path in sorted((load_settings().cache_dir / storage).glob(f"*/*/{glob.escape(version)}")):
+        with contextlib.suppress(RepoIdError):
+            folder = find_folder(RitualRepoId.from_local_dir(path))
+            if folder.is_complete:
+                return folder.repo_id
+    return None
+
+
 def find_folder(repo_id: RitualRepoId, cache_dir: Path | str | None = None) -> CacheFolder:
     """Return the folder of one repository id; it need not exist."""
     path = repo_id.to_local_dir(cache_dir)
@@ -146,12 +173,38 @@ def _read_manifest(folder: Path) -> Manifest | None:
         return None
 
 
-def place_of(repo_id: RitualRepoId, options: Mapping[str, Any] | None = None) -> Path:
-    """Return the folder for an id; a revision among the backend's options counts as the version."""
-    revision = (options or {}).get("revision")
-    if repo_id.version is None and isinstance(revision, str) and revision:
-        return repo_id.with_version(quote(revision, safe="")).to_local_dir()
-    return repo_id.to_local_dir()
+def part_path(folder: Path) -> Path:
+    """Return where a folder with a part of an artifact keeps the whole artifact's manifest."""
+    return folder / STAGING_DIRNAME / _PART_FILENAME
+
+
+def read_part(folder: Path) -> Manifest | None:
+    """Return the manifest of the artifact of which a folder has a part; None where it has no such note."""
+    try:
+        return Manifest.read(part_path(folder))
+    except FileNotFoundError:
+        return None
+    except (ManifestError, OSError) as error:
+        log.info("ignoring the note of a part in %s: %s", folder, error)
+        return None
+
+
+def place_of(
+    repo_id: RitualRepoId, options: Mapping[str, Any] | None = None, cache_dir: Path | str | None = None
+) -> Path:
+    """Return the folder for an id; what the backend's options say of it has a folder of its own.
+
+    A revision among them counts as the version. A model, a dataset and a space of one name are three
+    repositories, and one id: the version of the latter two begins with a word and `~`, which no revision has.
+    """
+    given = options or {}
+    revision, repo_type = given.get("revision"), given.get("repo_type")
+    version = repo_id.version
+    if version is None and isinstance(revision, str) and revision:
+        version = quote(revision, safe="")
+    if isinstance(repo_type, str) and repo_type in _TYPES_APART and repo_id.storage is StorageId.Huggingface:
+        version = f"{repo_type}~{version or UNVERSIONED_MARKER}"
+    return repo_id.with_version(version).to_local_dir(cache_dir)
 
 
 def is_offline(repo_id: RitualRepoId, options: Mapping[str, Any] | None = None) -> bool:
@@ -211,6 +264,27 @@ def prune(cache_dir: Path | str | None = None) -> int:
             folder = find_folder(listed.repo_id, cache_dir)  # it may have become complete since
             if leftovers := folder.find_leftovers():
                 freed += _remove(leftovers)
+    return freed
+
+
+def clear(artifact_type: str, cache_dir: Path | str | None = None) -> int:
+    """Remove the artifacts of one type, whole or in part, and what downloads left that were cut short.
+
+    What another process is downloading at this moment is passed over, and so is what no download left.
+
+    Returns:
+        Bytes freed.
+    """
+    freed = 0
+    for listed in list_folders(cache_dir):
+        with contextlib.suppress(Timeout), lock_folder(listed.path, timeout=0):
+            folder = find_folder(listed.repo_id, cache_dir)  # it may have become another one since
+            manifest = folder.manifest or folder.part
+            if manifest is None:
+                if leftovers := folder.find_leftovers():
+                    freed += _remove(leftovers)
+            elif manifest.artifact_type == artifact_type:
+                freed += _remove(folder.path)
     return freed
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeAlias, TypeVar, cast
 from pydantic import BaseModel, PrivateAttr, ValidationError
 
 from ritual_artifacts import cache, staging, transfer
-from ritual_artifacts.backends import Backend, UploadResult, load_backend
+from ritual_artifacts.backends import Backend, UploadResult, identify, load_backend
 from ritual_artifacts.cache import BroadcastedArtifact, CachedArtifact
 from ritual_artifacts.canonical import canonical_bytes
 from ritual_artifacts.errors import (
@@ -210,7 +210,7 @@ class RitualArtifactManager(BaseModel, Generic[ArtifactType]):
             elif repo_type != repo.storage:
                 message = f"repo_type {repo_type!r} does not agree with the repository id {repo}"
                 raise RepoIdError(message)
-        backend = _load(repo, repo_manager_kwargs, hf_token, wallet_path)
+        backend = open_backend(repo, repo_manager_kwargs, hf_token, wallet_path)
         plan, expected = self._plan_as_it_came()
         stamp = _take_stamp(plan)
         result, manifest = transfer.upload(
@@ -443,7 +443,7 @@ class RitualArtifactManager(BaseModel, Generic[ArtifactType]):
         repo = _parse(repo_id)
         place = cache.place_of(repo, repomanager_kwargs) if directory is None else Path(directory)
         target = place.absolute()
-        if directory is None and fields is None and _is_pinned(repo, expected_digest):
+        if directory is None and fields is None and is_pinned(repo, expected_digest):
             try:
                 cached = cls.from_dir(
                     artifact_class, target, expected_digest=expected_digest, progress=progress
@@ -453,6 +453,7 @@ class RitualArtifactManager(BaseModel, Generic[ArtifactType]):
             else:
                 cached.repo_id = repo
                 return cached
+        backend = open_backend(repo, repomanager_kwargs, hf_token)  # offline, too: it looks at the options
         if cache.is_offline(repo, repomanager_kwargs):
             if fields is not None:
                 message = (
@@ -461,7 +462,6 @@ class RitualArtifactManager(BaseModel, Generic[ArtifactType]):
                 )
                 raise ArtifactNotFoundError(message)
             return cls._from_offline(artifact_class, repo, target, expected_digest, progress)
-        backend = _load(repo, repomanager_kwargs, hf_token, None)
         revision, manifest = transfer.read_manifest(backend, repo)
         only, left_out = select_files(artifact_class, manifest, fields)
         directories = fields_by_directory(artifact_class, manifest)
@@ -530,8 +530,15 @@ class RitualArtifactManager(BaseModel, Generic[ArtifactType]):
         directory: str | Path | None = None,
         repomanager_kwargs: Mapping[str, Any] | None = None,
     ) -> Self:
-        """Bring back an artifact from Arweave; `repo_id` is `owner/name[/version]`."""
-        repo = RitualRepoId.from_arweave_repo_id(repo_id)
+        """Bring back an artifact from Arweave.
+
+        `repo_id` is `owner/name[/version]`, or the id of the transaction with its path manifest. See
+        `from_repo`.
+        """
+        if "/" in repo_id:
+            repo = RitualRepoId.from_arweave_repo_id(repo_id)
+        else:
+            repo = _identify(repo_id, repomanager_kwargs)
         return cls.from_repo(artifact_class, repo, directory, None, repomanager_kwargs)
 
     @classmethod
@@ -647,19 +654,29 @@ def _parse(repo_id: str | RitualRepoId) -> RitualRepoId:
     return repo_id if isinstance(repo_id, RitualRepoId) else RitualRepoId.from_unique_id(repo_id)
 
 
-def _load(
+def open_backend(
     repo: RitualRepoId,
     options: Mapping[str, Any] | None,
-    hf_token: str | None,
-    wallet_path: str | Path | None,
+    hf_token: str | None = None,
+    wallet_path: str | Path | None = None,
 ) -> Backend:
-    """Load the backend of a repository; a credential goes only to the storage that it is for."""
+    """Load the backend of a repository; a credential goes only to the storage that it is for.
+
+    Raises:
+        BackendError: there is no such backend, or it does not take these options.
+    """
     given = dict(options or {})
     if repo.storage is StorageId.Huggingface and hf_token is not None:
         given["token"] = hf_token
     if repo.storage is StorageId.Arweave and wallet_path is not None:
         given["wallet_path"] = wallet_path
     return load_backend(repo.storage, given)
+
+
+def _identify(transaction_id: str, options: Mapping[str, Any] | None) -> RitualRepoId:
+    """Return the repository and version that a path manifest on Arweave is."""
+    cached = cache.find_version(StorageId.Arweave, transaction_id)
+    return cached or identify(load_backend(StorageId.Arweave, options), transaction_id)
 
 
 def _serialize(values: Mapping[str, Any]) -> bytes:
@@ -719,7 +736,7 @@ def _take_stamp(plan: ArtifactPlan) -> _Stamp:
     return canonical_bytes(plan.fields), tuple(seen)
 
 
-def _is_pinned(repo: RitualRepoId, expected_digest: str | None) -> bool:
+def is_pinned(repo: RitualRepoId, expected_digest: str | None) -> bool:
     """Say whether the id can only ever name one artifact, so that a copy in the cache is as good."""
     if expected_digest is not None:
         return True

@@ -1,8 +1,9 @@
 """Repository ids: `{storage}/{owner}/{name}[/{version}]`."""
 
+from collections.abc import Sequence
 from enum import IntEnum, StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NoReturn, Self
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
 
@@ -223,12 +224,8 @@ class RitualRepoId(BaseModel):
 
         The empty string stands for "no version". Needs the extra `web3`.
         """
-        try:
-            from eth_abi.abi import encode  # noqa: PLC0415 - part of an extra
-        except ImportError:
-            _refuse_without_web3()
         number = self.storage.to_storage_id_int().value
-        return encode(_WEB3_TYPES, [number, self.owner, self.name, self.version or ""])
+        return encode_web3(_WEB3_TYPES, [number, self.owner, self.name, self.version or ""])
 
     @classmethod
     def from_web3(cls, repo_id: bytes | str) -> Self:
@@ -240,19 +237,51 @@ class RitualRepoId(BaseModel):
         Raises:
             RepoIdError: the bytes are not such an encoding.
         """
+        number, owner, name, version = decode_web3(_WEB3_TYPES, repo_id, "repository id")
         try:
-            from eth_abi.abi import decode  # noqa: PLC0415 - part of an extra
-            from eth_abi.exceptions import DecodingError  # noqa: PLC0415
-        except ImportError:
-            _refuse_without_web3()
-        try:
-            data = bytes.fromhex(repo_id.removeprefix("0x")) if isinstance(repo_id, str) else repo_id
-            number, owner, name, version = decode(_WEB3_TYPES, data)
             storage = StorageIdInt(number).to_storage_id()
-        except (DecodingError, ValueError, OverflowError) as error:  # eth_abi trusts lengths and offsets
+        except ValueError as error:
             message = f"not an ABI-encoded repository id: {error}"
             raise RepoIdError(message) from None
         return cls(storage=storage, owner=owner, name=name, version=version or None)
+
+
+def encode_web3(types: Sequence[str], values: Sequence[Any]) -> bytes:
+    """Return the ABI encoding of some values.
+
+    Raises:
+        ArtifactError: the extra `web3` is not installed.
+    """
+    try:
+        from eth_abi.abi import encode  # noqa: PLC0415 - part of an extra
+    except ImportError:
+        _refuse_without_web3()
+    return encode(types, values)
+
+
+def decode_web3(types: Sequence[str], encoding: bytes | str, what: str) -> tuple[Any, ...]:
+    """Read an ABI encoding, as bytes or as hex digits with or without `0x`.
+
+    Args:
+        types: What it holds.
+        encoding: The encoding.
+        what: What it stands for, for messages.
+
+    Raises:
+        RepoIdError: the bytes are not such an encoding.
+        ArtifactError: the extra `web3` is not installed.
+    """
+    try:
+        from eth_abi.abi import decode  # noqa: PLC0415 - part of an extra
+        from eth_abi.exceptions import DecodingError  # noqa: PLC0415
+    except ImportError:
+        _refuse_without_web3()
+    try:
+        data = bytes.fromhex(encoding.removeprefix("0x")) if isinstance(encoding, str) else encoding
+        return decode(types, data)
+    except (DecodingError, ValueError, OverflowError) as error:  # eth_abi trusts lengths and offsets
+        message = f"not an ABI-encoded {what}: {error}"
+        raise RepoIdError(message) from None
 
 
 def _refuse_without_web3() -> NoReturn:

@@ -1,11 +1,12 @@
 """Upload and download: the pipelines in which every byte is hashed and compared, whatever the backend."""
 
 import functools
+import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from ritual_artifacts.backends.base import Backend, UploadResult
+from ritual_artifacts.backends.base import Backend, FindsDamage, UploadResult
 from ritual_artifacts.errors import IntegrityError, ManifestError, Mismatch, TransferError
 from ritual_artifacts.hashing import FileDigest, PartialFile, copy_files, hash_files, is_sha256
 from ritual_artifacts.manifest import Manifest, ManifestEntry
@@ -61,7 +62,10 @@ def upload(
         manifest.to_bytes()  # too large a manifest is refused here, before anything is visible
         if expected is not None:
             _compare_all(expected, manifest, plan)
-        return session.publish(manifest, plan, progress), manifest
+        result = session.publish(manifest, plan, progress)
+    if result.repo_id != repo_id:  # the storage has put in another owner
+        manifest = manifest.with_repo_id(result.repo_id)
+    return result, manifest
 
 
 def export(
@@ -158,7 +162,8 @@ def download(
         if not complete:
             staging.refuse_mixture(manifest)
         fetch = _Fetch(backend, repo_id, revision, staging, fields or {})
-        fetch.run(wanted, ProgressMeter(progress, "download", sum(e.size or 0 for e in wanted)))
+        size = sum(e.size or 0 for e in wanted)
+        fetch.run(wanted, ProgressMeter(progress, "download", size, len(wanted)))
         if complete and not manifest.has_sizes:
             places = {e.path: target / e.path for e in manifest.files}
             places |= {e.path: staging.partial_path(e.path) for e in wanted}
@@ -248,7 +253,7 @@ class _Fetch:
             if place is None and entry.size is not None:
                 streams.append(entry)  # which looks itself at what is staged
             elif self._is_staged(entry):
-                continue
+                meter.advance(0, files=1)
             elif place is None:
                 streams.append(entry)
             else:
@@ -270,6 +275,8 @@ class _Fetch:
     ) -> list[Mismatch | None]:
         pairs = [(place, self._staging.partial_path(entry.path)) for entry, place in copies]
         digests = copy_files(pairs, progress=meter.advance)
+        if copies:
+            meter.advance(0, files=len(copies))
         return [self._judge(entry, digest) for (entry, _), digest in zip(copies, digests, strict=True)]
 
     def _stream_all(self, entries: Sequence[ManifestEntry], meter: ProgressMeter) -> list[Mismatch | None]:
@@ -295,9 +302,23 @@ class _Fetch:
                 f"the same call continues there"
             )
             raise TransferError(message, retryable=True)
+        mismatch = self._compare(entry, digest)
+        if mismatch is None:
+            job.advance(0, files=1)
+            return None
+        if isinstance(self._backend, FindsDamage):
+            kept = self._backend.find_good_prefix(self._repo_id, self._revision, entry, path)
+            if kept is not None:
+                with job.step():
+                    os.truncate(path, kept)
+                return self._stream(entry, job)
+            resumed = False
         with job.step():
-            mismatch = self._judge(entry, digest)
-        return self._stream(entry, job) if mismatch and resumed else mismatch
+            path.unlink()
+        if resumed:
+            return self._stream(entry, job)
+        job.advance(0, files=1)
+        return mismatch
 
     def _receive(self, entry: ManifestEntry, partial: PartialFile, job: Job) -> None:
         for block in self._backend.read_file(self._repo_id, self._revision, entry, offset=partial.size):

@@ -14,9 +14,11 @@ import typer
 
 from ritual_artifacts import __version__
 from ritual_artifacts.cli.artifacts import copy, diff, download, inspect, upload
+from ritual_artifacts.cli.arweave import estimate, status, wallet_app
 from ritual_artifacts.cli.demo import demo
 from ritual_artifacts.cli.doctor import doctor
 from ritual_artifacts.cli.hash import hash_
+from ritual_artifacts.cli.migrate import migrate
 from ritual_artifacts.cli.output import say, show
 from ritual_artifacts.cli.storage import cache_app, ls, store_app
 from ritual_artifacts.cli.verify import verify
@@ -33,11 +35,12 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="Publish typed artifacts and bring them back, every byte verified.",
 )
-for command in (demo, upload, download, verify, inspect, ls, diff, copy, doctor):
+for command in (demo, upload, download, verify, inspect, ls, diff, copy, estimate, status, migrate, doctor):
     app.command()(command)
 app.command("hash")(hash_)
 app.add_typer(cache_app, name="cache")
 app.add_typer(store_app, name="store")
+app.add_typer(wallet_app, name="wallet")
 
 
 def _show_version(wanted: bool) -> None:

@@ -12,6 +12,14 @@ from pydantic import BaseModel
 from ritual_artifacts import cache, transfer
 from ritual_artifacts.backends import UploadResult
 from ritual_artifacts.canonical import canonical_bytes
+from ritual_artifacts.cli.arweave import (
+    BundleOption,
+    ConfirmationsOption,
+    MaxCostOption,
+    ReseedOption,
+    WalletOption,
+    parse_cost,
+)
 from ritual_artifacts.cli.hub import (
     BaseModelOption,
     CardOption,
@@ -52,17 +60,11 @@ from ritual_artifacts.cli.output import (
 from ritual_artifacts.errors import ManifestError
 from ritual_artifacts.introspection import rebuild
 from ritual_artifacts.manifest import Manifest
-from ritual_artifacts.planning import (
-    MANIFEST_FILENAME,
-    ArtifactPlan,
-    plan_files,
-    plan_folder,
-)
+from ritual_artifacts.models.artifact import plan_model
+from ritual_artifacts.planning import MANIFEST_FILENAME, plan_files
 from ritual_artifacts.repo_id import RitualRepoId
 from ritual_artifacts.verification import check_expected_digest, verify_folder
 
-FOLDER_TYPE = "ModelArtifact"
-"""Type of an artifact that is just a folder: a list of files and metadata about them, as in infernet-ml."""
 _SHOWN_LENGTH = 33
 """Characters of a value that `diff` shows: two of them fit on a line."""
 
@@ -90,6 +92,11 @@ def upload(
     license_: LicenseOption = None,
     base_model: BaseModelOption = None,
     pipeline_tag: PipelineTagOption = None,
+    wallet: WalletOption = None,
+    max_cost: MaxCostOption = None,
+    bundle: BundleOption = False,
+    confirmations: ConfirmationsOption = None,
+    reseed: ReseedOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Publish a folder or a file, or a typed artifact whose files are in the folder.
@@ -99,7 +106,7 @@ def upload(
     if values and type_ is None:
         problem = "--set needs --type"
         raise typer.BadParameter(problem)
-    repo_id, backend = open_repo(repo, given(revision=revision, repo_type=repo_type))
+    repo_id, backend = open_repo(repo, given(revision=revision, repo_type=repo_type, wallet_path=wallet))
     options = given(
         commit_message=message,
         commit_description=description,
@@ -111,6 +118,10 @@ def upload(
         license=license_,
         base_model=base_model or None,
         pipeline_tag=pipeline_tag,
+        max_cost=parse_cost(max_cost),
+        bundle=bundle or None,
+        confirmations=confirmations,
+        reseed=reseed or None,
     )
     expected = None
     if type_ is not None:
@@ -123,24 +134,12 @@ def upload(
         if left_out:
             say(f"{left_out}, left out; remove {MANIFEST_FILENAME} to publish the folder as it is")
     else:
-        plan = plan_path(path)
+        plan = plan_model(path)
     with progress_bar() as progress:
         result, _ = transfer.upload(
             plan, backend, repo_id, expected=expected, options=options, progress=progress
         )
     _show_result(result, as_json=as_json)
-
-
-def plan_path(path: Path) -> ArtifactPlan:
-    """Plan to publish a folder, or one file, as it is."""
-    if path.is_dir():
-        return plan_folder(path, FOLDER_TYPE, "files", {"metadata": {}})
-    alone = plan_files(_SingleFile(files=[path]))
-    return ArtifactPlan(FOLDER_TYPE, {**alone.fields, "metadata": {}}, alone.files)
-
-
-class _SingleFile(BaseModel):
-    files: list[Path]
 
 
 def _build_typed(type_: str, values: list[str], folder: Path) -> BaseModel:

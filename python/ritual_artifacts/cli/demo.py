@@ -15,10 +15,10 @@ import typer
 
 from ritual_artifacts import transfer
 from ritual_artifacts.backends.local import LocalBackend
-from ritual_artifacts.cli.artifacts import plan_path
 from ritual_artifacts.cli.locations import parse_path
 from ritual_artifacts.cli.output import JsonOption, human_size, show, show_json, show_manifest
 from ritual_artifacts.errors import ArtifactError, IntegrityError, Mismatch
+from ritual_artifacts.models.artifact import plan_model
 from ritual_artifacts.repo_id import RitualRepoId
 
 _REPO = "local/demo/model/v1"
@@ -56,7 +56,7 @@ def _run(model: Path, room: Path, *, quiet: bool) -> dict[str, Any]:
     repo_id = RitualRepoId.from_unique_id(_REPO)
 
     tell(f"1. upload {model} to {_REPO}")
-    plan = plan_path(model)
+    plan = plan_model(model)
     result, manifest = transfer.upload(plan, backend, repo_id)
     if not quiet:
         show_manifest(manifest, "   the manifest")

@@ -1,0 +1,159 @@
+"""Projects: which of their files import infernet-ml, and what is written when they no longer do."""
+
+import difflib
+import os
+import re
+import stat
+import tokenize
+from collections.abc import Iterator
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Final
+
+from ritual_artifacts.errors import ArtifactNotFoundError, SourceChangedError
+from ritual_artifacts.hashing import write_file
+from ritual_artifacts.migration.rewriting import rewrite
+from ritual_artifacts.migration.survey import Problem
+from ritual_artifacts.migration.table import OLD_PACKAGE
+
+_SOURCES: Final = frozenset({".py", ".pyi", ".pyw"})
+_NOTEBOOK: Final = ".ipynb"
+_REQUIREMENTS: Final = frozenset(
+    {"pyproject.toml", "setup.cfg", "Pipfile", "environment.yml", "environment.yaml"}
+)
+_SKIPPED: Final = frozenset({"__pycache__", "__pypackages__", "node_modules", "site-packages"})
+_REQUIREMENT: Final = re.compile(r"\binfernet[-_.]ml\b", re.IGNORECASE)
+
+_LINE: Final = re.compile(r"[^\n]*\n|[^\n]+")
+"""A line as a diff has it: a form feed is no end of one."""
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """One file of the project that has to do with infernet-ml.
+
+    Attributes:
+        path: The file.
+        before: What is in it.
+        after: What is to be in it.
+        problems: What is left to do by hand.
+    """
+
+    path: Path
+    before: bytes
+    after: bytes
+    problems: tuple[Problem, ...]
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether there is something to write."""
+        return self.before != self.after
+
+    def diff(self) -> str:
+        """Return the change as a unified diff."""
+        old, new = (_LINE.findall(_decode(data)) for data in (self.before, self.after))
+        lines = difflib.unified_diff(old, new, f"a/{self.path}", f"b/{self.path}")
+        return "".join(
+            line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines
+        )
+
+    def write(self) -> None:
+        """Put the new text in the place of the old one, in one step; the file keeps its permissions.
+
+        Raises:
+            SourceChangedError: the file is not what it was when it was read.
+            OSError: it cannot be written.
+        """
+        mode = stat.S_IMODE(self.path.stat().st_mode)
+        with self.path.open("r+b") as file:  # who may not write the file may not replace it either
+            if file.read() != self.before:
+                message = f"{self.path} changed while it was being migrated; run the command again"
+                raise SourceChangedError(message)
+        write_file(self.path, self.after)
+        self.path.chmod(mode)
+
+
+def survey(path: Path) -> list[SourceFile]:
+    """Look at a file, or at every file of a project, and decide what to change; nothing is written.
+
+    Folders of tools (`.git`, `.venv` and all others whose names begin with a dot), virtual environments and
+    installed packages are passed over, and links are not followed.
+
+    Raises:
+        ArtifactNotFoundError: the path is not there.
+        OSError: a folder cannot be read.
+    """
+    if not path.exists():
+        message = f"{path} is not there"
+        raise ArtifactNotFoundError(message)
+    if path.is_file():
+        return [_look_at(path.resolve() if path.is_symlink() else path)]
+    return [found for file in _walk(path) if (found := _look_at(file)).is_changed or found.problems]
+
+
+def _walk(root: Path) -> Iterator[Path]:
+    for folder, subfolders, names in os.walk(root, onerror=_raise):
+        place = Path(folder)
+        subfolders[:] = sorted(name for name in subfolders if not _is_skipped(place / name))
+        yield from (place / name for name in sorted(names) if _is_wanted(place / name))
+
+
+def _raise(error: OSError) -> None:
+    raise error
+
+
+def _is_skipped(folder: Path) -> bool:
+    is_tools = folder.name.startswith(".") or folder.name in _SKIPPED
+    return is_tools or folder.is_symlink() or (folder / "pyvenv.cfg").exists()
+
+
+def _is_wanted(path: Path) -> bool:
+    return path.suffix in {*_SOURCES, _NOTEBOOK} or _is_requirements(path)
+
+
+def _is_requirements(path: Path) -> bool:
+    return path.name in _REQUIREMENTS or (path.suffix == ".txt" and "requirements" in path.name)
+
+
+def _look_at(path: Path) -> SourceFile:
+    try:
+        data = path.read_bytes() if path.is_file() else b""  # a FIFO would be waited for
+    except OSError as error:
+        problem = Problem(1, "the file", f"cannot be read ({error.strerror})", "change its permissions")
+        return SourceFile(path, b"", b"", (problem,))
+    if _is_requirements(path):
+        return SourceFile(path, data, data, tuple(_find_requirements(data)))
+    if OLD_PACKAGE.encode() not in data:
+        return SourceFile(path, data, data, ())
+    if path.is_symlink():
+        problem = Problem(1, "the file", f"is a link to {path.resolve()}", "migrate that file")
+    elif path.suffix == _NOTEBOOK:
+        problem = Problem(1, "the notebook", "has infernet_ml in cells, which stay as they are", "edit it")
+    else:
+        return _rewrite(path, data)
+    return SourceFile(path, data, data, (problem,))
+
+
+def _rewrite(path: Path, data: bytes) -> SourceFile:
+    try:
+        rewritten = rewrite(data)
+    except SyntaxError as error:
+        line = error.lineno or 1
+        problem = Problem(line, "the file", f"is no Python that can be read: {error.msg}", "mend it")
+        return SourceFile(path, data, data, (problem,))
+    return SourceFile(path, data, rewritten.source, rewritten.problems)
+
+
+def _find_requirements(data: bytes) -> Iterator[Problem]:
+    why = "only imports are changed"
+    hint = "add ritual-artifacts, and take infernet-ml away when nothing imports it any more"
+    for number, line in enumerate(data.decode("utf-8", "replace").splitlines(), 1):
+        if match := _REQUIREMENT.search(line):
+            yield Problem(number, f"the requirement {match[0]}", why, hint)
+
+
+def _decode(data: bytes) -> str:
+    """Return the text as its first lines say that it is encoded; line ends stay as they are."""
+    encoding, _ = tokenize.detect_encoding(BytesIO(data).readline)
+    return data.decode(encoding)
