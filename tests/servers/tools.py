@@ -72,9 +72,11 @@ def give_up(reason: str) -> NoReturn:
     pytest.skip(reason)
 
 
-def make_venv(room: Path, package: str) -> Path:
-    """Make an environment with one package and return its folder of programs."""
+def make_venv(room: Path, *packages: str) -> Path:
+    """Make an environment with packages and return its folder of programs."""
     programs = room / ("Scripts" if os.name == "nt" else "bin")
     run_step([sys.executable, "-m", "venv", "--clear", room])
-    run_step([programs / "python", "-m", "pip", "--disable-pip-version-check", "--quiet", "install", package])
+    run_step(
+        [programs / "python", "-m", "pip", "--disable-pip-version-check", "--quiet", "install", *packages]
+    )
     return programs
