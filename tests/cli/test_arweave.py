@@ -38,6 +38,7 @@ def test_a_model_goes_up_and_comes_back(
     wallet: Key,
     model: Path,
     tmp_path: Path,
+    *,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     uploaded = run("upload", model, "arweave/me/model/v1", "--max-cost", "1", "--json")
