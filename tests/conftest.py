@@ -10,7 +10,7 @@ from hypothesis import settings
 from ritual_artifacts import RitualArtifactManager
 from tests.artifacts import Circuit
 
-pytest_plugins = ["tests.servers.fixtures"]
+pytest_plugins = ["tests.servers.fixtures", "tests.servers.arweave.fixtures"]
 
 # A busy machine is no finding: no example has a time limit.
 settings.register_profile("ritual-artifacts", deadline=None)

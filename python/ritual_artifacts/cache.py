@@ -6,6 +6,7 @@ only, or what somebody else put there: infernet-ml keeps files of its own in the
 """
 
 import contextlib
+import glob
 import logging
 import os
 import shutil
@@ -142,6 +143,16 @@ def list_folders(cache_dir: Path | str | None = None) -> Iterator[CacheFolder]:
                 log.info("ignoring %s, which is no artifact's folder", path)
                 continue
             yield CacheFolder(repo_id, path, _read_manifest(path))
+
+
+def find_version(storage: StorageId, version: str) -> RitualRepoId | None:
+    """Return the id of a complete copy that has this version, whoever owns it; None where there is none."""
+    for path in sorted((load_settings().cache_dir / storage).glob(f"*/*/{glob.escape(version)}")):
+        with contextlib.suppress(RepoIdError):
+            folder = find_folder(RitualRepoId.from_local_dir(path))
+            if folder.is_complete:
+                return folder.repo_id
+    return None
 
 
 def find_folder(repo_id: RitualRepoId, cache_dir: Path | str | None = None) -> CacheFolder:

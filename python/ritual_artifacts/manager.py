@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeAlias, TypeVar, cast
 from pydantic import BaseModel, PrivateAttr, ValidationError
 
 from ritual_artifacts import cache, staging, transfer
-from ritual_artifacts.backends import Backend, UploadResult, load_backend
+from ritual_artifacts.backends import Backend, UploadResult, identify, load_backend
 from ritual_artifacts.cache import BroadcastedArtifact, CachedArtifact
 from ritual_artifacts.canonical import canonical_bytes
 from ritual_artifacts.errors import (
@@ -530,8 +530,15 @@ class RitualArtifactManager(BaseModel, Generic[ArtifactType]):
         directory: str | Path | None = None,
         repomanager_kwargs: Mapping[str, Any] | None = None,
     ) -> Self:
-        """Bring back an artifact from Arweave; `repo_id` is `owner/name[/version]`."""
-        repo = RitualRepoId.from_arweave_repo_id(repo_id)
+        """Bring back an artifact from Arweave.
+
+        `repo_id` is `owner/name[/version]`, or the id of the transaction with its path manifest. See
+        `from_repo`.
+        """
+        if "/" in repo_id:
+            repo = RitualRepoId.from_arweave_repo_id(repo_id)
+        else:
+            repo = _identify(repo_id, repomanager_kwargs)
         return cls.from_repo(artifact_class, repo, directory, None, repomanager_kwargs)
 
     @classmethod
@@ -664,6 +671,12 @@ def open_backend(
     if repo.storage is StorageId.Arweave and wallet_path is not None:
         given["wallet_path"] = wallet_path
     return load_backend(repo.storage, given)
+
+
+def _identify(transaction_id: str, options: Mapping[str, Any] | None) -> RitualRepoId:
+    """Return the repository and version that a path manifest on Arweave is."""
+    cached = cache.find_version(StorageId.Arweave, transaction_id)
+    return cached or identify(load_backend(StorageId.Arweave, options), transaction_id)
 
 
 def _serialize(values: Mapping[str, Any]) -> bytes:

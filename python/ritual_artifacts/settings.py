@@ -30,6 +30,8 @@ class Settings(BaseSettings):
         max_workers: Threads for hashing and copying (`RITUAL_MAX_WORKERS`, default: one per core).
         hub_offline: Ask no Hugging Face Hub; only complete copies on this machine will do
             (`HF_HUB_OFFLINE`, as `huggingface_hub` understands it).
+        arweave_gateways: Addresses of gateways, with commas between them (`RITUAL_ARWEAVE_GATEWAYS`).
+        wallet_path: The JWK file of an Arweave wallet (`ARWEAVE_WALLET_FILE_PATH`).
     """
 
     model_config = SettingsConfigDict(env_ignore_empty=True, frozen=True, extra="ignore")
@@ -39,6 +41,8 @@ class Settings(BaseSettings):
     given_state_dir: Path | None = Field(default=None, alias="RITUAL_STATE_DIR")
     max_workers: int | None = Field(default=None, ge=1, le=1024, alias="RITUAL_MAX_WORKERS")
     hub_offline: bool = Field(default=False, alias="HF_HUB_OFFLINE")
+    arweave_gateways: str | None = Field(default=None, alias="RITUAL_ARWEAVE_GATEWAYS")
+    wallet_path: Path | None = Field(default=None, alias="ARWEAVE_WALLET_FILE_PATH")
 
     @field_validator("hub_offline", mode="before")
     @classmethod

@@ -1,11 +1,12 @@
 """Upload and download: the pipelines in which every byte is hashed and compared, whatever the backend."""
 
 import functools
+import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from ritual_artifacts.backends.base import Backend, UploadResult
+from ritual_artifacts.backends.base import Backend, FindsDamage, UploadResult
 from ritual_artifacts.errors import IntegrityError, ManifestError, Mismatch, TransferError
 from ritual_artifacts.hashing import FileDigest, PartialFile, copy_files, hash_files, is_sha256
 from ritual_artifacts.manifest import Manifest, ManifestEntry
@@ -61,7 +62,10 @@ def upload(
         manifest.to_bytes()  # too large a manifest is refused here, before anything is visible
         if expected is not None:
             _compare_all(expected, manifest, plan)
-        return session.publish(manifest, plan, progress), manifest
+        result = session.publish(manifest, plan, progress)
+    if result.repo_id != repo_id:  # the storage has put in another owner
+        manifest = manifest.with_repo_id(result.repo_id)
+    return result, manifest
 
 
 def export(
@@ -295,9 +299,19 @@ class _Fetch:
                 f"the same call continues there"
             )
             raise TransferError(message, retryable=True)
+        mismatch = self._compare(entry, digest)
+        if mismatch is None:
+            return None
+        if isinstance(self._backend, FindsDamage):
+            kept = self._backend.find_good_prefix(self._repo_id, self._revision, entry, path)
+            if kept is not None:
+                with job.step():
+                    os.truncate(path, kept)
+                return self._stream(entry, job)
+            resumed = False
         with job.step():
-            mismatch = self._judge(entry, digest)
-        return self._stream(entry, job) if mismatch and resumed else mismatch
+            path.unlink()
+        return self._stream(entry, job) if resumed else mismatch
 
     def _receive(self, entry: ManifestEntry, partial: PartialFile, job: Job) -> None:
         for block in self._backend.read_file(self._repo_id, self._revision, entry, offset=partial.size):

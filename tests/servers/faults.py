@@ -1,12 +1,15 @@
 """What goes wrong on demand: `hub.faults.add("*/weights.bin", flip_bit(), times=1)`."""
 
+import itertools
+import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
+from typing import Any
 
-from tests.servers.replies import Call, Reply, refusal, serve_file
+from tests.servers.replies import Call, Reply, Stream, refusal, serve_file
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,29 +189,71 @@ def flip_bit(at: int | None = None) -> Fault:
     """Flip the lowest bit of one byte, `at` bytes into the file (default: in the middle of the answer)."""
 
     def flip(_: Call, reply: Reply) -> Reply | None:
-        body = bytearray(reply.data())
-        place = len(body) // 2 if at is None else at - reply.offset
-        if not 0 <= place < len(body):
+        place = reply.length // 2 if at is None else at - reply.offset
+        if not 0 <= place < reply.length:
             return None
-        body[place] ^= 1
-        return replace(reply, body=bytes(body))
+        return replace(reply, body=Stream(reply.length, lambda: _flipped(reply.blocks(), place)))
 
     return _of_bodies(flip)
 
 
+def _flipped(blocks: Iterator[bytes], place: int) -> Iterator[bytes]:
+    for block in blocks:
+        if 0 <= place < len(block):
+            yield block[:place] + bytes([block[place] ^ 1]) + block[place + 1 :]
+        else:
+            yield block
+        place -= len(block)
+
+
 def short_body(missing: int = 1) -> Fault:
     """Send less than the file, with a Content-Length that agrees."""
-    return _of_bodies(lambda _, reply: replace(reply, body=reply.data()[:-missing]))
+
+    def shorten(_: Call, reply: Reply) -> Reply:
+        kept = max(0, reply.length - missing)
+        return replace(reply, body=Stream(kept, lambda: reply.blocks(kept)))
+
+    return _of_bodies(shorten)
 
 
 def long_body(extra: int = 1) -> Fault:
     """Send more than the file, with a Content-Length that agrees."""
-    return _of_bodies(lambda _, reply: replace(reply, body=reply.data() + b"\0" * extra))
+
+    def lengthen(_: Call, reply: Reply) -> Reply:
+        padding = b"\0" * extra
+        return replace(
+            reply, body=Stream(reply.length + extra, lambda: itertools.chain(reply.blocks(), [padding]))
+        )
+
+    return _of_bodies(lengthen)
+
+
+def endless_body() -> Fault:
+    """Send the file over and over, without a Content-Length."""
+
+    def repeat(_: Call, reply: Reply) -> Reply:
+        def blocks() -> Iterator[bytes]:
+            while True:
+                yield from reply.blocks()
+
+        return replace(reply, body=Stream(None, blocks), chunked=True)
+
+    return _of_bodies(repeat)
 
 
 def cut_after(size: int) -> Fault:
     """Cut the connection after so many bytes of the body; the Content-Length promised all of it."""
     return _of_bodies(lambda _, reply: replace(reply, cut_after=size) if reply.length > size else None)
+
+
+def stall(after: int = 0) -> Fault:
+    """Send so many bytes of the body, then nothing, and leave the connection open."""
+    return _of_bodies(lambda _, reply: replace(reply, stall_after=after) if reply.length > after else None)
+
+
+def slow(bytes_per_second: int) -> Fault:
+    """Send the body slowly."""
+    return _of_bodies(lambda _, reply: replace(reply, pace=bytes_per_second))
 
 
 def ignore_range() -> Fault:
@@ -234,6 +279,36 @@ def set_headers(headers: dict[str, str | None]) -> Fault:
 def set_body(body: bytes) -> Fault:
     """Answer with another body, which need not be JSON."""
     return Fault(change=lambda _, reply: replace(reply, body=body) if reply.status < 400 else None)
+
+
+def change_json(change: Callable[[Any], object]) -> Fault:
+    """Let a function change, or return anew, the JSON of answers that are no error."""
+
+    def apply(_: Call, reply: Reply) -> Reply | None:
+        if reply.status >= 400:
+            return None
+        value = json.loads(reply.data())
+        changed = change(value)
+        return replace(reply, body=json.dumps(value if changed is None else changed).encode())
+
+    return Fault(change=apply)
+
+
+def replace_content(content: bytes) -> Fault:
+    """Serve another file in place of the real one, and its parts to those who ask for a part."""
+
+    def serve(call: Call, reply: Reply) -> Reply | None:
+        if reply.status >= 300:
+            return None
+        headers = {name: value for name, value in reply.headers.items() if name != "Content-Range"}
+        return serve_file(content, headers, call.header("range"))
+
+    return Fault(change=serve)
+
+
+def hang() -> Fault:
+    """Take the request, answer nothing, and leave the connection open."""
+    return Fault(instead=lambda _: Reply(stall_after=-1))
 
 
 # --- wrong time ---

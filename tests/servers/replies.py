@@ -1,11 +1,13 @@
 """Requests as a loopback hub reads them, and its answers before they go onto the wire."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote
+
+BLOCK_SIZE = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -17,34 +19,68 @@ class Slice:
     stop: int
 
 
+@dataclass(frozen=True)
+class Stream:
+    """A body that is made while it is sent; one without a length never ends."""
+
+    length: int | None
+    blocks: Callable[[], Iterator[bytes]]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Reply:
     """An answer.
 
     `offset` is where in the file its body begins, `whole` the file that a range was cut from. The connection
     is cut after `cut_after` bytes of the body, or before the first byte of the answer where that is negative.
+    After `stall_after` bytes nothing more is sent, and the connection stays open. `pace` is bytes per second.
     A chunked answer tells no length.
     """
 
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
-    body: bytes | Slice = b""
+    body: bytes | Slice | Stream = b""
     offset: int = 0
-    whole: bytes | Path | None = None
+    whole: bytes | Slice | None = None
     cut_after: int | None = None
+    stall_after: int | None = None
+    pace: int | None = None
     chunked: bool = False
 
     @property
     def length(self) -> int:
+        """The bytes of the body; 0 where it never ends."""
+        if isinstance(self.body, Stream):
+            return self.body.length or 0
         return len(self.body) if isinstance(self.body, bytes) else self.body.stop - self.body.start
 
     def data(self) -> bytes:
         """Return the body; one from disk is read at once."""
+        return b"".join(self.blocks())
+
+    def blocks(self, limit: int | None = None) -> Iterator[bytes]:
+        """Yield the body, or its first `limit` bytes, in pieces that fit into memory."""
+        for block in self._blocks():
+            if limit is None:
+                yield block
+            else:
+                yield block[:limit]
+                limit -= min(limit, len(block))
+                if not limit:
+                    return
+
+    def _blocks(self) -> Iterator[bytes]:
         if isinstance(self.body, bytes):
-            return self.body
-        with self.body.path.open("rb") as file:
-            file.seek(self.body.start)
-            return file.read(self.length)
+            yield self.body
+        elif isinstance(self.body, Stream):
+            yield from self.body.blocks()
+        else:
+            with self.body.path.open("rb") as file:
+                file.seek(self.body.start)
+                rest = self.length
+                while rest and (block := file.read(min(rest, BLOCK_SIZE))):
+                    rest -= len(block)
+                    yield block
 
     def with_headers(self, headers: Mapping[str, str | None]) -> "Reply":
         """Return this reply with headers replaced, added, or (`None`) removed."""
@@ -112,9 +148,11 @@ def answer(value: object, *, status: int = 200, headers: Mapping[str, str] | Non
     return Reply(status=status, headers=told, body=json.dumps(value).encode())
 
 
-def serve_file(content: bytes | Path, headers: Mapping[str, str], wanted: str | None) -> Reply:
+def serve_file(content: bytes | Path | Slice, headers: Mapping[str, str], wanted: str | None) -> Reply:
     """Return a file or the part of it that a Range header names: 200, 206 or 416."""
-    size = len(content) if isinstance(content, bytes) else content.stat().st_size
+    if isinstance(content, Path):
+        content = Slice(content, 0, content.stat().st_size)
+    size = len(content) if isinstance(content, bytes) else content.stop - content.start
     told = {"Accept-Ranges": "bytes", **headers}
     if wanted is None:
         return Reply(headers=told, body=cut(content, 0, size), whole=content)
@@ -125,8 +163,10 @@ def serve_file(content: bytes | Path, headers: Mapping[str, str], wanted: str | 
     return Reply(status=206, headers=told, body=cut(content, start, stop), offset=start, whole=content)
 
 
-def cut(content: bytes | Path, start: int, stop: int) -> bytes | Slice:
-    return content[start:stop] if isinstance(content, bytes) else Slice(content, start, stop)
+def cut(content: bytes | Slice, start: int, stop: int) -> bytes | Slice:
+    if isinstance(content, bytes):
+        return content[start:stop]
+    return Slice(content.path, content.start + start, content.start + stop)
 
 
 def parse_range(value: str, size: int) -> tuple[int, int]:

@@ -4,6 +4,7 @@ import contextlib
 import socket
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -11,9 +12,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from tests.servers.replies import Call, Reply, Slice
+from tests.servers.replies import BLOCK_SIZE, Call, Reply, Slice
 
-BLOCK_SIZE = 1 << 20
+TICK = 0.05  # seconds between two pieces of a slow body
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +64,7 @@ class Origin:
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = False  # server_close() waits for them
+    request_queue_size = 128  # a client may open many connections at once
 
     def __init__(self, origin: Origin) -> None:
         self.origin = origin
@@ -118,8 +120,8 @@ class _Handler(BaseHTTPRequestHandler):
                 upload.unlink(missing_ok=True)
         # Reported before it is sent: whoever has the answer may look at the ledger at once.
         sent = 0 if self.command == "HEAD" else reply.length
-        if reply.cut_after is not None:
-            sent = max(0, min(sent, reply.cut_after))
+        for stop in (reply.cut_after, reply.stall_after):
+            sent = sent if stop is None else max(0, min(sent, stop))
         origin.report(Answered(call=call, reply=reply, received=received, sent=sent))
         self._send(reply)
 
@@ -163,6 +165,9 @@ class _Handler(BaseHTTPRequestHandler):
         if reply.cut_after is not None and reply.cut_after < 0:
             self.close_connection = True
             return
+        if reply.stall_after is not None and reply.stall_after < 0:
+            self._wait_for_the_client_to_leave()
+            return
         self.send_response(reply.status)
         for name, value in reply.headers.items():
             self.send_header(name, value)
@@ -171,17 +176,39 @@ class _Handler(BaseHTTPRequestHandler):
         elif "content-length" not in {name.lower() for name in reply.headers}:
             self.send_header("Content-Length", str(reply.length))
         self.end_headers()
-        if self.command == "HEAD":
-            return
-        if reply.cut_after is not None:
-            self.wfile.write(reply.data()[: reply.cut_after])
-            self.close_connection = True
-        elif reply.chunked:
-            self.wfile.write(b"%x\r\n%b\r\n0\r\n\r\n" % (reply.length, reply.data()))
-        elif isinstance(reply.body, Slice):
+        if self.command != "HEAD":
+            self._send_body(reply)
+
+    def _send_body(self, reply: Reply) -> None:
+        stop = reply.cut_after if reply.stall_after is None else reply.stall_after
+        if isinstance(reply.body, Slice) and stop is None and reply.pace is None and not reply.chunked:
             self.wfile.flush()
             with reply.body.path.open("rb") as file:
                 self.connection.sendfile(file, reply.body.start, reply.length)
-        else:
-            self.wfile.write(reply.body)
+        elif stop != 0:
+            for block in self._paced(reply.blocks(stop), reply.pace):
+                self.wfile.write(b"%x\r\n%b\r\n" % (len(block), block) if reply.chunked and block else block)
+        if reply.chunked and stop is None:
+            self.wfile.write(b"0\r\n\r\n")
         self.wfile.flush()
+        if reply.stall_after is not None:
+            self._wait_for_the_client_to_leave()
+        elif stop is not None:
+            self.close_connection = True
+
+    def _paced(self, blocks: Iterator[bytes], pace: int | None) -> Iterator[bytes]:
+        if pace is None:
+            yield from blocks
+            return
+        size = max(1, int(pace * TICK))
+        for block in blocks:
+            for start in range(0, len(block), size):
+                yield block[start : start + size]
+                self.wfile.flush()
+                time.sleep(size / pace)
+
+    def _wait_for_the_client_to_leave(self) -> None:
+        self.close_connection = True
+        with contextlib.suppress(OSError):  # it may leave with a reset
+            while self.connection.recv(1024):
+                pass

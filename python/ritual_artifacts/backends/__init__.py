@@ -12,22 +12,27 @@ from typing import Any, Final
 from ritual_artifacts.backends.base import (
     Backend,
     ChoosesOwner,
+    FindsDamage,
     ListsFiles,
+    NamesRevisions,
     RemoteFile,
     UploadResult,
     UploadSession,
 )
-from ritual_artifacts.errors import BackendError
-from ritual_artifacts.repo_id import StorageId
+from ritual_artifacts.errors import BackendError, RepoIdError
+from ritual_artifacts.repo_id import RitualRepoId, StorageId
 
 __all__ = [
     "Backend",
     "ChoosesOwner",
+    "FindsDamage",
     "ListsFiles",
+    "NamesRevisions",
     "RemoteFile",
     "UploadResult",
     "UploadSession",
     "available_backends",
+    "identify",
     "load_backend",
 ]
 
@@ -35,6 +40,7 @@ ENTRY_POINT_GROUP: Final = "ritual_artifacts.backends"
 
 _OWN: Final = {
     StorageId.Local: "ritual_artifacts.backends.local:LocalBackend",
+    StorageId.Arweave: "ritual_artifacts.backends.arweave:ArweaveBackend",
     StorageId.Huggingface: "ritual_artifacts.backends.huggingface:HuggingFaceBackend",
 }
 
@@ -76,3 +82,16 @@ def load_backend(storage: StorageId, options: Mapping[str, Any] | None = None) -
         raise BackendError(message) from None
     backend: Backend = backend_class(**given)
     return backend
+
+
+def identify(backend: Backend, revision: str) -> RitualRepoId:
+    """Return the id of the repository and version that a revision is.
+
+    Raises:
+        RepoIdError: the storage cannot find a revision by its name alone.
+        ArtifactNotFoundError: there is no such revision.
+    """
+    if not isinstance(backend, NamesRevisions):
+        message = f"repository id {revision!r} must have an owner and a name"
+        raise RepoIdError(message)
+    return backend.identify(revision)

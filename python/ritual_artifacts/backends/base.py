@@ -77,6 +77,36 @@ class ChoosesOwner(Protocol):
         ...
 
 
+@runtime_checkable
+class NamesRevisions(Protocol):
+    """A backend whose revisions can be found by their name alone."""
+
+    def identify(self, revision: str) -> RitualRepoId:
+        """Return the id of the repository and version that a revision is, with this revision as the version.
+
+        Raises:
+            ArtifactNotFoundError: there is no such revision.
+        """
+        ...
+
+
+@runtime_checkable
+class FindsDamage(Protocol):
+    """A backend that can tell which bytes of a copy are wrong, so that only these are fetched again."""
+
+    def find_good_prefix(
+        self, repo_id: RitualRepoId, revision: str, entry: ManifestEntry, path: Path
+    ) -> int | None:
+        """Return how many bytes at the beginning of a wrong copy are the published ones.
+
+        Whoever has sent the first wrong byte is not asked for it again, so that this ends.
+
+        Returns:
+            None where nobody could send anything better: the published bytes are others than promised.
+        """
+        ...
+
+
 class UploadSession(Protocol):
     """One upload, from reading the files to the moment at which everybody can see them."""
 

@@ -14,6 +14,7 @@ import typer
 
 from ritual_artifacts import __version__
 from ritual_artifacts.cli.artifacts import copy, diff, download, inspect, upload
+from ritual_artifacts.cli.arweave import estimate, status, wallet_app
 from ritual_artifacts.cli.demo import demo
 from ritual_artifacts.cli.doctor import doctor
 from ritual_artifacts.cli.hash import hash_
@@ -34,11 +35,12 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="Publish typed artifacts and bring them back, every byte verified.",
 )
-for command in (demo, upload, download, verify, inspect, ls, diff, copy, migrate, doctor):
+for command in (demo, upload, download, verify, inspect, ls, diff, copy, estimate, status, migrate, doctor):
     app.command()(command)
 app.command("hash")(hash_)
 app.add_typer(cache_app, name="cache")
 app.add_typer(store_app, name="store")
+app.add_typer(wallet_app, name="wallet")
 
 
 def _show_version(wanted: bool) -> None:

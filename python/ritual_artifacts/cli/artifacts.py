@@ -12,6 +12,14 @@ from pydantic import BaseModel
 from ritual_artifacts import cache, transfer
 from ritual_artifacts.backends import UploadResult
 from ritual_artifacts.canonical import canonical_bytes
+from ritual_artifacts.cli.arweave import (
+    BundleOption,
+    ConfirmationsOption,
+    MaxCostOption,
+    ReseedOption,
+    WalletOption,
+    parse_cost,
+)
 from ritual_artifacts.cli.hub import (
     BaseModelOption,
     CardOption,
@@ -84,6 +92,11 @@ def upload(
     license_: LicenseOption = None,
     base_model: BaseModelOption = None,
     pipeline_tag: PipelineTagOption = None,
+    wallet: WalletOption = None,
+    max_cost: MaxCostOption = None,
+    bundle: BundleOption = False,
+    confirmations: ConfirmationsOption = None,
+    reseed: ReseedOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Publish a folder or a file, or a typed artifact whose files are in the folder.
@@ -93,7 +106,7 @@ def upload(
     if values and type_ is None:
         problem = "--set needs --type"
         raise typer.BadParameter(problem)
-    repo_id, backend = open_repo(repo, given(revision=revision, repo_type=repo_type))
+    repo_id, backend = open_repo(repo, given(revision=revision, repo_type=repo_type, wallet_path=wallet))
     options = given(
         commit_message=message,
         commit_description=description,
@@ -105,6 +118,10 @@ def upload(
         license=license_,
         base_model=base_model or None,
         pipeline_tag=pipeline_tag,
+        max_cost=parse_cost(max_cost),
+        bundle=bundle or None,
+        confirmations=confirmations,
+        reseed=reseed or None,
     )
     expected = None
     if type_ is not None:

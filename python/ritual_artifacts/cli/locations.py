@@ -8,10 +8,13 @@ from typing import Any
 import typer
 
 from ritual_artifacts import cache, transfer
-from ritual_artifacts.backends import Backend, load_backend
+from ritual_artifacts.backends import Backend, identify, load_backend
 from ritual_artifacts.errors import ArtifactNotFoundError, BackendError, RepoIdError
 from ritual_artifacts.manifest import Manifest
-from ritual_artifacts.planning import MANIFEST_FILENAME, STAGING_DIRNAME
+from ritual_artifacts.planning import (
+    MANIFEST_FILENAME,
+    STAGING_DIRNAME,
+)
 from ritual_artifacts.repo_id import RitualRepoId, StorageId
 from ritual_artifacts.staging import finish_interrupted
 
@@ -51,6 +54,10 @@ def open_repo(text: str, options: Mapping[str, Any] | None = None) -> tuple[Ritu
         RepoIdError: it is malformed.
         BackendError: its storage is not available.
     """
+    storage, _, rest = text.partition("/")
+    if storage == StorageId.Arweave and rest and "/" not in rest:  # a transaction by its id alone
+        backend = load_backend(StorageId.Arweave, options)
+        return identify(backend, rest), backend
     try:
         repo_id = RitualRepoId.from_unique_id(text)
     except RepoIdError as error:

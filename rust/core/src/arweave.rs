@@ -1,4 +1,4 @@
-//! What Arweave signs and proves of data: chunks, their Merkle tree, proofs, and deep hashes.
+//! What Arweave signs and proves of data: chunks, their Merkle tree, proofs, deep hashes, and data items.
 //!
 //! A transaction is signed over the `data_root` of its data: the id of the root of a tree whose leaves are
 //! chunks of at most 256 KiB. A chunk travels with the path from that root to its leaf (`data_path`), so
@@ -19,17 +19,23 @@
 //! assert!(chunk.holds(&data[262_144..524_288]));
 //! ```
 
+mod bundle;
 mod chunk;
+mod data_item;
 pub mod deep_hash;
 mod file;
 mod leaf_hasher;
 mod merkle;
 mod node;
 mod proof;
+mod tags;
 
+pub use bundle::{BundleEntry, BundleError, index_length, parse_index, read_bundle, write_index};
 pub use chunk::{CHUNK, ChunkLengths, SplitRule, chunk_lengths};
-pub use file::{TreeOptions, read_tree};
+pub use data_item::{DataItem, ItemFields, ReadItem, hash_file_blob, read_data_item};
+pub use file::{TreeOptions, read_chunk, read_tree, read_tree_again};
 pub use leaf_hasher::LeafHasher;
 pub use merkle::{Leaf, MerkleTree};
 pub use node::Hash;
 pub use proof::{MAX_PROOF, ProofError, ProvenChunk, Ruleset, validate_proof};
+pub use tags::{MAX_TAG_BYTES, MAX_TAGS, Tag, Tags};

@@ -102,6 +102,46 @@ impl FromStr for DataRoot {
     }
 }
 
+/// The id of a transaction or data item on Arweave: SHA-256 of its signature; written in base64url without padding.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct TransactionId([u8; 32]);
+
+impl From<[u8; 32]> for TransactionId {
+    fn from(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+}
+
+impl AsRef<[u8]> for TransactionId {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Display for TransactionId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&BASE64URL_NOPAD.encode(&self.0))
+    }
+}
+
+impl fmt::Debug for TransactionId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "TransactionId({self})")
+    }
+}
+
+impl FromStr for TransactionId {
+    type Err = ParseDigestError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let id = BASE64URL_NOPAD.decode(text.as_bytes()).ok();
+        let id = id.and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
+        id.map(Self).ok_or_else(|| {
+            ParseDigestError::new(text, "transaction id: expected 43 characters of base64url")
+        })
+    }
+}
+
 /// The name of a git blob: SHA-1 of `blob `, the size in decimal, a NUL and the content; written in lower-case hex.
 ///
 /// See "Git Objects" in the book "Pro Git".

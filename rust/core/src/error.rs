@@ -5,6 +5,8 @@ use std::fs::FileType;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::arweave::BundleError;
+
 /// The result of work on files.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -66,6 +68,16 @@ pub enum Error {
         /// What is there instead.
         kind: FileKind,
     },
+    /// The file holds something else than it should.
+    #[error("{} holds something else at byte {offset} than it should: {source}", path.display())]
+    Malformed {
+        /// The file that was read.
+        path: PathBuf,
+        /// Where in the file it should begin.
+        offset: u64,
+        /// What is wrong with it.
+        source: BundleError,
+    },
     /// A write to a partial file failed before, so the bytes given since are missing from it.
     #[error("an earlier write to {} failed: open it again to continue at its end", path.display())]
     Broken {
@@ -96,6 +108,12 @@ pub enum Change {
         actual: u64,
         /// Whether reading stopped at `actual` without having seen the end.
         at_least: bool,
+    },
+    /// A part was read before, and holds other bytes now.
+    #[error("the bytes at {offset} are others than before")]
+    Content {
+        /// Where in the file that part begins.
+        offset: u64,
     },
     /// The size is the same, the time of the last modification is not.
     #[error("its modification time moved")]

@@ -16,7 +16,7 @@ pub mod sha256;
 mod source;
 
 pub use cancel::CancelToken;
-pub use digest::{DataRoot, GitSha1, ParseDigestError, Sha256Digest};
+pub use digest::{DataRoot, GitSha1, ParseDigestError, Sha256Digest, TransactionId};
 pub use error::{Change, Error, FileKind, Result, all_or_error};
 pub use file::{CopyOptions, PartialFile, copy_files, rename_files, write_file};
 pub use hash::{FileDigest, HashOptions, ReadSize, hash_files};

@@ -99,7 +99,6 @@ impl Hasher {
     }
 
     /// Hash all of `data` in one call.
-    #[cfg(test)]
     pub(crate) fn digest(data: &[u8]) -> Sha256Digest {
         let mut hasher = Self::new();
         hasher.update(data);

@@ -162,7 +162,7 @@ impl Source {
         self.changed(Change::Size { expected: self.size, actual, at_least })
     }
 
-    fn changed(&self, change: Change) -> Error {
+    pub(crate) fn changed(&self, change: Change) -> Error {
         Error::SourceChanged { path: self.path.clone(), change }
     }
 }

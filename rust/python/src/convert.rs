@@ -5,12 +5,13 @@ use std::num::NonZeroUsize;
 use pyo3::buffer::PyBuffer;
 use pyo3::exceptions::{PyOverflowError, PyValueError};
 #[cfg(feature = "stubs")]
-use pyo3::inspect::PyStaticExpr;
+use pyo3::inspect::{PyStaticConstant, PyStaticExpr};
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
+use pyo3::types::{PyBytes, PyTuple};
 #[cfg(feature = "stubs")]
 use pyo3::{type_hint_identifier, type_hint_subscript};
 use ritual_artifacts_core::ReadSize;
+use ritual_artifacts_core::arweave::Tag;
 
 /// Threads at most.
 #[derive(Clone, Copy)]
@@ -113,5 +114,47 @@ impl<'py> FromPyObject<'_, 'py> for Block<'py> {
             return Ok(Self::Bytes(bytes.to_owned()));
         }
         PyBuffer::get(&data)?.to_vec(data.py()).map(Self::Copied)
+    }
+}
+
+/// Names and values of tags.
+pub(crate) struct TagPairs(pub(crate) Vec<Tag>);
+
+#[cfg(feature = "stubs")]
+const TAG: PyStaticExpr = type_hint_subscript!(
+    type_hint_identifier!("builtins", "tuple"),
+    type_hint_identifier!("builtins", "bytes"),
+    type_hint_identifier!("builtins", "bytes")
+);
+
+impl FromPyObject<'_, '_> for TagPairs {
+    type Error = PyErr;
+
+    #[cfg(feature = "stubs")]
+    const INPUT_TYPE: PyStaticExpr =
+        type_hint_subscript!(type_hint_identifier!("collections.abc", "Sequence"), TAG);
+
+    fn extract(tags: Borrowed<'_, '_, PyAny>) -> PyResult<Self> {
+        let pairs: Vec<(Bound<'_, PyBytes>, Bound<'_, PyBytes>)> = tags.extract()?;
+        let own = |bytes: &Bound<'_, PyBytes>| bytes.as_bytes().to_vec();
+        Ok(Self(pairs.iter().map(|(name, value)| (own(name), own(value))).collect()))
+    }
+}
+
+impl<'py> IntoPyObject<'py> for TagPairs {
+    type Target = PyTuple;
+    type Output = Bound<'py, PyTuple>;
+    type Error = PyErr;
+
+    #[cfg(feature = "stubs")]
+    const OUTPUT_TYPE: PyStaticExpr = type_hint_subscript!(
+        type_hint_identifier!("builtins", "tuple"),
+        TAG,
+        PyStaticExpr::Constant { value: PyStaticConstant::Ellipsis }
+    );
+
+    fn into_pyobject(self, py: Python<'py>) -> PyResult<Self::Output> {
+        let bytes = |text: &[u8]| PyBytes::new(py, text);
+        PyTuple::new(py, self.0.iter().map(|(name, value)| (bytes(name), bytes(value))))
     }
 }

@@ -8,6 +8,7 @@
 )]
 
 mod arweave;
+mod bundles;
 mod convert;
 mod errors;
 mod files;
@@ -18,7 +19,13 @@ mod interrupt;
 #[pyo3::pymodule]
 mod _core {
     #[pymodule_export]
-    use crate::arweave::ChunkTree;
+    use crate::arweave::{ChunkTree, check_proof, find_data_root, hash_deeply, split_lengths};
+    #[pymodule_export]
+    use crate::bundles::{
+        BundleEntry, DataItem, bundle_index, bundle_index_length, data_item_header,
+        data_item_message, data_item_message_of_file, parse_bundle, parse_data_item, read_bundle,
+        read_data_item,
+    };
     #[pymodule_export]
     use crate::files::{PartialFile, copy_files, rename_files, write_file};
     #[pymodule_export]

@@ -6,12 +6,14 @@ use std::path::Path;
 use super::chunk::{SplitRule, chunk_lengths};
 use super::leaf_hasher::LeafHasher;
 use super::merkle::{Leaf, MerkleTree};
+use super::node::Hash;
 use crate::cancel::CancelToken;
 use crate::digest::Sha256Digest;
 use crate::engine::{self, Limits, Message};
-use crate::error::{Result, all_or_error};
+use crate::error::{Change, Result, all_or_error};
 use crate::hash::ReadSize;
 use crate::progress::Progress;
+use crate::sha256::Hasher;
 use crate::source::Source;
 
 /// Chunks that are given to the workers at once: 1 GiB, so that what is planned ahead stays small.
@@ -72,6 +74,81 @@ pub fn read_tree(
     }
     source.check_end()?;
     Ok(MerkleTree::new(leaves))
+}
+
+/// Read one chunk of a file of which a tree was built before, and prove that it is still the same.
+///
+/// # Errors
+///
+/// The file cannot be read, is no regular file, or no longer has these bytes.
+///
+/// # Panics
+///
+/// If the tree has no leaf at `index`.
+pub fn read_chunk(
+    path: &Path,
+    tree: &MerkleTree,
+    index: usize,
+    follow_symlinks: bool,
+) -> Result<Vec<u8>> {
+    let leaves = tree.leaves();
+    let start = index.checked_sub(1).map_or(0, |before| leaves[before].end);
+    let length = usize::try_from(leaves[index].end - start).unwrap_or(usize::MAX);
+    let mut chunk = vec![0; length];
+    let source = Source::open(path, follow_symlinks)?;
+    source.read_at(&mut chunk, start, &Progress::new(), &CancelToken::new())?;
+    if Hash::from(Hasher::digest(&chunk)) != leaves[index].data_hash {
+        return Err(source.changed(Change::Content { offset: start }));
+    }
+    Ok(chunk)
+}
+
+/// The tree over the same file as another rule splits it, of which a tree was built before.
+///
+/// The rules differ in the last chunks alone, so no more than those are read again, and proven to be the same still.
+///
+/// # Errors
+///
+/// The file cannot be read, is no regular file, or no longer has these bytes.
+pub fn read_tree_again(
+    path: &Path,
+    tree: &MerkleTree,
+    rule: SplitRule,
+    follow_symlinks: bool,
+) -> Result<MerkleTree> {
+    let before = tree.leaves();
+    let size = before.last().map_or(0, |leaf| leaf.end);
+    let ends = chunk_lengths(size, rule).scan(0, |end, length| {
+        *end += length;
+        Some(*end)
+    });
+    let same = before.iter().zip(ends.clone()).take_while(|(leaf, end)| leaf.end == *end).count();
+    let (kept, others) = before.split_at(same);
+    let start = kept.last().map_or(0, |leaf| leaf.end);
+
+    let mut bytes = vec![0; usize::try_from(size - start).unwrap_or(usize::MAX)];
+    if !bytes.is_empty() {
+        let source = Source::open(path, follow_symlinks)?;
+        source.read_at(&mut bytes, start, &Progress::new(), &CancelToken::new())?;
+        if leaves_of(&bytes, start, others.iter().map(|leaf| leaf.end)) != others {
+            return Err(source.changed(Change::Content { offset: start }));
+        }
+    }
+    let leaves = [kept, &leaves_of(&bytes, start, ends.skip(same))].concat();
+    Ok(MerkleTree::new(leaves).unwrap_or_else(|| tree.clone()))
+}
+
+/// The leaves of `bytes`, which begin at `start` and are split at `ends`.
+fn leaves_of(bytes: &[u8], start: u64, ends: impl Iterator<Item = u64>) -> Vec<Leaf> {
+    let mut rest = bytes;
+    let mut before = start;
+    ends.map(|end| {
+        let length = usize::try_from(end - before).unwrap_or(usize::MAX);
+        let (chunk, after) = rest.split_at(length);
+        (rest, before) = (after, end);
+        Leaf { data_hash: Hasher::digest(chunk).into(), end }
+    })
+    .collect()
 }
 
 /// A chunk of a file.

@@ -97,6 +97,26 @@ impl MerkleTree {
         steps.reverse();
         Some([steps.as_flattened(), &leaf.parts()].concat().as_flattened().to_vec())
     }
+
+    /// The id of the node that spans the bytes from `start` to `end`, if such a node were built of the leaves
+    /// there alone; `None` where no leaf begins at `start`, or none ends at `end`.
+    ///
+    /// In a tree as it is built here, each node is built of the leaves below it alone.
+    #[must_use]
+    pub fn id_between(&self, start: u64, end: u64) -> Option<Hash> {
+        let first = match start {
+            0 => 0,
+            _ => self.leaves.partition_point(|leaf| leaf.end < start) + 1,
+        };
+        let begins = first == 0 || self.leaves.get(first - 1).is_some_and(|leaf| leaf.end == start);
+        // The empty leaf at the end of some trees ends where the one before it does.
+        let after = self.leaves.partition_point(|leaf| leaf.end <= end);
+        let ends = after > first && self.leaves[after - 1].end == end;
+        if !(begins && ends) {
+            return None;
+        }
+        Self::new(self.leaves[first..after].to_vec()).map(|tree| tree.root())
+    }
 }
 
 /// How many nodes each layer above `leaves` leaves has.

@@ -1,0 +1,269 @@
+//! A data item's tags: an Avro array of pairs of byte strings.
+
+use super::bundle::BundleError;
+
+/// Bytes of all encoded tags at most: other tools, and so gateways, take no more.
+pub const MAX_TAG_BYTES: usize = 4096;
+/// Tags that are written at most; what others wrote is bounded by its bytes.
+pub const MAX_TAGS: usize = 128;
+
+/// Seven bits a byte, the least significant first.
+const VARINT_BITS: u32 = 7;
+/// Of each byte of a number but its last.
+const MORE: u8 = 0x80;
+
+/// A name and a value, which are text by custom only.
+pub type Tag = (Vec<u8>, Vec<u8>);
+
+/// Tags, and how they stand in the item: that is what is signed, and one list has many encodings.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tags {
+    pairs: Vec<Tag>,
+    encoded: Vec<u8>,
+}
+
+impl Tags {
+    /// Encode tags, in one block; no tags have no bytes.
+    ///
+    /// # Errors
+    ///
+    /// There are more than other tools take, or a name or value is empty.
+    pub fn encode(pairs: Vec<Tag>) -> Result<Self, BundleError> {
+        if pairs.len() > MAX_TAGS {
+            return Err(BundleError::TooManyTags { count: pairs.len() });
+        }
+        if let Some(index) =
+            pairs.iter().position(|(name, value)| name.is_empty() || value.is_empty())
+        {
+            return Err(BundleError::EmptyTag { index });
+        }
+        let mut encoded = Vec::new();
+        if !pairs.is_empty() {
+            write_length(&mut encoded, pairs.len());
+            for text in pairs.iter().flat_map(|(name, value)| [name, value]) {
+                write_length(&mut encoded, text.len());
+                encoded.extend_from_slice(text);
+            }
+            write_length(&mut encoded, 0);
+        }
+        refuse_long(encoded.len() as u64)?;
+        Ok(Self { pairs, encoded })
+    }
+
+    /// Decode the tags that stand in `encoded`, of which there should be `count`.
+    ///
+    /// # Errors
+    ///
+    /// The bytes are no such array, or an array of another length, or too many.
+    pub fn decode(encoded: &[u8], count: u64) -> Result<Self, BundleError> {
+        refuse_long(encoded.len() as u64)?;
+        let mut reader = Reader { encoded, position: 0 };
+        let mut pairs = Vec::new();
+        // No tags are no bytes, or an array without blocks.
+        while !encoded.is_empty() {
+            let block = reader.block()?;
+            if block == 0 {
+                break;
+            }
+            for _ in 0..block {
+                // A block of pairs that are not there ends at the end of the bytes, whatever its count.
+                pairs.push((reader.bytes()?, reader.bytes()?));
+            }
+        }
+        if reader.position < encoded.len() {
+            return Err(reader.malformed("something follows the end of the array"));
+        }
+        if pairs.len() as u64 != count {
+            return Err(BundleError::TagCount { expected: count, actual: pairs.len() });
+        }
+        Ok(Self { pairs, encoded: encoded.to_vec() })
+    }
+
+    /// Names and values, in order.
+    #[must_use]
+    pub fn pairs(&self) -> &[Tag] {
+        &self.pairs
+    }
+
+    /// The bytes in the item.
+    #[must_use]
+    pub fn encoded(&self) -> &[u8] {
+        &self.encoded
+    }
+}
+
+/// Refuse more bytes of tags than an item may have.
+pub(super) fn refuse_long(length: u64) -> Result<(), BundleError> {
+    if length > MAX_TAG_BYTES as u64 { Err(BundleError::TagsTooLong { length }) } else { Ok(()) }
+}
+
+/// Write a number that is not negative: twice itself, in the bytes that it takes.
+fn write_length(encoded: &mut Vec<u8>, length: usize) {
+    let mut rest = length as u64 * 2;
+    while rest >= u64::from(MORE) {
+        encoded.push(rest.to_le_bytes()[0] | MORE);
+        rest >>= VARINT_BITS;
+    }
+    encoded.push(rest.to_le_bytes()[0]);
+}
+
+struct Reader<'a> {
+    encoded: &'a [u8],
+    position: usize,
+}
+
+impl Reader<'_> {
+    /// The number of items in the block that begins here; 0 ends the array.
+    fn block(&mut self) -> Result<u64, BundleError> {
+        let count = self.number()?;
+        if count < 0 {
+            // The length in bytes follows, for readers that skip blocks; it is of no use here, and may be a lie.
+            let start = self.position;
+            let length = self.number()?;
+            let left = (self.encoded.len() - self.position) as u64;
+            if u64::try_from(length).map_or(true, |length| length > left) {
+                self.position = start;
+                return Err(self.malformed("a block is longer than the tags"));
+            }
+        }
+        Ok(count.unsigned_abs())
+    }
+
+    fn bytes(&mut self) -> Result<Vec<u8>, BundleError> {
+        let start = self.position;
+        let length = usize::try_from(self.number()?).ok();
+        let end = length.and_then(|length| self.position.checked_add(length));
+        let Some(bytes) = end.and_then(|end| self.encoded.get(self.position..end)) else {
+            self.position = start;
+            return Err(self.malformed("a name or value has no length that fits"));
+        };
+        self.position += bytes.len();
+        Ok(bytes.to_vec())
+    }
+
+    /// A whole number: even ones stand for what is not negative, odd ones for the rest.
+    fn number(&mut self) -> Result<i64, BundleError> {
+        let mut number = 0_u64;
+        for shift in (0..u64::BITS).step_by(VARINT_BITS as usize) {
+            let Some(&byte) = self.encoded.get(self.position) else {
+                return Err(self.malformed("they end inside of a number"));
+            };
+            let bits = u64::from(byte & !MORE);
+            if bits << shift >> shift != bits {
+                break;
+            }
+            number |= bits << shift;
+            self.position += 1;
+            if byte & MORE == 0 {
+                let half = (number >> 1).cast_signed();
+                return Ok(if number & 1 == 0 { half } else { !half });
+            }
+        }
+        Err(self.malformed("a number has more than 64 bits"))
+    }
+
+    fn malformed(&self, problem: &'static str) -> BundleError {
+        BundleError::Tags { problem, offset: self.position }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tag(name: &str, value: &str) -> Tag {
+        (name.into(), value.into())
+    }
+
+    fn problem(encoded: &[u8]) -> (&'static str, usize) {
+        match Tags::decode(encoded, 1) {
+            Err(BundleError::Tags { problem, offset }) => (problem, offset),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn no_tags_are_no_bytes_or_an_empty_array() {
+        assert_eq!(Tags::encode(Vec::new()).unwrap(), Tags::default());
+        assert_eq!(Tags::decode(b"", 0).unwrap(), Tags::default());
+        assert_eq!(Tags::decode(&[0], 0).unwrap().pairs(), []);
+        assert_eq!(Tags::decode(b"", 1), Err(BundleError::TagCount { expected: 1, actual: 0 }));
+    }
+
+    #[test]
+    fn blocks_of_both_forms_are_read_one_after_the_other() {
+        // One pair; then -1 pair in 4 bytes; then the end.
+        let encoded = [2, 2, b'a', 2, b'b', 1, 8, 2, b'c', 2, b'd', 0];
+
+        let tags = Tags::decode(&encoded, 2).unwrap();
+
+        assert_eq!(tags.pairs(), [tag("a", "b"), tag("c", "d")]);
+        assert_eq!(tags.encoded(), encoded);
+    }
+
+    #[test]
+    fn a_number_may_be_longer_than_it_has_to_be() {
+        let encoded = [0x82, 0x80, 0, 2, b'a', 2, b'b', 0];
+
+        assert_eq!(Tags::decode(&encoded, 1).unwrap().pairs(), [tag("a", "b")]);
+    }
+
+    #[test]
+    fn what_is_no_array_of_pairs_is_refused_at_its_place() {
+        let long = [0xff; 9];
+        for (encoded, offset) in [
+            (&[2_u8][..], 1),
+            (&[2, 2, b'a'], 3),
+            (&[2, 2, b'a', 2, b'b'], 5),
+            (&[2, 4, b'a'], 1),
+            (&[2, 1, b'a', 2, b'b', 0], 1),
+            (&[2, 2, b'a', 2, b'b', 0, 0], 6),
+            (&[1, 100, 2, b'a', 2, b'b', 0], 1),
+            (&[1, 1, 2, b'a', 2, b'b', 0], 1),
+            (&[&long[..], &[2]].concat(), 9),
+            (&[&[2][..], &long[..], &[1]].concat(), 1),
+            // 2⁶⁴ − 1 pairs, then −2⁶³.
+            (&[0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1, 0], 11),
+            (&[&long[..], &[1, 0]].concat(), 11),
+        ] {
+            assert_eq!(problem(encoded).1, offset, "{encoded:?}");
+        }
+    }
+
+    #[test]
+    fn another_number_of_tags_than_promised_is_refused() {
+        let tags = Tags::encode(vec![tag("a", "b")]).unwrap();
+
+        for count in [0, 2, u64::MAX] {
+            assert_eq!(
+                Tags::decode(tags.encoded(), count),
+                Err(BundleError::TagCount { expected: count, actual: 1 })
+            );
+        }
+    }
+
+    #[test]
+    fn more_than_others_take_is_not_written() {
+        let many = |count| Tags::encode(vec![tag("a", "b"); count]);
+        // Counts and lengths take 1 + 1 + 2 + 1 bytes.
+        let long = |length| Tags::encode(vec![tag("a", &"x".repeat(length - 6))]);
+
+        assert!(many(MAX_TAGS).is_ok());
+        assert_eq!(many(MAX_TAGS + 1), Err(BundleError::TooManyTags { count: MAX_TAGS + 1 }));
+        assert_eq!(long(MAX_TAG_BYTES).unwrap().encoded().len(), MAX_TAG_BYTES);
+        assert_eq!(
+            long(MAX_TAG_BYTES + 1),
+            Err(BundleError::TagsTooLong { length: MAX_TAG_BYTES as u64 + 1 })
+        );
+        assert_eq!(
+            Tags::decode(&[0; MAX_TAG_BYTES + 1], 0),
+            Err(BundleError::TagsTooLong { length: MAX_TAG_BYTES as u64 + 1 })
+        );
+        for empty in [tag("", "b"), tag("a", "")] {
+            assert_eq!(
+                Tags::encode(vec![tag("a", "b"), empty]),
+                Err(BundleError::EmptyTag { index: 1 })
+            );
+        }
+    }
+}

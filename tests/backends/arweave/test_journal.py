@@ -1,0 +1,160 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ritual_artifacts.backends.arweave.journal import Entry, Journal, Record, open_journal
+from ritual_artifacts.backends.arweave.transaction import Transaction
+from ritual_artifacts.backends.arweave.wallet import Wallet
+from ritual_artifacts.errors import BackendError, ConflictError
+
+KEY = Path(__file__).parents[2] / "vectors" / "arweave" / "test_key_rsa4096.json"
+PARTS = ("arweave/me/repo", "sha256:1")
+
+
+@pytest.fixture(scope="module")
+def transaction() -> Transaction:
+    wallet = Wallet.load(KEY)
+    unsigned = Transaction(
+        owner=wallet.owner, anchor=b"a", tags=((b"a", b"b"),), reward=5, data_size=3, data_root=bytes(32)
+    )
+    return unsigned.sign(wallet)
+
+
+@pytest.fixture
+def record(transaction: Transaction) -> Record:
+    return Record(
+        unix_time="1.5",
+        entries=(Entry(name="a.bin", transaction=transaction),),
+        final=Entry(name=":paths", transaction=transaction),
+        reused={"b.bin": "B" * 43},
+        items={},
+    )
+
+
+@pytest.fixture
+def folder(own_folders: Path) -> Path:
+    with open_journal("address", PARTS):
+        pass
+    (found,) = (own_folders / "state" / "arweave" / "address").iterdir()
+    return found
+
+
+def test_what_was_signed_is_there_for_the_next_process(record: Record) -> None:
+    with open_journal("address", PARTS) as journal:
+        assert journal.read() is None
+        journal.write(record)
+
+    with open_journal("address", PARTS) as journal:
+        assert journal.read() == record
+        assert record.cost == 10
+        assert record.ids == {"a.bin": record.entries[0].transaction.id, "b.bin": "B" * 43}
+
+
+def test_data_inside_of_a_transaction_is_not_written_down(record: Record, folder: Path) -> None:
+    entry = record.entries[0]
+    whole = Entry(name=entry.name, transaction=entry.transaction.with_data(b"abc"))
+
+    with open_journal("address", PARTS) as journal:
+        journal.write(replace(record, entries=(whole,)))
+
+    assert '"data": ""' in (folder / "upload.json").read_text()
+
+
+def test_another_upload_has_another_journal(record: Record) -> None:
+    with open_journal("address", PARTS) as journal:
+        journal.write(record)
+
+    with open_journal("address", ("arweave/me/repo", "sha256:2")) as journal:
+        assert journal.read() is None
+
+
+def test_two_processes_are_not_at_the_same_upload() -> None:
+    with (
+        open_journal("address", PARTS),
+        pytest.raises(ConflictError, match="another process"),
+        open_journal("address", PARTS),
+    ):
+        pass
+
+
+def test_only_its_owner_reads_a_journal(folder: Path) -> None:
+    assert folder.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"version": 2}', '{"version": 1}'])
+def test_a_journal_that_cannot_be_read_is_not_passed_over(folder: Path, content: str) -> None:
+    (folder / "upload.json").write_text(content)
+
+    with (
+        open_journal("address", PARTS) as journal,
+        pytest.raises(BackendError, match="may have been paid for"),
+    ):
+        journal.read()
+
+
+def test_a_journal_whose_transactions_were_altered_is_refused(record: Record, folder: Path) -> None:
+    with open_journal("address", PARTS) as journal:
+        journal.write(record)
+    values = json.loads((folder / "upload.json").read_text())
+    values["transactions"][0]["tx"]["reward"] = "6"
+    (folder / "upload.json").write_text(json.dumps(values))
+
+    with open_journal("address", PARTS) as journal, pytest.raises(BackendError, match="cannot be read"):
+        journal.read()
+
+
+def test_what_was_posted_stays_noted(transaction: Transaction) -> None:
+    with open_journal("address", PARTS) as journal:
+        assert not journal.is_posted(transaction)
+        journal.note_posted(transaction)
+        journal.note_posted(transaction)
+
+    with open_journal("address", PARTS) as journal:
+        assert journal.is_posted(transaction)
+
+
+def test_a_note_that_was_cut_short_counts_as_none(transaction: Transaction, folder: Path) -> None:
+    (folder / "posted").write_text(transaction.id)
+
+    assert not Journal(folder).is_posted(transaction)
+
+
+def test_chunks_stay_noted(transaction: Transaction) -> None:
+    with open_journal("address", PARTS) as journal:
+        log = journal.open_chunks(transaction, 5)
+        log.note(3)
+        log.note(0)
+        log.close()
+
+    with open_journal("address", PARTS) as journal:
+        log = journal.open_chunks(transaction, 5)
+        assert log.find_missing() == [1, 2, 4]
+        log.close()
+
+
+def test_what_the_network_has_forgotten_is_posted_again(transaction: Transaction) -> None:
+    with open_journal("address", PARTS) as journal:
+        journal.note_posted(transaction)
+        log = journal.open_chunks(transaction, 2)
+        log.note(0)
+        log.close()
+
+        journal.forget_posted(transaction)
+
+        assert not journal.is_posted(transaction)
+        log = journal.open_chunks(transaction, 2)
+        assert log.find_missing() == [0, 1]
+        log.close()
+
+
+def test_a_cleared_journal_is_empty(record: Record, folder: Path) -> None:
+    with open_journal("address", PARTS) as journal:
+        journal.write(record)
+        journal.write_data(record.final.transaction, b"data")
+        journal.note_posted(record.final.transaction)
+
+        journal.clear()
+
+    assert [path.name for path in folder.iterdir()] in ([], ["lock"])
