@@ -1,4 +1,4 @@
-"""Whatever is wrong with a file, and whatever its signed tree looks like: the good prefix ends at the first bad chunk."""
+"""Whatever is wrong with a file, and however its signed tree looks: the first bad chunk is found."""
 
 import tempfile
 from pathlib import Path

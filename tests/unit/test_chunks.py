@@ -1,4 +1,4 @@
-"""The door to chunks: trees, proofs, chunks from files and from strangers, and which bytes of a file are right."""
+"""The door to chunks: trees, proofs, chunks from files and strangers, and which bytes of a file are right."""
 
 import base64
 import os
@@ -179,7 +179,7 @@ def test_a_true_chunk_is_placed_and_a_false_one_refused() -> None:
     for rule in RULES:
         top = tree(data, rule)
         assert top is not None
-        for chunk in top.leaves():
+        for chunk in (node for node in top.leaves() if node.start < node.end):
             proof, content = top.proof(chunk.start), data[chunk.start : chunk.end]
             for offset in (chunk.start, chunk.end - 1):
                 place = check_chunk(top.id, len(data), offset, proof, content)
@@ -228,8 +228,8 @@ def test_few_proofs_tell_which_chunk_is_wrong(rule: str, more: int, write: Calla
 
     for start in starts:
         damaged = bytearray(data)
-        damaged[start] ^= 1
-        damaged[-1] ^= 1
+        damaged[start] = data[start] ^ 1
+        damaged[-1] = data[-1] ^ 1
         assert witness.find_good_prefix(write("data", content=damaged)) == start
         assert witness.asked <= 5  # of 12 to 14 chunks: a proof for each layer, and the wrong one's
 
