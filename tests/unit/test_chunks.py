@@ -188,15 +188,14 @@ def test_a_true_chunk_is_placed_and_a_false_one_refused() -> None:
             for wrong in (content[:-1], content + b"x", b"", bytes([content[0] ^ 1]) + content[1:]):
                 with pytest.raises(BackendError, match=f"the chunk at {chunk.start} is not the one"):
                     check_chunk(top.id, len(data), chunk.start, proof, wrong)
-            for root_, size, offset, path in (
-                (bytes(32), len(data), chunk.start, proof),
-                (top.id, len(data) + 1, chunk.start, proof),
-                (top.id, len(data), chunk.end, proof),
-                (top.id, len(data), chunk.start, proof[:-1]),
-                (top.id, len(data), chunk.start, b""),
+            for data_root, offset, path in (
+                (bytes(32), chunk.start, proof),
+                (top.id, chunk.end, proof),
+                (top.id, chunk.start, proof[:-1]),
+                (top.id, chunk.start, b""),
             ):
                 with pytest.raises(BackendError, match=f"the proof of the chunk at {offset} is none"):
-                    check_chunk(root_, size, offset, path, content)
+                    check_chunk(data_root, len(data), offset, path, content)
 
 
 # --- which bytes are right ---
