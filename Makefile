@@ -181,6 +181,10 @@ bench-store: $(STAMPS)/package ## uploads to the local store beside cp and sha25
 bench-hub: $(STAMPS)/dev $(STAMPS)/package ## the Hub beside huggingface_hub's own functions (BENCH="--size 512 ...")
 	$(PY) benches/python/hub.py $(BENCH)
 
+.PHONY: bench-arweave
+bench-arweave: $(STAMPS)/package ## preparing a file for Arweave beside other clients (BENCH="--size 4096 ...")
+	$(PY) benches/python/arweave_files.py $(BENCH)
+
 # --- stubs ---------------------------------------------------------------------------------------------
 
 $(BUILD)/stubs/stamp: $(STAMPS)/build-tools $(RUST_SOURCES)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ritual_artifacts.chunks import find_good_prefix, has_data_root
-from tests.merkle_oracle import CHUNK, RULES, Node, branch, leaf, tree
+from tests.merkle_oracle import CHUNK, RULES, Node, Rule, branch, leaf, tree
 
 sizes = st.one_of(
     st.integers(1, 6 * CHUNK),
@@ -29,7 +29,7 @@ shapes = st.recursive(
 def content(size: int, seed: int) -> bytes:
     """Bytes that do not repeat from chunk to chunk, quickly made."""
     block = bytes((seed + 31 * index) % 256 for index in range(251))
-    return bytearray(block * (size // len(block) + 1))[:size]
+    return (block * (size // len(block) + 1))[:size]
 
 
 def length_of(shape: Any) -> int:
@@ -73,7 +73,7 @@ cuts = st.one_of(st.just(0), st.integers(0, 6 * CHUNK))
 
 @settings(max_examples=60)
 @given(size=sizes, seed=st.integers(0, 255), rule=st.sampled_from(RULES), damage=places, cut=cuts)
-def test_the_first_bad_chunk_is_found(size: int, seed: int, rule: str, damage: list[int], cut: int) -> None:
+def test_the_first_bad_chunk_is_found(size: int, seed: int, rule: Rule, damage: list[int], cut: int) -> None:
     data = content(size, seed)
     top = tree(data, rule)
     assert top is not None

@@ -21,7 +21,7 @@ from ritual_artifacts.chunks import (
     open_tree,
 )
 from ritual_artifacts.errors import ArtifactModelError, BackendError, SourceChangedError
-from tests.merkle_oracle import CHUNK, RULES, root, split, tree
+from tests.merkle_oracle import CHUNK, RULES, Rule, root, split, tree
 
 KIB = 1024
 BORDERS = sorted(
@@ -82,7 +82,7 @@ def test_a_root_is_recognised_whoever_has_split_the_data(size: int, write: Calla
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_a_tree_has_the_ids_of_all_its_nodes(rule: str, write: Callable[..., Path]) -> None:
+def test_a_tree_has_the_ids_of_all_its_nodes(rule: Rule, write: Callable[..., Path]) -> None:
     data = sample(6 * CHUNK)
     found = open_tree(write("data", content=data), rule=rule)
     top = tree(data, rule)
@@ -121,7 +121,7 @@ def test_chunks_are_read_by_many_threads_at_once(write: Callable[..., Path]) -> 
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_a_file_that_changed_since_gives_no_chunk(rule: str, write: Callable[..., Path]) -> None:
+def test_a_file_that_changed_since_gives_no_chunk(rule: Rule, write: Callable[..., Path]) -> None:
     data = bytearray(sample(3 * CHUNK + 5))
     path = write("data", content=data)
     found = open_tree(path, rule=rule)
@@ -204,7 +204,7 @@ def test_a_true_chunk_is_placed_and_a_false_one_refused() -> None:
 class Witness:
     """Knows the true tree, and counts how often it is asked."""
 
-    def __init__(self, data: bytes, rule: str) -> None:
+    def __init__(self, data: bytes, rule: Rule) -> None:
         top = tree(data, rule)
         assert top is not None
         self.top, self.size, self.asked = top, len(data), 0
@@ -220,7 +220,7 @@ class Witness:
 
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("more", [0, 1, 40_000])
-def test_few_proofs_tell_which_chunk_is_wrong(rule: str, more: int, write: Callable[..., Path]) -> None:
+def test_few_proofs_tell_which_chunk_is_wrong(rule: Rule, more: int, write: Callable[..., Path]) -> None:
     data = sample(12 * CHUNK + more)
     witness = Witness(data, rule)
     starts = [node.start for node in witness.top.leaves() if node.start < node.end]
