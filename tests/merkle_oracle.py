@@ -4,11 +4,12 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
+from typing import Literal, TypeAlias
 
-from ritual_artifacts.chunks import SplitRule
+Rule: TypeAlias = Literal["arweave-js", "node", "naive"]
 
 CHUNK = 256 * 1024
-RULES: tuple[SplitRule, ...] = ("arweave-js", "node", "naive")
+RULES: tuple[Rule, ...] = ("arweave-js", "node", "naive")
 
 
 def sha256(*parts: bytes) -> bytes:
@@ -57,7 +58,7 @@ def branch(left: Node, right: Node, frame: int = 0, *, marked: bool = False) -> 
     return Node(left.start, right.end, parts, (left, right), marked)
 
 
-def split(size: int, rule: SplitRule) -> list[int]:
+def split(size: int, rule: Rule) -> list[int]:
     """Lengths of the chunks, the empty one included."""
     lengths, rest = [], size
     if not size:
@@ -69,7 +70,7 @@ def split(size: int, rule: SplitRule) -> list[int]:
     return [*lengths, rest] if rest or rule != "naive" else lengths
 
 
-def tree(data: bytes, rule: SplitRule) -> Node | None:
+def tree(data: bytes, rule: Rule) -> Node | None:
     """The tree over data; None over no data."""
     ends = list(accumulate(split(len(data), rule)))
     layer = [leaf(data, start, end) for start, end in zip([0, *ends], ends, strict=False)]
@@ -83,7 +84,7 @@ def pair_up(layer: Sequence[Node]) -> Node:
     return layer[0]
 
 
-def root(data: bytes, rule: SplitRule) -> bytes:
+def root(data: bytes, rule: Rule) -> bytes:
     """The `data_root`; empty for no data."""
     top = tree(data, rule)
     return top.id if top else b""

@@ -1,4 +1,4 @@
-"""Whatever is wrong with a file, and whatever its signed tree looks like, the good prefix is found."""
+"""Whatever is wrong with a file, and however its signed tree looks: the first bad chunk is found."""
 
 import tempfile
 from pathlib import Path
@@ -7,8 +7,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ritual_artifacts.chunks import SplitRule, find_good_prefix, has_data_root
-from tests.merkle_oracle import CHUNK, RULES, Node, branch, leaf, tree
+from ritual_artifacts.chunks import find_good_prefix, has_data_root
+from tests.merkle_oracle import CHUNK, RULES, Node, Rule, branch, leaf, tree
 
 sizes = st.one_of(
     st.integers(1, 6 * CHUNK),
@@ -73,9 +73,7 @@ cuts = st.one_of(st.just(0), st.integers(0, 6 * CHUNK))
 
 @settings(max_examples=60)
 @given(size=sizes, seed=st.integers(0, 255), rule=st.sampled_from(RULES), damage=places, cut=cuts)
-def test_the_first_bad_chunk_is_found(
-    size: int, seed: int, rule: SplitRule, damage: list[int], cut: int
-) -> None:
+def test_the_first_bad_chunk_is_found(size: int, seed: int, rule: Rule, damage: list[int], cut: int) -> None:
     data = content(size, seed)
     top = tree(data, rule)
     assert top is not None
