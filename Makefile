@@ -177,6 +177,10 @@ bench-kernels: toolchain $(STAMPS)/build-tools ## every SHA-256 kernel, in bytes
 bench-store: $(STAMPS)/package ## uploads to the local store beside cp and sha256sum (BENCH="--size 4096 ...")
 	$(PY) benches/python/local_store.py $(BENCH)
 
+.PHONY: bench-hub
+bench-hub: $(STAMPS)/dev $(STAMPS)/package ## the Hub beside huggingface_hub's own functions (BENCH="--size 512 ...")
+	$(PY) benches/python/hub.py $(BENCH)
+
 # --- stubs ---------------------------------------------------------------------------------------------
 
 $(BUILD)/stubs/stamp: $(STAMPS)/build-tools $(RUST_SOURCES)

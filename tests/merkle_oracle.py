@@ -5,8 +5,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 
+from ritual_artifacts.chunks import SplitRule
+
 CHUNK = 256 * 1024
-RULES = ("arweave-js", "node", "naive")
+RULES: tuple[SplitRule, ...] = ("arweave-js", "node", "naive")
 
 
 def sha256(*parts: bytes) -> bytes:
@@ -55,7 +57,7 @@ def branch(left: Node, right: Node, frame: int = 0, *, marked: bool = False) -> 
     return Node(left.start, right.end, parts, (left, right), marked)
 
 
-def split(size: int, rule: str) -> list[int]:
+def split(size: int, rule: SplitRule) -> list[int]:
     """Lengths of the chunks, the empty one included."""
     lengths, rest = [], size
     if not size:
@@ -67,7 +69,7 @@ def split(size: int, rule: str) -> list[int]:
     return [*lengths, rest] if rest or rule != "naive" else lengths
 
 
-def tree(data: bytes, rule: str) -> Node | None:
+def tree(data: bytes, rule: SplitRule) -> Node | None:
     """The tree over data; None over no data."""
     ends = list(accumulate(split(len(data), rule)))
     layer = [leaf(data, start, end) for start, end in zip([0, *ends], ends, strict=False)]
@@ -76,12 +78,12 @@ def tree(data: bytes, rule: str) -> Node | None:
 
 def pair_up(layer: Sequence[Node]) -> Node:
     while len(layer) > 1:
-        pairs = [branch(*layer[i : i + 2]) for i in range(0, len(layer) - 1, 2)]
+        pairs = [branch(layer[i], layer[i + 1]) for i in range(0, len(layer) - 1, 2)]
         layer = [*pairs, *layer[len(pairs) * 2 :]]
     return layer[0]
 
 
-def root(data: bytes, rule: str) -> bytes:
+def root(data: bytes, rule: SplitRule) -> bytes:
     """The `data_root`; empty for no data."""
     top = tree(data, rule)
     return top.id if top else b""

@@ -21,6 +21,7 @@ from ritual_artifacts.errors import (
     ArtifactNotFoundError,
     AuthenticationError,
     BackendError,
+    CircuitError,
     ConflictError,
     InsufficientFundsError,
     IntegrityError,
@@ -32,6 +33,7 @@ from ritual_artifacts.errors import (
     TransferError,
     WalletError,
 )
+from ritual_artifacts.ezkl import EZKLArtifact
 from ritual_artifacts.hashing import FileDigest, hash_files
 from ritual_artifacts.manager import RitualArtifactManager
 from ritual_artifacts.manifest import Manifest, ManifestEntry
@@ -48,7 +50,9 @@ __all__ = [
     "BackendError",
     "BroadcastedArtifact",
     "CachedArtifact",
+    "CircuitError",
     "ConflictError",
+    "EZKLArtifact",
     "FileDigest",
     "InsufficientFundsError",
     "IntegrityError",

@@ -73,6 +73,10 @@ class ChunkTree:
         """
         Offsets in the file of a chunk's first byte and of the one after its last.
         """
+    def split_as(self, /, rule: str) -> ChunkTree:
+        """
+        The tree over the same file as another rule splits it; only the chunks that differ are read again.
+        """
 
 @final
 class DataItem:

@@ -73,7 +73,7 @@ def audit(
             found[entry.path] = mismatch
         elif deep or remote is None or remote.sha256 is None:
             to_read.append(entry)
-    meter = ProgressMeter(progress, "verify", sum(entry.size or 0 for entry in to_read))
+    meter = ProgressMeter(progress, "verify", sum(entry.size or 0 for entry in to_read), len(to_read))
     stream = functools.partial(backend.read_file, repo_id, revision)
     jobs = [functools.partial(_read, stream, e, listed.get(e.path), source) for e in to_read]
     workers = load_settings().max_workers or _MAX_STREAMS
@@ -123,6 +123,7 @@ def _read(
     if limit is not None and size < limit:
         message = f"{entry.path!r} of {source} ended after {size} of {limit} bytes"
         raise TransferError(message, retryable=True)
+    job.advance(0, files=1)
     actual = sha256.hexdigest()
     if actual != entry.sha256:
         return size, Mismatch(entry.path, entry.sha256, actual, source)

@@ -25,12 +25,14 @@ from ritual_artifacts.locks import lock_folder
 from ritual_artifacts.manifest import Manifest, ManifestEntry
 from ritual_artifacts.planning import MANIFEST_FILENAME, STAGING_DIRNAME
 from ritual_artifacts.progress import ProgressCallback
-from ritual_artifacts.repo_id import RitualRepoId, StorageId
+from ritual_artifacts.repo_id import UNVERSIONED_MARKER, RitualRepoId, StorageId
 from ritual_artifacts.settings import load_settings
 from ritual_artifacts.verification import find_mismatches
 
 log = logging.getLogger(__name__)
 
+_TYPES_APART = frozenset({"dataset", "space"})
+"""Repositories on the Hugging Face Hub that are not the model of their id."""
 _PART_FILENAME: Final = "part.json"
 """The manifest of an artifact of which the folder has some files only, beside the partial files."""
 
@@ -190,11 +192,19 @@ def read_part(folder: Path) -> Manifest | None:
 def place_of(
     repo_id: RitualRepoId, options: Mapping[str, Any] | None = None, cache_dir: Path | str | None = None
 ) -> Path:
-    """Return the folder for an id; a revision among the backend's options counts as the version."""
-    revision = (options or {}).get("revision")
-    if repo_id.version is None and isinstance(revision, str) and revision:
-        repo_id = repo_id.with_version(quote(revision, safe=""))
-    return repo_id.to_local_dir(cache_dir)
+    """Return the folder for an id; what the backend's options say of it has a folder of its own.
+
+    A revision among them counts as the version. A model, a dataset and a space of one name are three
+    repositories, and one id: the version of the latter two begins with a word and `~`, which no revision has.
+    """
+    given = options or {}
+    revision, repo_type = given.get("revision"), given.get("repo_type")
+    version = repo_id.version
+    if version is None and isinstance(revision, str) and revision:
+        version = quote(revision, safe="")
+    if isinstance(repo_type, str) and repo_type in _TYPES_APART and repo_id.storage is StorageId.Huggingface:
+        version = f"{repo_type}~{version or UNVERSIONED_MARKER}"
+    return repo_id.with_version(version).to_local_dir(cache_dir)
 
 
 def is_offline(repo_id: RitualRepoId, options: Mapping[str, Any] | None = None) -> bool:

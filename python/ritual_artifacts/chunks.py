@@ -183,7 +183,7 @@ def _hash_range(path: Path, start: int, end: int) -> bytes:
 
 
 def _split_as_all(tree: ChunkTree) -> Iterator[ChunkTree]:
-    """Return the trees over a file, of which this is one, as all rules split it; hardly anything is read again."""
+    """Return the trees over a file as all rules split it; hardly anything is read again."""
     yield tree
     yield from (tree.split_as(rule) for rule in _rules_for(tree.size)[1:])
 

@@ -1,7 +1,8 @@
 """The typed door to data items and bundles (ANS-104) in the Rust core.
 
-A data item is data with an owner, tags and a signature of its own. A bundle is the data of a transaction that holds
-many of them behind an index. Nothing here signs, or checks a signature: `DataItem.message` is what it has to be of.
+A data item is data with an owner, tags and a signature of its own. A bundle is the data of a transaction
+that holds many of them behind an index. Nothing here signs, or checks a signature: `DataItem.message` is
+what it has to be of.
 """
 
 from collections.abc import Iterator, Sequence
@@ -36,7 +37,8 @@ def parse_bundle(index: bytes, *, size: int | None = None) -> list[BundleEntry]:
         size: Bytes of the whole bundle, where they are known: no item ends behind them.
 
     Returns:
-        The data items in order: `id` (base64url), `offset` and `size` in the bundle. Each is only what the index
+        The data items in order: `id` (base64url), `offset` and `size` in the bundle. Each is only what the
+            index
         says, until the item itself is read.
 
     Raises:
@@ -130,7 +132,8 @@ def data_item_message(
         anchor: What makes the item another one than its like, 32 bytes; empty for nothing.
 
     Raises:
-        BackendError: a part is longer or shorter than it has to be, or the tags are more than other tools take.
+        BackendError: a part is longer or shorter than it has to be, or the tags are more than other tools
+            take.
         SourceChangedError: the file changed while it was read.
         OSError: the file is missing or cannot be read.
     """
@@ -158,7 +161,8 @@ def data_item_header(
         anchor: What makes the item another one than its like.
 
     Raises:
-        BackendError: a part is longer or shorter than it has to be, or the tags are more than other tools take.
+        BackendError: a part is longer or shorter than it has to be, or the tags are more than other tools
+            take.
     """
     with _refusing("a data item"):
         return _core.data_item_header(owner, signature, target, anchor, tags)
@@ -176,7 +180,8 @@ def write_data_item(
     """Return a whole data item, header and data; see `data_item_header`.
 
     Raises:
-        BackendError: a part is longer or shorter than it has to be, or the tags are more than other tools take.
+        BackendError: a part is longer or shorter than it has to be, or the tags are more than other tools
+            take.
     """
     return data_item_header(owner, signature, tags, target=target, anchor=anchor) + data
 

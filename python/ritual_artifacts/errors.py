@@ -9,6 +9,7 @@
     ├── IntegrityError                     bytes differ from what the manifest promises
     ├── SourceChangedError                 a file changed while it was being read
     ├── WalletError (ValueError)           an Arweave wallet cannot be used
+    ├── CircuitError (ValueError)          a circuit, a proof, or what one is to be made of cannot be used
     └── BackendError                       a storage backend refused or failed
         ├── ArtifactNotFoundError (FileNotFoundError)
         ├── AuthenticationError (PermissionError)
@@ -94,6 +95,10 @@ class SourceChangedError(ArtifactError):
 
 class WalletError(ArtifactError, ValueError):
     """An Arweave wallet is missing, malformed or of the wrong kind."""
+
+
+class CircuitError(ArtifactError, ValueError):
+    """A circuit or a proof cannot be made of what was given, or what was given is none."""
 
 
 class BackendError(ArtifactError):

@@ -25,6 +25,7 @@ __all__ = [
     "hash_files",
     "is_sha256",
     "make_folder",
+    "open_at_once",
     "read_regular",
     "rename_files",
     "sha256_kernels",
@@ -164,11 +165,12 @@ def read_regular(path: Path, size: int) -> bytes | None:
     if not stat.S_ISREG(path.stat().st_mode):
         return None
     # Between these lines it may become a FIFO.
-    with open(path, "rb", opener=_open_at_once) as file:
+    with open(path, "rb", opener=open_at_once) as file:
         return file.read(size)
 
 
-def _open_at_once(path: str, flags: int) -> int:
+def open_at_once(path: str, flags: int) -> int:
+    """Open a file for `open(…, opener=…)`, without waiting for whatever is at the other end of a FIFO."""
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # Windows has no FIFOs among files
 
 

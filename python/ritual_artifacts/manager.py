@@ -453,6 +453,7 @@ class RitualArtifactManager(BaseModel, Generic[ArtifactType]):
             else:
                 cached.repo_id = repo
                 return cached
+        backend = open_backend(repo, repomanager_kwargs, hf_token)  # offline, too: it looks at the options
         if cache.is_offline(repo, repomanager_kwargs):
             if fields is not None:
                 message = (
@@ -461,7 +462,6 @@ class RitualArtifactManager(BaseModel, Generic[ArtifactType]):
                 )
                 raise ArtifactNotFoundError(message)
             return cls._from_offline(artifact_class, repo, target, expected_digest, progress)
-        backend = open_backend(repo, repomanager_kwargs, hf_token)
         revision, manifest = transfer.read_manifest(backend, repo)
         only, left_out = select_files(artifact_class, manifest, fields)
         directories = fields_by_directory(artifact_class, manifest)

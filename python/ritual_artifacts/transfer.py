@@ -162,7 +162,8 @@ def download(
         if not complete:
             staging.refuse_mixture(manifest)
         fetch = _Fetch(backend, repo_id, revision, staging, fields or {})
-        fetch.run(wanted, ProgressMeter(progress, "download", sum(e.size or 0 for e in wanted)))
+        size = sum(e.size or 0 for e in wanted)
+        fetch.run(wanted, ProgressMeter(progress, "download", size, len(wanted)))
         if complete and not manifest.has_sizes:
             places = {e.path: target / e.path for e in manifest.files}
             places |= {e.path: staging.partial_path(e.path) for e in wanted}
@@ -252,7 +253,7 @@ class _Fetch:
             if place is None and entry.size is not None:
                 streams.append(entry)  # which looks itself at what is staged
             elif self._is_staged(entry):
-                continue
+                meter.advance(0, files=1)
             elif place is None:
                 streams.append(entry)
             else:
@@ -274,6 +275,8 @@ class _Fetch:
     ) -> list[Mismatch | None]:
         pairs = [(place, self._staging.partial_path(entry.path)) for entry, place in copies]
         digests = copy_files(pairs, progress=meter.advance)
+        if copies:
+            meter.advance(0, files=len(copies))
         return [self._judge(entry, digest) for (entry, _), digest in zip(copies, digests, strict=True)]
 
     def _stream_all(self, entries: Sequence[ManifestEntry], meter: ProgressMeter) -> list[Mismatch | None]:
@@ -301,6 +304,7 @@ class _Fetch:
             raise TransferError(message, retryable=True)
         mismatch = self._compare(entry, digest)
         if mismatch is None:
+            job.advance(0, files=1)
             return None
         if isinstance(self._backend, FindsDamage):
             kept = self._backend.find_good_prefix(self._repo_id, self._revision, entry, path)
@@ -311,7 +315,10 @@ class _Fetch:
             resumed = False
         with job.step():
             path.unlink()
-        return self._stream(entry, job) if resumed else mismatch
+        if resumed:
+            return self._stream(entry, job)
+        job.advance(0, files=1)
+        return mismatch
 
     def _receive(self, entry: ManifestEntry, partial: PartialFile, job: Job) -> None:
         for block in self._backend.read_file(self._repo_id, self._revision, entry, offset=partial.size):

@@ -26,13 +26,13 @@ class Job:
         self._crew = crew
         self._step = threading.Lock()
 
-    def advance(self, count: int) -> None:
-        """Count bytes as done.
+    def advance(self, count: int, files: int = 0) -> None:
+        """Count bytes and files as done.
 
         Raises:
             Stopped: the job is to end.
         """
-        self._crew.count(count)
+        self._crew.count(count, files)
 
     @contextlib.contextmanager
     def step(self) -> Iterator[None]:
@@ -59,7 +59,7 @@ class _Crew(Generic[Result]):
         self.done = threading.Event()
         self._lock = threading.Lock()
         self._stopped = False
-        self._counted = 0
+        self._counted = (0, 0)
         self._members = [Job(self) for _ in range(min(max_workers, len(jobs)))]
         self._threads = [
             threading.Thread(target=self._work, args=(member,), daemon=True) for member in self._members
@@ -93,15 +93,16 @@ class _Crew(Generic[Result]):
         if self._stopped:
             raise Stopped
 
-    def count(self, count: int) -> None:
+    def count(self, count: int, files: int) -> None:
         self.check()
         with self._lock:
-            self._counted += count
+            self._counted = (self._counted[0] + count, self._counted[1] + files)
 
-    def take_count(self) -> int:
+    def report(self, meter: ProgressMeter) -> None:
         with self._lock:
-            count, self._counted = self._counted, 0
-        return count
+            counted, self._counted = self._counted, (0, 0)
+        if any(counted):
+            meter.advance(*counted)
 
     def stop(self) -> None:
         self._stopped = True
@@ -129,10 +130,9 @@ def run_jobs(
     crew.start()
     try:
         while not crew.done.wait(1 / _REPORTS_PER_SECOND) and not crew.errors:
-            if count := crew.take_count():
-                meter.advance(count)
-        if not crew.errors and (count := crew.take_count()):
-            meter.advance(count)
+            crew.report(meter)
+        if not crew.errors:
+            crew.report(meter)
     finally:
         crew.stop()
     if crew.errors:

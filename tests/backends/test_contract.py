@@ -1,9 +1,9 @@
-"""What every backend promises: the local store, a streaming storage, the Hugging Face Hub."""
+"""What every backend promises: the local store, a streaming storage, the Hugging Face Hub, Arweave."""
 
 import contextlib
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,8 @@ from ritual_artifacts.manifest import Manifest
 from ritual_artifacts.planning import plan_files
 from ritual_artifacts.repo_id import RitualRepoId as RepoId
 from tests.backends.streaming import Server, StreamingBackend, flip_one_bit
+from tests.servers.arweave.faults import refuse
+from tests.servers.arweave.node import ArweaveNode
 from tests.servers.faults import flip_bit
 from tests.servers.hub import Hub
 
@@ -42,13 +44,23 @@ class Sample(BaseModel):
 class Storage:
     """One backend under test, and how to damage what it holds."""
 
-    def __init__(self, name: StorageId, options: dict[str, Any], hub: Hub | None = None) -> None:
+    def __init__(
+        self,
+        name: StorageId,
+        options: dict[str, Any],
+        *,
+        owner: str = "alice",
+        hub: Hub | None = None,
+        node: ArweaveNode | None = None,
+    ) -> None:
         self.name = name
         self.options = options
+        self.owner = owner
         self.hub = hub
+        self.node = node
 
     def repo(self, version: str | None = None) -> str:
-        return f"{self.name}/alice/model" + (f"/{version}" if version else "")
+        return f"{self.name}/{self.owner}/model" + (f"/{version}" if version else "")
 
     def load(self) -> Backend:
         return load_backend(self.name, self.options)
@@ -73,6 +85,9 @@ class Storage:
             for name in names:
                 self.hub.faults.add(f"*{name}", flip_bit())
             return
+        if self.node:
+            flip_everywhere(self.node, names)
+            return
         store = LocalBackend(self.options["root"])
         version = next(store.list_versions())
         for entry in version.manifest.files:
@@ -80,6 +95,15 @@ class Storage:
                 path = store.layout.object_path(entry.sha256)
                 path.chmod(0o644)
                 path.write_bytes(flip_one_bit(path.read_bytes()))
+
+
+def flip_everywhere(node: ArweaveNode, names: Collection[str]) -> None:
+    """Flip a bit wherever a gateway serves these files; their chunks are served without one of theirs."""
+    newest = {transaction.tag("File-Name"): transaction.id for transaction in node.transactions()}
+    for name in names:
+        for address in ("/raw/{}", "/{}", "/tx/{}/data"):
+            node.faults.add(address.format(newest[name]), flip_bit())
+    node.faults.add("/chunk/*", refuse(404), kind="chunk")
 
 
 @pytest.fixture
@@ -94,27 +118,30 @@ def streaming_entry_point(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.syspath_prepend(str(info.parent))
 
 
-def make_storage(name: StorageId, request: pytest.FixtureRequest) -> Storage:
-    if name is StorageId.Local:
-        return Storage(name, {"root": request.getfixturevalue("tmp_path") / "store"})
-    if name is StorageId.Arweave:
-        return Storage(name, {"server": Server()})
-    hub = request.getfixturevalue("hub")
-    return Storage(name, {"endpoint": hub.endpoint, "token": hub.token}, hub)
+def make_storage(name: str, request: pytest.FixtureRequest) -> Storage:
+    if name == "local":
+        return Storage(StorageId.Local, {"root": request.getfixturevalue("tmp_path") / "store"})
+    if name == "streaming":
+        request.getfixturevalue("streaming_entry_point")
+        return Storage(StorageId.Arweave, {"server": Server()})
+    if name == "hub":
+        hub = request.getfixturevalue("hub")
+        return Storage(StorageId.Huggingface, {"endpoint": hub.endpoint, "token": hub.token}, hub=hub)
+    wallet = request.getfixturevalue("wallet")
+    node = request.getfixturevalue("make_arweave")(auto_mine=True)
+    node.mint(wallet.address)
+    options = {"gateways": node.url, "wallet_path": wallet.path}
+    return Storage(StorageId.Arweave, options, owner=wallet.address, node=node)
 
 
-@pytest.fixture(
-    params=[StorageId.Local, StorageId.Arweave, StorageId.Huggingface], ids=["local", "streaming", "hub"]
-)
-def storage(request: pytest.FixtureRequest, streaming_entry_point: None) -> Storage:
-    del streaming_entry_point
+@pytest.fixture(params=["local", "streaming", "hub", "arweave"])
+def storage(request: pytest.FixtureRequest) -> Storage:
     return make_storage(request.param, request)
 
 
-@pytest.fixture(params=[StorageId.Local, StorageId.Arweave], ids=["local", "streaming"])
-def labelling_storage(request: pytest.FixtureRequest, streaming_entry_point: None) -> Storage:
+@pytest.fixture(params=["local", "streaming", "arweave"])
+def labelling_storage(request: pytest.FixtureRequest) -> Storage:
     """Return a storage whose versions are labels that never change; on the Hub they are branches."""
-    del streaming_entry_point
     return make_storage(request.param, request)
 
 
@@ -236,7 +263,7 @@ def test_no_version_means_the_newest(storage: Storage, sample: Sample, tmp_path:
 
 
 def test_a_missing_repository_is_not_found(storage: Storage, tmp_path: Path) -> None:
-    with pytest.raises(ArtifactNotFoundError, match="alice/model") as caught:
+    with pytest.raises(ArtifactNotFoundError, match=f"{storage.owner}/model") as caught:
         storage.download(tmp_path / "out")
 
     assert isinstance(caught.value, FileNotFoundError)

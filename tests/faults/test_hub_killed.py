@@ -16,6 +16,7 @@ from tests.artifacts import Circuit
 from tests.servers import faults
 from tests.servers.faults import Fault
 from tests.servers.hub import Hub
+from tests.servers.replies import Call, Reply
 
 REPO = "huggingface/alice/circuit"
 
@@ -39,8 +40,8 @@ class Victim:
             self._started.set()
             yield process
 
-    def killed(self) -> Fault:
-        """Return the fault that kills the command and waits until it is gone."""
+    def killed(self, *, handled: bool = False) -> Fault:
+        """Return the fault that kills the command, before or after its request is handled, for good."""
 
         def kill() -> None:
             self._started.wait()
@@ -48,7 +49,11 @@ class Victim:
             self._process.kill()
             self._process.wait()
 
-        return faults.run(kill)
+        def kill_after(_: Call, reply: Reply) -> Reply:
+            kill()
+            return reply
+
+        return Fault(change=kill_after) if handled else faults.run(kill)
 
 
 @pytest.fixture
@@ -77,6 +82,27 @@ def test_a_killed_upload_publishes_nothing_and_the_next_one_does(
     assert [commit.parent is None for commit in repo.history(repo.head)] == [False, True]
     again = RitualArtifactManager.from_repo(Circuit, REPO, tmp_path / "out", repomanager_kwargs=options)
     assert again.digest == manager.digest
+
+
+@pytest.mark.parametrize("skip", range(3), ids=["staging", "naming", "cleaning"])
+@pytest.mark.parametrize("handled", [False, True], ids=["before", "after"])
+def test_an_upload_that_is_killed_while_it_makes_a_version_leaves_all_or_nothing(
+    *, handled: bool, skip: int, hub: Hub, folder: Path, manager: RitualArtifactManager[Circuit]
+) -> None:
+    victim, version = Victim(), f"{REPO}/v1"
+    hub.faults.add("*", victim.killed(handled=handled), kind="branch", skip=skip, times=1)
+    with victim.run(hub, "upload", folder, version) as process:
+        process.wait()
+    assert process.returncode == -signal.SIGKILL
+    repo = hub.repo("alice/circuit")
+    left = repo.find("v1")
+    assert left is None or "ritual_manifest.json" in left.files
+
+    result = manager.to_repo(version, repo_manager_kwargs={"endpoint": hub.endpoint, "token": hub.token})
+
+    assert set(repo.branches) == {"main", "v1"}
+    assert repo.branches["v1"] == result.revision
+    assert len(list(repo.history(repo.commits[result.revision]))) == 2
 
 
 def test_a_killed_download_is_continued_where_it_was(

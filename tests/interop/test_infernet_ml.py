@@ -233,6 +233,7 @@ def test_the_common_keys_of_both_manifests_are_equal(
 
 def test_on_chain_ids_are_equal_in_both_directions(infernet: Infernet) -> None:
     ids = ["local/me/x", "arweave/owner/name/v1", "huggingface/org/model-é/main", f"local/o/{'n' * 70}"]
+    ids += [f"arweave/{'o' * length}/n/{'v' * (65 - length)}" for length in (1, 31, 32, 33, 64)]  # words: 32
     ours = [RitualRepoId.from_unique_id(unique_id).to_web3().hex() for unique_id in ids]
 
     printed = infernet(
@@ -246,7 +247,10 @@ print(json.dumps([theirs, again]))
         json.dumps(ours),
     )
 
-    assert json.loads(printed) == [ours, ids]
+    theirs, again = json.loads(printed)
+    assert (theirs, again) == (ours, ids)
+    for encoded in (*theirs, *(f"0x{text}" for text in theirs), *map(bytes.fromhex, theirs)):
+        assert str(RitualRepoId.from_web3(encoded)) in ids
 
 
 def test_folders_of_the_cache_have_the_same_names(infernet: Infernet) -> None:

@@ -57,7 +57,7 @@ class ArweaveJs:
         return target.read_bytes()
 
     def validate_paths(self, proofs: Sequence[Proof]) -> list[tuple[int, int] | None]:
-        """Return where each chunk starts and ends, or nothing where `validatePath` does not accept its proof."""
+        """Return where each chunk starts and ends, or nothing where `validatePath` refuses its proof."""
         told = self._run("validate.js", given=json.dumps([proof.__dict__ for proof in proofs]))
         return [found and (found["start"], found["end"]) for found in told]
 

@@ -311,6 +311,16 @@ def hang() -> Fault:
     return Fault(instead=lambda _: Reply(stall_after=-1))
 
 
+def replace_text(old: str, new: str) -> Fault:
+    """Answer with a body in which a text is another one; answers without it do not count."""
+
+    def change(_: Call, reply: Reply) -> Reply | None:
+        body = reply.data().replace(old.encode(), new.encode())
+        return None if body == reply.data() else replace(reply, body=body)
+
+    return Fault(change=change)
+
+
 # --- wrong time ---
 
 

@@ -59,6 +59,8 @@ class Rules:
     """A regular file is served by a redirect to a path of the same origin, as the live Hub does."""
     compresses: bool = False
     """A regular file is sent gzipped and chunked to those who accept that."""
+    serves_xet: bool = True
+    """What was uploaded by xet can be downloaded; a client that is at work still has the store for itself."""
     checks_xet: bool = True
     """A commit that names a file with another SHA-256 than its bytes in xet have is a violation."""
 
@@ -218,9 +220,9 @@ class Hub:
         path = self.objects / sha256
         file = self.xet.find(sha256) if self.xet else None
         if file is not None and self.xet is not None:
-            if not path.exists():
+            if not path.exists() and self.rules.serves_xet:
                 self.xet.extract(file, path)
-            if self.rules.checks_xet and file_sha256(path) != sha256:
+            if self.rules.serves_xet and self.rules.checks_xet and file_sha256(path) != sha256:
                 self.ledger.violate(f"{repo.id}: the bytes in xet are not those of SHA-256 {sha256}")
             repo.objects[sha256] = file.size
         if repo.objects.get(sha256) != size:

@@ -153,3 +153,23 @@ def test_the_end_waits_for_the_step_that_is_being_taken() -> None:
         run_jobs([step, fail], max_workers=2, meter=SILENT)
 
     assert done == ["step"]
+
+
+def test_files_are_counted_and_never_more_than_there_are() -> None:
+    reports: list[Progress] = []
+    meter = ProgressMeter(reports.append, "test", 10, 3)
+
+    run_jobs([lambda member: member.advance(5, files=2)] * 2, max_workers=2, meter=meter)
+    meter.finish()
+
+    assert reports[0] == Progress("test", 0, 10, 0, 3)
+    assert reports[-1] == Progress("test", 10, 10, 3, 3)
+    assert all(report.files_done <= report.files_total for report in reports)
+
+
+def test_what_nobody_counted_is_counted_at_the_end() -> None:
+    reports: list[Progress] = []
+
+    ProgressMeter(reports.append, "test", 10, 3).finish()
+
+    assert reports == [Progress("test", 0, 10, 0, 3), Progress("test", 10, 10, 3, 3)]

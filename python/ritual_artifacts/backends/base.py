@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+from pydantic import JsonValue
+
 from ritual_artifacts.hashing import FileDigest
 from ritual_artifacts.manifest import Manifest, ManifestEntry
 from ritual_artifacts.planning import ArtifactPlan
@@ -34,6 +36,10 @@ class UploadResult:
     files: tuple[ManifestEntry, ...]
     bytes_sent: int
     bytes_reused: int
+
+    def details(self) -> dict[str, JsonValue]:
+        """Return what this storage has to say besides, as JSON."""
+        return {}
 
 
 @dataclass(frozen=True)
@@ -65,19 +71,6 @@ class ListsFiles(Protocol):
 
 
 @runtime_checkable
-class ChoosesOwner(Protocol):
-    """A backend that publishes under an owner of its own, such as a wallet's address; not every one does."""
-
-    def choose_owner(self, repo_id: RitualRepoId) -> RitualRepoId:
-        """Return the id under which an upload to `repo_id` would be published; nothing is sent.
-
-        Raises:
-            RepoIdError: the id names an owner that cannot publish from here.
-        """
-        ...
-
-
-@runtime_checkable
 class NamesRevisions(Protocol):
     """A backend whose revisions can be found by their name alone."""
 
@@ -103,6 +96,19 @@ class FindsDamage(Protocol):
 
         Returns:
             None where nobody could send anything better: the published bytes are others than promised.
+        """
+        ...
+
+
+@runtime_checkable
+class ChoosesOwner(Protocol):
+    """A backend that publishes under an owner of its own, such as a wallet's address; not every one does."""
+
+    def choose_owner(self, repo_id: RitualRepoId) -> RitualRepoId:
+        """Return the id under which an upload to `repo_id` would be published; nothing is sent.
+
+        Raises:
+            RepoIdError: the id names an owner that cannot publish from here.
         """
         ...
 

@@ -162,6 +162,7 @@ def progress_bar() -> Iterator[ProgressCallback | None]:
         TextColumn("{task.description}"),
         BarColumn(),
         DownloadColumn(),
+        TextColumn("{task.fields[files]}"),
         TransferSpeedColumn(),
         TimeRemainingColumn(),
     )
@@ -170,8 +171,9 @@ def progress_bar() -> Iterator[ProgressCallback | None]:
 
         def report(progress: Progress) -> None:
             if progress.stage not in tasks:
-                tasks[progress.stage] = bars.add_task(progress.stage, total=None)
+                tasks[progress.stage] = bars.add_task(progress.stage, total=None, files="")
             total = progress.bytes_total or None  # None: nobody knows
-            bars.update(tasks[progress.stage], completed=progress.bytes_done, total=total)
+            counted = f"{progress.files_done}/{progress.files_total} files" if progress.files_total else ""
+            bars.update(tasks[progress.stage], completed=progress.bytes_done, total=total, files=counted)
 
         yield report

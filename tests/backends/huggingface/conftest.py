@@ -8,7 +8,7 @@ import pytest
 from pydantic import BaseModel
 
 from ritual_artifacts import RitualArtifactManager
-from ritual_artifacts.backends.huggingface import transport
+from ritual_artifacts.backends import http
 from tests.servers.hub import Hub
 
 REPO = "huggingface/alice/model"
@@ -59,7 +59,7 @@ def client(hub: Hub) -> Client:
 
 @pytest.fixture(autouse=True)
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transport, "FIRST_WAIT", 0.001)
+    monkeypatch.setattr(http, "FIRST_WAIT", 0.001)
 
 
 def contents(sample: Sample) -> dict[str, bytes]:

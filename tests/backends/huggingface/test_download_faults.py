@@ -4,12 +4,13 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import BaseModel
 
 from ritual_artifacts import RitualArtifactManager
-from ritual_artifacts.backends.huggingface import transport
+from ritual_artifacts.backends import http
 from ritual_artifacts.errors import (
     ArtifactNotFoundError,
     AuthenticationError,
@@ -132,7 +133,7 @@ def test_a_line_that_is_always_cut_ends_in_an_error_and_a_state_to_continue(
         client.download(tmp_path / "out")
 
     assert caught.value.retryable
-    assert rule.hits == transport.MAX_ATTEMPTS
+    assert rule.hits == http.MAX_ATTEMPTS
     client.hub.faults.clear()
     assert contents(client.download(tmp_path / "out").artifact) == contents(sample)
 
@@ -144,6 +145,72 @@ def test_a_server_that_is_silent_counts_as_cut(hub: Hub, sample: Sample, tmp_pat
     again = Client(hub, timeout=0.2).download(tmp_path / "out")
 
     assert contents(again.artifact) == contents(sample)
+
+
+@pytest.mark.parametrize("times", [1, None], ids=["once", "always"])
+@pytest.mark.parametrize("kind", ["info", "resolve", "bytes"])
+def test_a_line_that_is_cut_at_any_stage_leaves_all_or_nothing(
+    kind: str, times: int | None, any_hub: Hub, sample: Sample, tmp_path: Path
+) -> None:
+    client = Client(any_hub)
+    client.upload(sample)
+    any_hub.faults.add("*", faults.drop(), kind=kind, times=times)
+
+    if times is None:
+        with pytest.raises(TransferError, match="in a row"):
+            client.download(tmp_path / "out")
+        assert final_files(tmp_path / "out") == []
+        any_hub.faults.clear()
+
+    assert contents(client.download(tmp_path / "out").artifact) == contents(sample)
+
+
+@pytest.mark.parametrize("change", [faults.short_body(14), faults.long_body(7)], ids=["short", "long"])
+@pytest.mark.parametrize("name", ["config.json", "ritual_manifest.json"])
+def test_a_regular_file_of_another_length_is_not_taken(
+    name: str, change: Fault, client: Client, sample: Sample, tmp_path: Path
+) -> None:
+    client.upload(sample)
+    client.hub.faults.add(f"*{name}", change)
+
+    try:
+        found = client.download(tmp_path / "out")
+    except (ManifestError, TransferError, IntegrityError):
+        assert final_files(tmp_path / "out") == []
+    else:
+        assert contents(found.artifact) == contents(sample)
+    client.hub.faults.clear()
+    assert contents(client.download(tmp_path / "out").artifact) == contents(sample)
+
+
+def test_a_revision_that_vanishes_before_the_download_begins_is_not_found(
+    client: Client, sample: Sample, tmp_path: Path
+) -> None:
+    client.upload(sample, f"{REPO}/v1")
+    repo = client.hub.repo("alice/model")
+    gone = faults.run(lambda: (repo.commits.pop(repo.branches["v1"]), repo.branches.pop("v1")))
+    client.hub.faults.add("*ritual_manifest.json", gone, kind="resolve", times=1)
+
+    with pytest.raises(ArtifactNotFoundError):
+        client.download(tmp_path / "out", f"{REPO}/v1")
+
+    assert final_files(tmp_path / "out") == []
+
+
+def test_a_token_that_is_revoked_in_mid_transfer_leaves_a_state_to_continue(
+    hub: Hub, sample: Sample, tmp_path: Path
+) -> None:
+    Client(hub).upload(sample)
+    hub.faults.add("*weights.bin", faults.cut_after(100_000), times=1)
+    hub.faults.add("*weights.bin", faults.run(lambda: hub.revoke(hub.token)), kind="resolve", skip=1, times=1)
+
+    with pytest.raises(AuthenticationError, match="wrong or expired"):
+        Client(hub).download(tmp_path / "out")
+
+    assert final_files(tmp_path / "out") == []
+    again = Client(hub, token=hub.read_token).download(tmp_path / "out")
+    assert contents(again.artifact) == contents(sample)
+    assert "bytes=100000-" in {e.range for e in hub.ledger.of("bytes")}
 
 
 # --- servers that are busy ---
@@ -431,3 +498,49 @@ def test_only_the_files_of_some_fields_are_asked_for(
     )
 
     assert not [e for e in client.hub.ledger.of() if e.path.endswith("weights.bin")]
+
+
+@pytest.mark.parametrize("how", ["environment", "option"])
+def test_offline_a_model_a_dataset_and_a_space_of_one_name_are_three(
+    how: str, hub: Hub, sample: Sample, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kinds = ("model", "dataset", "space")
+    for kind in kinds[:2]:
+        client = Client(hub, repo_type=kind)
+        client.upload(sample.model_copy(update={"note": kind}))
+        client.download(None)
+    options: dict[str, Any] = {"local_files_only": True} if how == "option" else {}
+    if how == "environment":
+        monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    hub.ledger.forget()
+
+    found = [Client(hub, repo_type=kind, **options).download(None).artifact.note for kind in kinds[:2]]
+    by_default = Client(hub, **options).download(None)
+
+    assert found == list(kinds[:2])
+    assert by_default.artifact.note == "model"
+    with pytest.raises(ArtifactNotFoundError, match="no complete copy"):
+        Client(hub, repo_type="space", **options).download(None)
+    assert hub.ledger.of() == []
+
+
+@pytest.mark.parametrize("version", ["", "/v1", "/dataset"])
+def test_a_dataset_has_a_place_of_its_own_in_the_cache(
+    version: str, hub: Hub, sample: Sample, own_folders: Path
+) -> None:
+    model, dataset = Client(hub), Client(hub, repo_type="dataset")
+    for client, note in ((model, "model"), (dataset, "dataset")):
+        client.upload(sample.model_copy(update={"note": note}), f"{REPO}{version}")
+
+    places = {c.download(None, f"{REPO}{version}").artifact.weights.parent for c in (model, dataset)}
+
+    name = version[1:] or "default"
+    assert places == {own_folders / "cache" / REPO / name, own_folders / "cache" / REPO / f"dataset~{name}"}
+
+
+def test_offline_a_repository_type_that_there_is_not_is_refused(client: Client, sample: Sample) -> None:
+    client.upload(sample)
+    client.download(None)
+
+    with pytest.raises(BackendError, match="repo_type"):
+        Client(client.hub, repo_type="datasets", local_files_only=True).download(None)

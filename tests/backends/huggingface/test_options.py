@@ -291,7 +291,7 @@ def test_names_are_no_markup_in_the_card(client: Client, write: Callable[..., Pa
     ("options", "message"),
     [
         ({"colour": "red"}, "colour"),
-        ({"repo_type": "bucket"}, "model, dataset, space"),
+        ({"repo_type": "bucket"}, "model.*dataset.*space"),
         ({"allow_patterns": "*.bin"}, "fields="),
         ({"cache_dir": "x"}, "RITUAL_CACHE_DIR"),
         ({"endpoint": "huggingface.co"}, "URL"),

@@ -1,13 +1,17 @@
 """What goes to the Hub comes back, by one commit and as few requests as possible."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from huggingface_hub import snapshot_download
+from huggingface_hub import CommitOperationAdd, HfApi, snapshot_download
 from pydantic import BaseModel
 
-from ritual_artifacts import RitualArtifactManager
+from ritual_artifacts import Progress, RitualArtifactManager
+from ritual_artifacts.backends.huggingface.sources import Addition
+from ritual_artifacts.backends.huggingface.xet import reported
 from ritual_artifacts.errors import ArtifactNotFoundError
 from tests.backends.huggingface.conftest import REPO, Client, Sample, contents
 from tests.servers.hub import Hub
@@ -180,3 +184,55 @@ def test_the_bytes_of_an_upload_and_a_download_are_reported(
     assert {("hash", size, size), ("upload", size, size), ("download", size, size)} <= set(reports)
     done = [done for stage, done, _ in reports if stage == "upload"]
     assert done == sorted(done)
+
+
+@pytest.mark.parametrize("stage", ["upload", "download"])
+def test_the_files_of_an_upload_and_a_download_are_counted(
+    stage: str, any_hub: Hub, sample: Sample, tmp_path: Path
+) -> None:
+    reports: list[Progress] = []
+    client = Client(any_hub)
+
+    RitualArtifactManager(artifact=sample).to_repo(
+        REPO, repo_manager_kwargs=client.connection, progress=reports.append
+    )
+    client.download(tmp_path / "out", progress=reports.append)
+
+    counts = [report.files_done for report in reports if report.stage == stage]
+    assert counts == sorted(counts)
+    assert (counts[0], counts[-1]) == (0, 4)
+    assert {report.files_total for report in reports if report.stage == stage} == {4}
+
+
+def test_what_hf_xet_does_is_reported_byte_by_byte_and_file_by_file(
+    xet_hub: Hub, write: Callable[..., Path]
+) -> None:
+    large = {path.name: path for path in (write("a.bin", 200_000), write("b.bin", 100_000))}
+    additions = [
+        Addition(name, path, sha256(path.read_bytes()).hexdigest(), path.stat().st_size)
+        for name, path in large.items()
+    ]
+    api = HfApi(endpoint=xet_hub.endpoint, token=xet_hub.token)
+    api.create_repo("alice/model")
+    reports: list[tuple[int, int]] = []
+
+    with reported(lambda size, files: reports.append((size, files))):
+        api.preupload_lfs_files("alice/model", additions)
+
+    assert [sum(counts) for counts in zip(*reports, strict=True)] == [300_000, 2]
+    assert all(size >= 0 and files >= 0 for size, files in reports)
+
+
+def test_other_uploads_by_xet_are_nobodys_business(xet_hub: Hub, write: Callable[..., Path]) -> None:
+    api = HfApi(endpoint=xet_hub.endpoint, token=xet_hub.token)
+    api.create_repo("alice/model")
+    reports: list[tuple[int, int]] = []
+
+    def upload() -> None:
+        addition = CommitOperationAdd("a.bin", write("a.bin", 200_000))
+        api.preupload_lfs_files("alice/model", [addition])
+
+    with reported(lambda size, files: reports.append((size, files))), ThreadPoolExecutor() as other:
+        other.submit(upload).result()
+
+    assert reports == []

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from ritual_artifacts.backends.huggingface import transport
+from ritual_artifacts.backends import http
+from ritual_artifacts.backends.huggingface.branch import STAGING_PREFIX
 from ritual_artifacts.errors import (
     AuthenticationError,
     BackendError,
@@ -18,9 +19,10 @@ from ritual_artifacts.errors import (
     SourceChangedError,
     TransferError,
 )
-from tests.backends.huggingface.conftest import Client, Sample, contents
+from tests.backends.huggingface.conftest import REPO, Client, Sample, contents
 from tests.servers import faults
 from tests.servers.faults import Fault
+from tests.servers.fixtures import MakeHub
 from tests.servers.hub import Hub
 
 FILES = {"a.safetensors", "config.json", "empty.safetensors", "ritual_manifest.json", "weights.bin"}
@@ -72,7 +74,7 @@ def test_a_server_that_always_fails_ends_in_an_error(client: Client, sample: Sam
         client.upload(sample)
 
     assert caught.value.retryable
-    assert rule.hits == transport.MAX_ATTEMPTS
+    assert rule.hits == http.MAX_ATTEMPTS
     assert artifact_commits(client.hub) == []
 
 
@@ -87,6 +89,39 @@ def test_a_busy_server_is_given_the_pause_that_it_asks_for(
 
     assert 3.0 in waited
     assert len(artifact_commits(client.hub)) == 1
+
+
+# --- lines that are cut ---
+
+STAGES = ["refs", "create", "tree", "preupload", "branch", "validate-yaml", "commit", "tag"]
+LFS_STAGES = ["lfs-batch", "lfs-put", "lfs-verify"]
+
+
+@pytest.mark.parametrize("applied", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize(
+    ("kind", "xet"),
+    [*((kind, False) for kind in [*STAGES, *LFS_STAGES]), *((k, True) for k in [*STAGES, "xet-token"])],
+)
+def test_a_line_that_is_cut_at_any_stage_leaves_all_or_nothing(
+    *, kind: str, xet: bool, applied: bool, make_hub: MakeHub, sample: Sample, tmp_path: Path
+) -> None:
+    hub = make_hub(xet=xet)
+    client = Client(hub)
+    hub.faults.add("*", faults.drop(applied=applied), kind=kind, times=1)
+    version, options = f"{REPO}/v1", {"tag": "t1"}
+
+    try:
+        client.upload(sample, version, **options)
+    except TransferError:
+        repo = hub.repositories.get(("models", "alice/model"))
+        assert repo is None or set(repo.branches) <= {"main"}
+    result = client.upload(sample, version, **options)
+
+    repo = hub.repo("alice/model")
+    assert {name for name in repo.branches if not name.startswith(STAGING_PREFIX)} == {"main", "v1"}
+    assert (repo.branches["v1"], repo.tags["t1"]) == (result.revision,) * 2
+    assert len(artifact_commits(hub, "v1")) == 1
+    assert contents(client.download(tmp_path / "out", version).artifact) == contents(sample)
 
 
 # --- somebody else commits meanwhile ---
@@ -238,6 +273,34 @@ def test_a_name_that_the_hub_does_not_allow_is_refused(name: str, client: Client
 # --- secrets ---
 
 
+@pytest.mark.parametrize("action", ["verify", "upload"])
+@pytest.mark.parametrize("multipart", [False, True], ids=["basic", "multipart"])
+def test_an_address_of_the_storage_on_another_host_gets_no_token(
+    *, multipart: bool, action: str, hub: Hub, sample: Sample
+) -> None:
+    href = f"{hub.endpoint}/" if action == "verify" or multipart else f"{hub.storage_url}/"
+    hub.rules.multipart_from = 1000 if multipart else hub.rules.multipart_from
+    batch = faults.replace_text(
+        f'"{action}": {{"href": "{href}', f'"{action}": {{"href": "{hub.foreign_url}/'
+    )
+    hub.faults.add("*", batch, kind="lfs-batch")
+    calls: list[Any] = []
+    hub.faults.add("*", Fault(act=calls.append))
+    client = Client(hub, headers={"x-key": "hf_key_of_mine"})
+
+    with pytest.raises(BackendError) as caught:
+        client.upload(sample)
+
+    own, foreign = ([c for c in calls if c.origin == origin] for origin in ("hub", "foreign"))
+    assert any(call.header("authorization") and call.header("x-key") for call in own)
+    assert foreign
+    assert not any(call.header("authorization") or call.header("x-key") for call in foreign)
+    assert hub.token not in str(caught.value)
+    assert artifact_commits(hub) == []
+    assert all("no such path" in violation for violation in hub.ledger.violations)
+    hub.ledger.violations.clear()  # nothing is asked of the foreign host, as far as the hub knows
+
+
 def test_the_token_is_in_no_error_and_no_log(
     client: Client, sample: Sample, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -256,18 +319,30 @@ def test_the_token_is_in_no_error_and_no_log(
     assert caught.value.__suppress_context__
 
 
-def test_a_small_file_that_changes_just_before_the_commit_is_not_published(
+def test_a_regular_file_that_changes_just_before_the_commit_is_not_published(
+    client: Client, sample: Sample, write: Callable[..., Path]
+) -> None:
+    changing = write("notes.txt", 5000)
+    client.hub.create_repo("alice/model")
+    client.hub.faults.add("*", faults.run(lambda: changing.write_bytes(bytes(5000))), kind="validate-yaml")
+
+    with pytest.raises(SourceChangedError, match=r"notes\.txt"):
+        client.upload(sample.model_copy(update={"config": changing}))
+
+    assert artifact_commits(client.hub) == []
+
+
+def test_a_small_file_that_changes_just_before_the_commit_is_published_as_it_was_hashed(
     client: Client, sample: Sample
 ) -> None:
-    client.hub.create_repo("alice/model")
+    hashed = sample.config.read_bytes()
     client.hub.faults.add(
         "*", faults.run(lambda: sample.config.write_bytes(b'{"layers": 3}\n')), kind="validate-yaml"
     )
 
-    with pytest.raises(SourceChangedError, match=r"config\.json"):
-        client.upload(sample)
+    client.upload(sample)
 
-    assert artifact_commits(client.hub) == []
+    assert client.hub.read(client.hub.repo("alice/model"), "config.json") == hashed
 
 
 def test_a_large_file_that_changes_after_it_was_sent_is_published_as_it_was_hashed(

@@ -14,11 +14,15 @@
 - Foreign data (`publish`): `publish`, `publish_manifest`, `publish_bundle`, `publish_ritual_repo`,
   `publish_recorded_repo`; `sign_transaction` and `Transaction` make what a client would post, or a forgery
   (`node.put` looks at nothing).
-- Ledger: `node.ledger.of(kind)`, `.count`, `.received`, `.sent`; kinds are those of `routes.TABLE`. Of chunks,
-  `node.chunk_posts` and `node.posts_of(tx_id, status=200)`.
+- Ledger: `node.ledger.of(kind)`, `.count`, `.received`, `.sent`; kinds are those of `routes.TABLE`. Of
+  chunks: `node.chunk_posts` and `node.posts_of(tx_id, status=200)`.
 - Strict: an unknown path, a transaction or query that is no JSON, a malformed Range, a chunk's offset that is
   not its end minus 1, a token: each is in `node.ledger.violations` and fails the test at its end. What a
   node refuses in its own words (wrong signature, anchor, reward, proof …) is only refused.
 - Faults: `tests.servers.faults` for bodies and connections, `tests.servers.arweave.faults` for the rest; a
-  plain function is one too: `Fault(change=lambda call, reply: ...)`. A fault that no request met fails the test.
+  plain function is one too: `Fault(change=lambda call, reply: ...)`. A fault that no request met fails the
+  test.
+
+The fixture `arlocal` runs a gateway by other people, `arweave_js` is a client by other people. They are
+fetched once, below `build/`; where one cannot be had, its tests are skipped with the reason, and fail in CI.
 """

@@ -128,41 +128,42 @@ def read_tags(raw: bytes) -> Tags:
         MalformedBundleError: it is no such array.
     """
     tags: list[tuple[bytes, bytes]] = []
-    place = 0
+    words = _Words(raw)
+    while raw and (count := words.number()):
+        if count < 0:  # Avro's other form: the number of bytes follows
+            words.number()
+        tags.extend((words.string(), words.string()) for _ in range(abs(count)))
+    if words.place != len(raw):
+        message = "bytes are left after the tags"
+        raise MalformedBundleError(message)
+    return tuple(tags)
 
-    def number() -> int:
-        nonlocal place
+
+class _Words:
+    """Avro's numbers and strings, one after the other."""
+
+    def __init__(self, raw: bytes) -> None:
+        self.raw, self.place = raw, 0
+
+    def number(self) -> int:
         value = shift = 0
-        while True:
-            if place >= len(raw):
-                message = "the tags end too early"
-                raise MalformedBundleError(message)
-            byte = raw[place]
-            place += 1
+        while self.place < len(self.raw):
+            byte = self.raw[self.place]
+            self.place += 1
             value |= (byte & 127) << shift
             shift += 7
             if byte < 128:
                 return (value >> 1) ^ -(value & 1)
+        message = "the tags end too early"
+        raise MalformedBundleError(message)
 
-    def string() -> bytes:
-        nonlocal place
-        size = number()
-        place += size
-        if size < 0 or place > len(raw):
+    def string(self) -> bytes:
+        size = self.number()
+        self.place += size
+        if size < 0 or self.place > len(self.raw):
             message = "a tag ends too late"
             raise MalformedBundleError(message)
-        return raw[place - size : place]
-
-    if not raw:
-        return ()
-    while count := number():
-        if count < 0:  # Avro's other form: the number of bytes follows
-            number()
-        tags.extend((string(), string()) for _ in range(abs(count)))
-    if place != len(raw):
-        message = "bytes are left after the tags"
-        raise MalformedBundleError(message)
-    return tuple(tags)
+        return self.raw[self.place - size : self.place]
 
 
 def write_tags(tags: Tags) -> bytes:

@@ -109,6 +109,15 @@ def offset(node: "ArweaveNode", _: Call, groups: dict[str, str]) -> Reply:
     return answer({"size": str(entry.data.size), "offset": str(entry.end)})
 
 
+def field(node: "ArweaveNode", _: Call, groups: dict[str, str]) -> Reply:
+    """`/tx/{id}/{field}`: a number or base64url as text, the tags as JSON."""
+    entry = _entry(node, groups["id"])
+    if entry.block is None:
+        return plain(PENDING, 202)
+    value = entry.transaction.to_json().get(groups["field"])
+    return answer(value) if isinstance(value, list) else plain(str(value))
+
+
 def encoded_data(node: "ArweaveNode", _: Call, groups: dict[str, str]) -> Reply:
     """`/tx/{id}/data`: base64url."""
     return plain(b64(_data(node, groups["id"])[1]))
@@ -165,7 +174,7 @@ def chunk(node: "ArweaveNode", _: Call, groups: dict[str, str]) -> Reply:
 
 def chunk_bytes(node: "ArweaveNode", _: Call, groups: dict[str, str]) -> Reply:
     """`/chunk/{offset}/data`, which only gateways know."""
-    entry, start, end, data, path = _chunk(node, as_number(groups["offset"]))
+    entry, start, _end, data, path = _chunk(node, as_number(groups["offset"]))
     headers = {
         "Content-Type": "application/octet-stream",
         "X-Arweave-Chunk-Data-Path": b64(path),

@@ -15,6 +15,7 @@ Handler = Callable[["ArweaveNode", Call, dict[str, str]], Reply]
 
 ID = r"(?P<id>[A-Za-z0-9_-]{43})"
 ANY_ID = r"(?P<id>[^/]+)"
+FIELDS = "id|last_tx|owner|tags|target|quantity|data_size|data_root|reward|signature"
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ TABLE: tuple[tuple[str, str, str, Handler], ...] = (
     ("tx", "GET", rf"/tx/{ANY_ID}", chain.transaction),
     ("tx-status", "GET", rf"/tx/{ANY_ID}/status", chain.status),
     ("tx-offset", "GET", rf"/tx/{ANY_ID}/offset", chain.offset),
+    ("tx-field", "GET", rf"/tx/{ANY_ID}/(?P<field>{FIELDS})", chain.field),
     ("tx-data", "GET", rf"/tx/{ANY_ID}/data", chain.encoded_data),
     ("tx-data-decoded", "GET", rf"/tx/{ANY_ID}/data\.[^/]*", chain.decoded_data),
     ("post-chunk", "POST", r"/chunk", chain.post_chunk),

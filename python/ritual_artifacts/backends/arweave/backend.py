@@ -86,6 +86,14 @@ class ArweaveBackend:
             options=chosen,
         )
 
+    def choose_owner(self, repo_id: RitualRepoId) -> RitualRepoId:
+        """Return the id with the wallet's address as its owner; see `ChoosesOwner`.
+
+        Raises:
+            WalletError: the wallet cannot be used.
+        """
+        return _own(repo_id, Wallet.load(self._connection.wallet_path).address)
+
     def estimate(self, sizes: list[int]) -> int:
         """Return what it costs to store data of these sizes (bytes), in winston, a transaction each.
 

@@ -271,10 +271,22 @@ class DataReader:
             good = find_good_prefix(
                 path, stored.data_root, stored.data_size, lambda offset: self._read_proof(stored, offset)
             )
-        except (BackendError, httpx2.HTTPError) as error:
+        except BackendError as error:
             log.info("nobody says which bytes of %s are wrong: %s", stored.id, error)
-            return 0 if self.blame(stored) else None
-        return good if self.blame(stored, good) else None
+            good = None
+        if not self.blame(stored, good) or not self._can_go_on(stored, good or 0):
+            return None
+        return good or 0
+
+    def _can_go_on(self, stored: Stored, offset: int) -> bool:
+        """Say whether somebody is left to ask, who has not lied about this data yet."""
+        if any(route is not _BY_CHUNKS for route in self._routes(stored, ())):
+            return True
+        try:
+            self._read_chunk(stored, offset)
+        except BackendError:
+            return False
+        return True
 
     # --- what is still there ---
 

@@ -6,11 +6,12 @@ id to one commit and streams the files of its manifest.
 
 ::
 
-    options    what the user says            transport  requests, repeated; the token stays at home
-    hub        commits, listings, bytes      branch     the branch that an upload goes to
-    sources    files that are what they were card       the repository's README.md
-    commit     one commit, made once         upload     an `UploadSession`
-    result     an `UploadResult`             backend    a `Backend`
+    options    what the user says              transport  requests, repeated; the token stays at home
+    hub        commits, listings, bytes        session    what belongs to the endpoint goes nowhere else
+    sources    files that are what they were   branch     the branch that an upload goes to
+    xet        how far hf-xet is               card       the repository's README.md
+    commit     one commit, made once           upload     an `UploadSession`
+    result     an `UploadResult`               backend    a `Backend`
     errors     what went wrong, in this package's words
 """
 

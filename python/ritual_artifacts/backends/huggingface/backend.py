@@ -10,12 +10,18 @@ from typing import Any, Final
 from ritual_artifacts.backends.base import RemoteFile
 from ritual_artifacts.backends.huggingface.errors import clean
 from ritual_artifacts.backends.huggingface.hub import Hub
-from ritual_artifacts.backends.huggingface.options import make_connection, merge, split_upload_options
+from ritual_artifacts.backends.huggingface.options import (
+    MAIN,
+    make_connection,
+    merge,
+    split_upload_options,
+)
 from ritual_artifacts.backends.huggingface.upload import HuggingFaceUpload
-from ritual_artifacts.errors import ArtifactNotFoundError
+from ritual_artifacts.errors import ArtifactNotFoundError, BackendError, TransferError
 from ritual_artifacts.manifest import MAX_MANIFEST_BYTES, ManifestEntry
 from ritual_artifacts.planning import MANIFEST_FILENAME
 from ritual_artifacts.repo_id import RitualRepoId
+from ritual_artifacts.settings import load_settings
 
 _SHOWN_FILES: Final = 10
 
@@ -48,11 +54,17 @@ class HuggingFaceBackend:
         """Start an upload, which takes the options of `UploadOptions`; see `Backend`."""
         own, others = split_upload_options(options)
         hub = Hub(merge(self.hub.connection, others), self.hub.library_version) if others else self.hub
-        hub.connection.revision_of(repo_id)
+        _refuse_offline(hub, f"uploading to {repo_id}")
+        revision = hub.connection.revision_of(repo_id)
+        if own.create_pr and revision not in {None, MAIN}:
+            message = f"create_pr opens a pull request for {MAIN!r}; leave {revision!r} out"
+            raise BackendError(message)
+        hub.make_headers()  # a token that cannot be one is refused before a file is read
         yield HuggingFaceUpload(hub, repo_id, own)
 
     def resolve(self, repo_id: RitualRepoId) -> str:
         """Return the commit that the id names; see `Backend`."""
+        _refuse_offline(self.hub, f"looking for {repo_id}")
         return self.hub.find_commit(repo_id)
 
     def read_manifest(self, repo_id: RitualRepoId, revision: str) -> bytes:
@@ -97,3 +109,14 @@ class HuggingFaceBackend:
         """Return None: what is on the Hub is not on this machine; see `Backend`."""
         del repo_id, revision, entry
         return None
+
+
+def _refuse_offline(hub: Hub, doing: str) -> None:
+    """Check that a server may be asked, before anything is done that would be in vain.
+
+    Raises:
+        TransferError: the user said that none may be.
+    """
+    if hub.connection.local_files_only or load_settings().hub_offline:
+        message = f"{doing}: offline mode is on (HF_HUB_OFFLINE or local_files_only), so nothing was asked"
+        raise TransferError(message)

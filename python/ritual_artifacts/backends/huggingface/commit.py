@@ -2,21 +2,22 @@
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fnmatch import fnmatch
 from http import HTTPStatus
 from typing import Final, TypeAlias
 
 from huggingface_hub import CommitInfo, CommitOperationDelete
-from huggingface_hub.errors import HfHubHTTPError
+from huggingface_hub.errors import HfHubHTTPError, RevisionNotFoundError
 
+from ritual_artifacts.backends.http import Patience, retry_after
 from ritual_artifacts.backends.huggingface.branch import Branch, BranchFinder
 from ritual_artifacts.backends.huggingface.card import CARD_FILENAME
 from ritual_artifacts.backends.huggingface.errors import translate, translated
 from ritual_artifacts.backends.huggingface.hub import Hub
 from ritual_artifacts.backends.huggingface.options import UploadOptions, patterns
 from ritual_artifacts.backends.huggingface.sources import Addition
-from ritual_artifacts.backends.huggingface.transport import Patience, retry_after
+from ritual_artifacts.backends.huggingface.xet import reported
 from ritual_artifacts.errors import BackendError, ConflictError, TransferError
 from ritual_artifacts.progress import ProgressMeter
 from ritual_artifacts.repo_id import RitualRepoId
@@ -78,7 +79,6 @@ class Publisher:
         self._meter = meter
         self._finder = BranchFinder(hub, repo_id, options)
         self._sent: set[str] = set()
-        self._created: Branch | None = None
         self._pull_requests: frozenset[str] = frozenset()
 
     def publish(self, contents: Contents, card: Addition | None) -> Published:
@@ -93,34 +93,40 @@ class Publisher:
             BackendError: the Hub refused or failed.
         """
         self._hub.prepare_session()
+        try:
+            return self._publish(contents, card)
+        finally:
+            self._finder.unstage()
+
+    def _publish(self, contents: Contents, card: Addition | None) -> Published:
         branch = self._finder.find()
         self._refuse_other_parent(branch)
         if self._options.create_pr:
             self._pull_requests = self._list_pull_requests()
         patience = Patience(f"publishing {self._repo_id}")
-        try:
-            while change := self._find_change(branch, contents, card):
-                self._refuse_other_parent(branch)  # somebody may have committed since the last look
-                self._send(branch, change.additions)
-                branch = self._ensure_exists(branch)
-                try:
-                    return self._conclude(self._commit(branch, change))
-                except Exception as error:  # noqa: BLE001 - the next line raises what is final
-                    problem, pause = self._judge(error)
-                if opened := self._find_pull_request(contents):
-                    return self._conclude(opened)
-                before, branch = branch, self._finder.find()
-                _refuse_collisions(before, branch, contents, change)
-                has_moved = branch.commit != before.commit and not self._options.create_pr
-                patience.wait(problem, 0.0 if has_moved else pause)
-                # A call that timed out may have been at work still during the first look.
-                if opened := self._find_pull_request(contents):
-                    return self._conclude(opened)
-            return self._conclude(self._describe(self._ensure_exists(branch)))
-        except BaseException:  # an interrupted upload leaves no branch behind either
-            if self._created is not None:
-                self._finder.drop(self._created)
-            raise
+        while change := self._find_change(branch, contents, card):
+            self._refuse_other_parent(branch)  # somebody may have committed since the last look
+            self._finder.check_tag(None)
+            self._send(branch, change.additions)
+            if not self._options.create_pr:
+                branch = self._finder.stage(branch)
+            try:
+                info = self._commit(branch, change)
+            except Exception as error:  # noqa: BLE001 - the next line raises what is final
+                problem, pause = self._judge(error)
+            else:
+                return self._conclude(branch, info, contents)
+            if opened := self._find_pull_request(contents):
+                return self._conclude(branch, opened, contents)
+            before, branch = branch, self._finder.find()
+            _refuse_collisions(before, branch, contents, change)
+            has_moved = branch.commit != before.commit and not self._options.create_pr
+            patience.wait(problem, 0.0 if has_moved else pause)
+            # A call that timed out may have been at work still during the first look.
+            if opened := self._find_pull_request(contents):
+                return self._conclude(branch, opened, contents)
+        self._finder.check_tag(branch.commit)
+        return self._conclude(branch, self._describe(branch), contents)
 
     def _refuse_other_parent(self, branch: Branch) -> None:
         expected = self._options.parent_commit
@@ -139,8 +145,6 @@ class Publisher:
         ]
         if not additions and not deletions:
             return None
-        if self._options.tag is not None:
-            self._finder.check_tag(None)
         if card is not None and CARD_FILENAME not in branch.files:
             additions = [*additions, card]
         change = _Change(additions, deletions)
@@ -154,16 +158,17 @@ class Publisher:
         def send(job: Job) -> None:
             for addition in additions:
                 addition.report = job.advance
-            self._hub.api.preupload_lfs_files(
-                self._repo_id.hf_id,
-                additions,
-                repo_type=self._hub.connection.repo_type,
-                revision=branch.base,
-                create_pr=self._options.create_pr,
-                num_threads=self._hub.connection.max_workers,
-                free_memory=False,
-                gitignore_content=_NOTHING_IGNORED,
-            )
+            with reported(job.advance):
+                self._hub.api.preupload_lfs_files(
+                    self._repo_id.hf_id,
+                    additions,
+                    repo_type=self._hub.connection.repo_type,
+                    revision=branch.place,
+                    create_pr=self._options.create_pr,
+                    num_threads=self._hub.connection.max_workers,
+                    free_memory=False,
+                    gitignore_content=_NOTHING_IGNORED,
+                )
 
         try:
             with translated(f"uploading to {self._repo_id}"), self._hub.without_bars():
@@ -177,18 +182,11 @@ class Publisher:
                 f"of a .gitignore; an artifact is published whole, so change that file or rename these"
             )
             raise BackendError(message)
-        # The library leaves out of the commit what the server says is there already. It asked about `base`,
+        # The library leaves out of the commit what the server says is there already. It asked about `place`,
         # which may have moved since the look that decided what is missing.
         for addition in additions:
             if hasattr(addition, "_remote_oid"):
                 addition._remote_oid = None  # noqa: SLF001 - there is no option for it
-
-    def _ensure_exists(self, branch: Branch) -> Branch:
-        if branch.exists or self._options.create_pr:
-            return branch
-        if self._finder.create(branch):
-            self._created = branch
-        return replace(branch, exists=True)
 
     def _commit(self, branch: Branch, change: _Change) -> CommitInfo:
         info = self._hub.api.create_commit(
@@ -197,7 +195,7 @@ class Publisher:
             commit_message=self._message,
             commit_description=self._options.commit_description,
             repo_type=self._hub.connection.repo_type,
-            revision=branch.name if branch.exists else branch.base,
+            revision=branch.place,
             create_pr=self._options.create_pr,
             num_threads=self._hub.connection.max_workers,
             parent_commit=branch.commit,
@@ -218,11 +216,12 @@ class Publisher:
         ours = translate(error, f"publishing {self._repo_id}")
         answer = error.response if isinstance(error, HfHubHTTPError) else None
         is_stale = isinstance(ours, ConflictError) and answer is not None
+        is_gone = isinstance(error, RevisionNotFoundError)  # whoever looks will see what is there instead
         # Of these nobody knows whether there is a commit: a gateway's error, or words that make no sense.
         has_failed = answer is not None and answer.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR
         is_unreadable = answer is None and type(ours) is BackendError
         is_temporary = isinstance(ours, TransferError) and ours.retryable
-        if is_stale or has_failed or is_unreadable or is_temporary:
+        if is_stale or is_gone or has_failed or is_unreadable or is_temporary:
             return str(ours), None if answer is None else retry_after(answer)
         raise ours from None
 
@@ -254,11 +253,28 @@ class Publisher:
             _endpoint=self._hub.connection.endpoint,
         )
 
-    def _conclude(self, commit_info: CommitInfo) -> Published:
-        self._created = None
-        self._finder.create_tag(commit_info.oid)
+    def _conclude(self, branch: Branch, info: CommitInfo, contents: Contents) -> Published:
+        if not (branch.exists or self._options.create_pr):
+            info = self._make_visible(branch, info, contents)
+        self._finder.remove_leftovers()
+        self._finder.create_tag(info.oid)
         self._meter.finish()
-        return Published(commit_info, frozenset(self._sent))
+        return Published(info, frozenset(self._sent))
+
+    def _make_visible(self, branch: Branch, info: CommitInfo, contents: Contents) -> CommitInfo:
+        """Let a new branch show up with everything in it.
+
+        Raises:
+            ConflictError: somebody else made it meanwhile, with something else in it.
+        """
+        try:
+            self._finder.make_visible(branch, info.oid)
+        except ConflictError:
+            made = self._finder.find()
+            if not made.exists or _find_missing(made, contents):
+                raise
+            return self._describe(made)
+        return info
 
 
 def _find_missing(branch: Branch, contents: Contents) -> list[Addition]:
@@ -288,13 +304,16 @@ def _folders_of(path: str) -> list[str]:
 
 
 def _refuse_collisions(before: Branch, now: Branch, contents: Contents, change: _Change) -> None:
-    """Check that nobody else changed a file of the artifact, or one that this upload removes.
+    """Check that nobody else removed the branch, or changed a file of the artifact or one to be removed.
 
     The card is no part of the contents when it is ours: one that somebody else wrote is as good.
 
     Raises:
         ConflictError: somebody did.
     """
+    if before.exists and not now.exists:
+        message = f"the branch {before.name!r} was removed during the upload; to make it again, upload again"
+        raise ConflictError(message)
     for path, addition in contents.items():
         was, is_now = before.files.get(path), now.files.get(path)
         if was != is_now and not addition.is_stored_as(is_now):

@@ -19,6 +19,7 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
+from ritual_artifacts.backends.http import RETRYABLE, describe, one_line
 from ritual_artifacts.errors import (
     ArtifactError,
     ArtifactNotFoundError,
@@ -29,12 +30,7 @@ from ritual_artifacts.errors import (
     TransferError,
 )
 
-RETRYABLE: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
-"""What a server answers when the same request may succeed later."""
-
 _LOG_IN: Final = "pass token=…, set HF_TOKEN, or log in with 'hf auth login'"
-_SHOWN: Final = 300
-"""Characters of a server's own words that a message repeats."""
 _SECRETS: Final = re.compile(r"hf_[A-Za-z0-9]{8,}|(?i:bearer)\s+\S+|(?<=\?)[^\s'\"]*")
 """Tokens, and the query of an address, which may be signed."""
 
@@ -79,7 +75,7 @@ def translate(error: BaseException, doing: str) -> BaseException:  # noqa: C901,
         case httpx2.UnsupportedProtocol():
             return BackendError(f"{doing}: the server led to an address that cannot be used")
         case httpx2.HTTPError():
-            return TransferError(f"{doing}: {describe(error)}; try again", retryable=True)
+            return TransferError(f"{doing}: {describe(error, clean)}; try again", retryable=True)
         case OfflineModeIsEnabled():
             return TransferError(f"{doing}: offline mode is on (HF_HUB_OFFLINE), so nothing was asked")
         case LocalTokenNotFoundError():
@@ -96,22 +92,11 @@ def translate(error: BaseException, doing: str) -> BaseException:  # noqa: C901,
     return error
 
 
-def describe(error: httpx2.HTTPError) -> str:
-    """Say what became of a connection."""
-    if isinstance(error, httpx2.TimeoutException):
-        return "the server did not answer in time"
-    if isinstance(error, httpx2.ConnectError):
-        return f"no connection to the server ({clean(str(error))})"
-    return f"the connection was cut ({clean(str(error)) or type(error).__name__})"
-
-
 def clean(text: str) -> str:
     """Return a server's words on one line, cut short, without what looks like a secret."""
     for secret in sorted(_known_secrets, key=len, reverse=True):
         text = text.replace(secret, "…")
-    words = " ".join(_SECRETS.sub("…", text).split())
-    printable = "".join(c if c.isprintable() else "�" for c in words)
-    return printable if len(printable) <= _SHOWN else f"{printable[:_SHOWN]}…"
+    return one_line(_SECRETS.sub("…", text))
 
 
 def place(url: str) -> str:

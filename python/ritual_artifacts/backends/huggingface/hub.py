@@ -13,10 +13,10 @@ from huggingface_hub.utils import build_hf_headers, disable_progress_bars, valid
 
 from ritual_artifacts.backends.base import RemoteFile
 from ritual_artifacts.backends.huggingface.errors import clean, keep_secret, translated
-from ritual_artifacts.backends.huggingface.options import Connection
+from ritual_artifacts.backends.huggingface.options import Connection, is_malformed
 from ritual_artifacts.backends.huggingface.session import guard_session
 from ritual_artifacts.backends.huggingface.transport import Transport
-from ritual_artifacts.errors import ArtifactNotFoundError, BackendError
+from ritual_artifacts.errors import ArtifactNotFoundError, AuthenticationError, BackendError
 from ritual_artifacts.manifest import MAX_ENTRIES
 from ritual_artifacts.repo_id import RitualRepoId
 
@@ -61,17 +61,30 @@ class Hub:
             user_agent=connection.user_agent,
             headers=dict(connection.headers or {}),
         )
-        self._transport = Transport(connection.endpoint, self._make_headers, timeout=connection.timeout)
+        self._transport = Transport(connection.endpoint, self.make_headers, timeout=connection.timeout)
 
-    def _make_headers(self) -> dict[str, str]:
-        headers = build_hf_headers(
-            token=self.api.token,
-            library_name=self.api.library_name,
-            library_version=self.api.library_version,
-            user_agent=self.api.user_agent,
-            headers=self.api.headers,
-        )
+    def make_headers(self) -> dict[str, str]:
+        """Return the endpoint's headers, with the token of the user, the environment or the stored login.
+
+        Raises:
+            AuthenticationError: there is no stored login where one was asked for, or it cannot be a token.
+        """
+        with translated("looking for a token"):
+            headers = build_hf_headers(
+                token=self.api.token,
+                library_name=self.api.library_name,
+                library_version=self.api.library_version,
+                user_agent=self.api.user_agent,
+                headers=self.api.headers,
+            )
         keep_secret(headers)
+        scheme, _, token = headers.get("authorization", "").partition(" ")
+        if scheme == "Bearer" and is_malformed(token):
+            message = (
+                "the token of HF_TOKEN or the stored login has white space, control or other characters "
+                "inside that no token has; set it once more, or log in with 'hf auth login'"
+            )
+            raise AuthenticationError(message)
         return headers
 
     def web_url(self, repo_id: RitualRepoId) -> str:
@@ -174,7 +187,7 @@ class Hub:
 
         The session is the whole process's; a limit that somebody has set stays.
         """
-        guard_session(self.connection.endpoint, self._make_headers())
+        guard_session(self.connection.endpoint, self.make_headers())
         session = get_session()
         if session.timeout == httpx2.Timeout(None):
             session.timeout = httpx2.Timeout(self.connection.timeout * _PATIENCE_OF_WRITES)

@@ -3,6 +3,8 @@
 import contextlib
 import hashlib
 import io
+import os
+import stat
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Self, TypeAlias, cast
@@ -11,14 +13,23 @@ from huggingface_hub import CommitOperationAdd
 
 from ritual_artifacts.backends.base import RemoteFile
 from ritual_artifacts.errors import BackendError, SourceChangedError
+from ritual_artifacts.hashing import open_at_once
 from ritual_artifacts.planning import PlannedFile
 
 _MAX_HELD_BYTES: Final = 16 << 20
 """A larger file is not kept in memory; the Hub has only smaller ones, as a rule, in the commit itself."""
 
+_SMALL: Final = 4096
+"""A file of so many bytes is read as a whole when its beginning is, and not once more."""
+_SAMPLE_SIZE: Final = 512
+"""Bytes of a file's beginning by which the Hub decides where the file goes."""
 _BLOCK_SIZE: Final = 1 << 20
 
 Stamp: TypeAlias = tuple[int, int, int, int]
+
+
+def _report_to_nobody(size: int, files: int) -> None:
+    """Do nothing with what was read."""
 
 
 class Addition(CommitOperationAdd):
@@ -28,8 +39,8 @@ class Addition(CommitOperationAdd):
     the storage for large files is streamed from where it lies.
     """
 
-    report: Callable[[int], object] = staticmethod(bool)
-    """Called with the number of bytes that were read to be sent."""
+    report: Callable[[int, int], object] = staticmethod(_report_to_nobody)
+    """Called with the numbers of bytes, and of files, that were read to be sent."""
 
     def __init__(self, path: str, source: Path | bytes, sha256: str, size: int) -> None:
         """Prepare to add a file.
@@ -40,19 +51,22 @@ class Addition(CommitOperationAdd):
             sha256: Their SHA-256 in lower-case hex.
             size: Their number.
         """
-        if isinstance(source, Path):  # the library takes '~' and '..' for more than parts of a name
-            source = source.parent.resolve() / source.name
-        with _as_source_error(source):
-            super().__init__(path_in_repo=path, path_or_fileobj=source)
+        self.expected_sha256 = sha256
+        self.expected_size = size
+        self._place = Path(path) if isinstance(source, bytes) else source.absolute()
+        self._git_sha1: str | None = None
+        known = source if isinstance(source, bytes) else _read_beginning(source, size)
+        self._held = self._checked(known) if len(known) == size else None
+        try:
+            super().__init__(path_in_repo=path, path_or_fileobj=known)
+        except ValueError as error:
+            raise BackendError(str(error)) from None
         if self.path_in_repo != path:
             message = f"the Hub has no place for a file called {path!r}"
             raise BackendError(message)
-        self.expected_sha256 = sha256
-        self.expected_size = size
-        self._held: bytes | None = source if isinstance(source, bytes) else None
-        self._git_sha1: str | None = None
-        if self.upload_info.size != size:
-            raise _changed(source)
+        if self._held is None:  # not before: the library would read a block of the file
+            self.path_or_fileobj = str(self._place)
+        self.upload_info.size = size
         self.upload_info.sha256 = bytes.fromhex(sha256)
 
     @classmethod
@@ -68,6 +82,7 @@ class Addition(CommitOperationAdd):
             return
         with super().as_file() as file:
             yield cast("BinaryIO", _Counted(file, self.report))
+        self.report(0, 1)
 
     def read(self) -> bytes:
         """Return the content, which is kept where it is small.
@@ -76,30 +91,39 @@ class Addition(CommitOperationAdd):
             SourceChangedError: it is no longer what was hashed.
         """
         if self._held is None:
-            path = Path(str(self.path_or_fileobj))
-            data = path.read_bytes()
-            if hashlib.sha256(data).hexdigest() != self.expected_sha256:
-                raise _changed(path)
+            data = self._checked(self._place.read_bytes())
             if len(data) > _MAX_HELD_BYTES:
                 return data
             self._held = data
         return self._held
 
+    def _checked(self, data: bytes) -> bytes:
+        """Return the content.
+
+        Raises:
+            SourceChangedError: it is no longer what was hashed.
+        """
+        if hashlib.sha256(data).hexdigest() != self.expected_sha256:
+            raise _changed(self._place)
+        return data
+
     def _hash_as_git(self) -> str:
-        """Return git's name for the file, of which nothing is kept.
+        """Return git's name for the file, of which nothing more is kept than is sent.
 
         Raises:
             SourceChangedError: it is no longer what was hashed.
         """
         sha1 = hashlib.sha1(b"blob %d\0" % self.expected_size, usedforsecurity=False)
+        if self.expected_size <= _MAX_HELD_BYTES:
+            sha1.update(self.read())
+            return sha1.hexdigest()
         sha256 = hashlib.sha256()
-        source = self.path_or_fileobj
-        with io.BytesIO(source) if isinstance(source, bytes) else Path(str(source)).open("rb") as file:
+        with self._place.open("rb") as file:
             while block := file.read(_BLOCK_SIZE):
                 sha1.update(block)
                 sha256.update(block)
         if sha256.hexdigest() != self.expected_sha256:
-            raise _changed(Path(str(source)))
+            raise _changed(self._place)
         return sha1.hexdigest()
 
     def is_stored_as(self, remote: RemoteFile | None) -> bool:
@@ -116,9 +140,9 @@ class Addition(CommitOperationAdd):
 class _Counted(io.RawIOBase):
     """A file that tells how much of it was read."""
 
-    def __init__(self, file: BinaryIO, advance: Callable[[int], object]) -> None:
+    def __init__(self, file: BinaryIO, report: Callable[[int, int], object]) -> None:
         self._file = file
-        self._advance = advance
+        self._report = report
 
     def readable(self) -> bool:
         return True
@@ -128,7 +152,7 @@ class _Counted(io.RawIOBase):
 
     def read(self, size: int = -1) -> bytes:
         data = self._file.read(size)
-        self._advance(len(data))
+        self._report(len(data), 0)
         return data
 
     def readinto(self, buffer: Any) -> int:  # noqa: ANN401 - the interpreter's signature
@@ -144,11 +168,6 @@ class _Counted(io.RawIOBase):
 
     def fileno(self) -> int:
         return self._file.fileno()
-
-
-def git_sha1(data: bytes) -> str:
-    """Return git's name for a file with this content."""
-    return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
 
 
 def take_stamps(files: Sequence[PlannedFile]) -> list[Stamp]:
@@ -172,16 +191,23 @@ def refuse_changed(files: Sequence[PlannedFile], stamps: Sequence[Stamp]) -> Non
             raise _changed(file.source)
 
 
-def _changed(source: Path | bytes) -> SourceChangedError:
-    name = source if isinstance(source, Path) else "the manifest"
-    return SourceChangedError(f"{name} changed while it was uploaded; nothing was published")
+def _read_beginning(path: Path, size: int) -> bytes:
+    """Read as much of a file as is needed to ask where it goes; all of it where it is small.
 
-
-@contextlib.contextmanager
-def _as_source_error(source: Path | bytes) -> Iterator[None]:
+    Raises:
+        SourceChangedError: it is no longer a file of this size.
+    """
+    wanted = size if size <= _SMALL else _SAMPLE_SIZE
     try:
-        yield
-    except ValueError as error:
-        if isinstance(source, Path) and not source.is_file():
-            raise _changed(source) from None
-        raise BackendError(str(error)) from None
+        with open(path, "rb", buffering=0, opener=open_at_once) as file:
+            status = os.fstat(file.fileno())
+            data = file.read(wanted)
+    except OSError:
+        raise _changed(path) from None
+    if not stat.S_ISREG(status.st_mode) or status.st_size != size or len(data) != wanted:
+        raise _changed(path)
+    return data
+
+
+def _changed(path: Path) -> SourceChangedError:
+    return SourceChangedError(f"{path} changed while it was uploaded; nothing was published")

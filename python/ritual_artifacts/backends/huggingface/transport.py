@@ -8,10 +8,7 @@ to on another origin (the CDN, as a rule) is asked without it.
 import contextlib
 import json
 import logging
-import random
-import time
 from collections.abc import Callable, Iterator, Mapping
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import urljoin, urlsplit
@@ -19,68 +16,16 @@ from urllib.parse import urljoin, urlsplit
 import httpx2
 from huggingface_hub import get_session, hf_raise_for_status
 
-from ritual_artifacts.backends.huggingface.errors import RETRYABLE, describe, place
+from ritual_artifacts.backends.http import RETRYABLE, Patience, from_position, retry_after
+from ritual_artifacts.backends.huggingface.errors import clean, place
 from ritual_artifacts.backends.huggingface.session import origin
-from ritual_artifacts.errors import BackendError, TransferError
+from ritual_artifacts.errors import BackendError
 
 log = logging.getLogger(__name__)
 
-MAX_ATTEMPTS: Final = 6
-"""Attempts in a row that may fail without one byte of progress."""
-FIRST_WAIT: Final = 0.5
-LONGEST_WAIT: Final = 60.0
-"""Seconds; a server that asks for a longer pause gets an error instead."""
-BLOCK_SIZE: Final = 1 << 20
-"""Bytes that are handed on at once, as far as they are there."""
-
-_MAX_CONNECTIONS: Final = 3
-_LONGEST_STEP: Final = 8.0
 _MAX_REDIRECTS: Final = 8
 _MAX_ANSWER_BYTES: Final = 64 << 20
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
-
-
-class Patience:
-    """How often and how long to wait for one server; progress makes it new."""
-
-    def __init__(self, doing: str) -> None:
-        """Name what is being done, for messages."""
-        self._doing = doing
-        self._failures = 0
-
-    def renew(self) -> None:
-        """Forget the failures: something arrived."""
-        self._failures = 0
-
-    def wait(
-        self, problem: str, retry_after: float | None = None, *, max_attempts: int = MAX_ATTEMPTS
-    ) -> None:
-        """Wait before the next attempt.
-
-        Args:
-            problem: Why the last one failed.
-            retry_after: Seconds that the server asked for.
-            max_attempts: Failures in a row after which there is no further attempt.
-
-        Raises:
-            TransferError: there have been enough attempts, or the server asks for too long a pause.
-        """
-        self._failures += 1
-        if self._failures >= max_attempts:
-            message = f"{self._doing}: {problem}, {self._failures} times in a row; try again later"
-            raise TransferError(message, retryable=True)
-        if retry_after is not None and retry_after > LONGEST_WAIT:
-            message = f"{self._doing}: {problem}, and the server asks to wait {retry_after:.0f} seconds"
-            raise TransferError(message, retryable=True)
-        step = min(_LONGEST_STEP, FIRST_WAIT * 2 ** (self._failures - 1))
-        pause = step * random.uniform(0.75, 1.25) if retry_after is None else retry_after  # noqa: S311 - jitter
-        log.info("%s: %s; trying again in %.1f s", self._doing, problem, pause)
-        time.sleep(pause)
-
-    def wait_after(self, error: httpx2.TransportError) -> None:
-        """Wait because of a connection; one that never came about is not tried for long."""
-        attempts = _MAX_CONNECTIONS if isinstance(error, httpx2.ConnectError) else MAX_ATTEMPTS
-        self.wait(describe(error), max_attempts=attempts)
 
 
 class Transport:
@@ -109,7 +54,7 @@ class Transport:
             TransferError: the server cannot be reached, or fails again and again.
             HfHubHTTPError: it answered with another error.
         """
-        patience = Patience(doing)
+        patience = Patience(doing, clean)
         while True:
             try:
                 with self._open(url, {}, params) as response:
@@ -131,7 +76,7 @@ class Transport:
             TransferError: the server cannot be reached, fails again and again, or answers another range.
             HfHubHTTPError: it answered with another error.
         """
-        patience = Patience(doing)
+        patience = Patience(doing, clean)
         position = offset
         while True:
             headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={position}-"} if position else {})
@@ -141,7 +86,7 @@ class Transport:
                         return  # the file is no longer than what is there already
                     if not self._is_temporary(response):
                         hf_raise_for_status(response)
-                        for block in _from_position(response, position, doing):
+                        for block in from_position(response, position, doing):
                             position += len(block)
                             patience.renew()
                             yield block
@@ -194,50 +139,3 @@ def _read_all(response: httpx2.Response, doing: str) -> bytes:
             message = f"{doing}: the server's answer is larger than {_MAX_ANSWER_BYTES} bytes"
             raise BackendError(message)
     return bytes(body)
-
-
-def _from_position(response: httpx2.Response, position: int, doing: str) -> Iterator[bytes]:
-    """Yield the body from the file's `position`, also where the server ignored the range."""
-    skipped = 0
-    if response.status_code == HTTPStatus.PARTIAL_CONTENT:
-        start = response.headers.get("content-range", "").removeprefix("bytes ").partition("-")[0]
-        if start != str(position):
-            message = f"{doing}: bytes from {position} were asked for, the server sent others"
-            raise TransferError(message, retryable=True)
-    else:
-        skipped = position
-    for block in _gather(response.iter_raw()):
-        if skipped >= len(block):
-            skipped -= len(block)
-        else:
-            yield block[skipped:] if skipped else block
-            skipped = 0
-
-
-def _gather(blocks: Iterator[bytes]) -> Iterator[bytes]:
-    """Join small blocks; what arrived before an error is handed on before it."""
-    held: list[bytes] = []
-    size = 0
-    try:
-        for block in blocks:
-            held.append(block)
-            size += len(block)
-            if size >= BLOCK_SIZE:
-                yield b"".join(held)
-                held, size = [], 0
-    except httpx2.TransportError:
-        if held:
-            yield b"".join(held)
-        raise
-    if held:
-        yield b"".join(held)
-
-
-def retry_after(response: httpx2.Response) -> float | None:
-    """Return the seconds that the server asks to wait (RFC 9110, section 10.2.3)."""
-    value = response.headers.get("retry-after", "").strip()
-    if value.isdecimal() and value.isascii():
-        return float(value[:9])
-    with contextlib.suppress(ValueError, OverflowError):
-        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
-    return None

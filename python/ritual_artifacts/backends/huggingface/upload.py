@@ -1,10 +1,9 @@
 """One upload to the Hub: hash, look what is there, send the rest, commit once."""
 
-from ritual_artifacts.backends.huggingface.branch import MAIN
 from ritual_artifacts.backends.huggingface.card import CARD_FILENAME, write_card
 from ritual_artifacts.backends.huggingface.commit import Publisher
 from ritual_artifacts.backends.huggingface.hub import Hub
-from ritual_artifacts.backends.huggingface.options import UploadOptions
+from ritual_artifacts.backends.huggingface.options import MAIN, UploadOptions
 from ritual_artifacts.backends.huggingface.result import HuggingFaceUploadResult
 from ritual_artifacts.backends.huggingface.sources import Addition, Stamp, refuse_changed, take_stamps
 from ritual_artifacts.errors import BackendError
@@ -19,9 +18,14 @@ class HuggingFaceUpload:
     """An `UploadSession` of the Hub."""
 
     def __init__(self, hub: Hub, repo_id: RitualRepoId, options: UploadOptions) -> None:
-        """Prepare an upload; nothing is asked yet."""
+        """Prepare an upload; nothing is asked yet.
+
+        Raises:
+            RepoIdError: the revision cannot be the version of an id.
+        """
         self._hub = hub
         self._repo_id = repo_id
+        self._published_id = _with_revision(repo_id, hub.connection.revision_of(repo_id))
         self._options = options
         self._stamps: list[Stamp] = []
 
@@ -38,7 +42,7 @@ class HuggingFaceUpload:
         if manifest.digest is None:
             message = "an artifact needs the size of every file before it can be published"
             raise BackendError(message)
-        meter = ProgressMeter(progress, "upload", manifest.size)
+        meter = ProgressMeter(progress, "upload", manifest.size, len(manifest.files))
         publisher = Publisher(
             self._hub,
             self._repo_id,
@@ -64,16 +68,15 @@ class HuggingFaceUpload:
             commit_info=published.commit_info,
         )
 
-    @property
-    def _published_id(self) -> RitualRepoId:
-        """The id with the version that was published, also where an option named it."""
-        revision = self._hub.connection.revision_of(self._repo_id)
-        if revision in {None, MAIN} or "/" in str(revision):  # a version has no slash, a pull request has
-            return self._repo_id
-        return self._repo_id.with_version(revision)
-
     def _make_card(self, manifest: Manifest) -> Addition | None:
         if not self._options.card or any(entry.path == CARD_FILENAME for entry in manifest.files):
             return None
         card = write_card(manifest, self._published_id, self._hub.connection.repo_type, self._options)
         return Addition.of_bytes(CARD_FILENAME, card)
+
+
+def _with_revision(repo_id: RitualRepoId, revision: str | None) -> RitualRepoId:
+    """Return the id with the version that is published, also where an option names it."""
+    if revision in {None, MAIN} or "/" in str(revision):  # a version has no slash, a pull request has
+        return repo_id
+    return repo_id.with_version(revision)

@@ -1,0 +1,223 @@
+"""Proofs of ezkl as values, and whether what one says in clear is what it proves."""
+
+import json
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, Self
+
+from pydantic import BaseModel, ConfigDict
+
+from ritual_artifacts.errors import CircuitError
+
+_FIELD_ORDER: Final = 0x30644E72E131A029B85045B68181585D2833E84879B9709143E1F593F0000001
+"""Order of the scalar field of BN254: what is above its half stands for a negative number."""
+
+_PUBLIC_PARTS: Final = ("inputs", "processed_inputs", "processed_params", "processed_outputs", "outputs")
+"""Parts of a proof's readable values, in the order in which it proves them."""
+
+_TOLERANCE: Final = 1e-9
+
+
+class EZKLProof(BaseModel):
+    """A proof, and what belongs to it.
+
+    Attributes:
+        ezkl_proof: The proof as ezkl writes it.
+        witness: Every value of the computation, also what the proof hides; empty on the verifier's side.
+        verify_key: The verifying key.
+        input: The inputs, one after the other, where they are public.
+        output: The outputs, one after the other, where they are public.
+        flops: Operations of the model, where whoever made this has counted them.
+        ezkl_proof_path: The proof's file, where one was kept.
+        witness_path: The witness's file, where one was kept.
+        settings_path: The circuit's settings.
+        vk_path: The verifying key's file.
+    """
+
+    model_config = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
+
+    ezkl_proof: dict[str, Any]
+    witness: dict[str, Any]
+    verify_key: bytes | None = None
+    input: list[float] | None = None
+    output: list[float] | None = None
+    flops: float | None = None
+    ezkl_proof_path: Path | None = None
+    witness_path: Path | None = None
+    settings_path: Path | None = None
+    vk_path: Path | None = None
+
+    @classmethod
+    def from_proof_and_verify_key(
+        cls,
+        proof: dict[str, Any],
+        verify_key: bytes | str,
+        proof_directory: Path | None = None,
+    ) -> Self:
+        """Build what a verifier has.
+
+        Args:
+            proof: The proof as ezkl writes it.
+            verify_key: The verifying key, as bytes or as hex digits with or without `0x`.
+            proof_directory: Keep the proof in a new folder below this one.
+
+        Raises:
+            CircuitError: this is no proof or no key.
+        """
+        if isinstance(verify_key, str):
+            try:
+                verify_key = bytes.fromhex(verify_key.removeprefix("0x"))
+            except ValueError as error:
+                message = f"the verifying key is not written in hex digits: {error}"
+                raise CircuitError(message) from None
+        checked = check_shape(proof)
+        path = None
+        if proof_directory is not None:
+            path = keep(proof_directory, {"proof.json": checked})["proof.json"]
+        return cls(ezkl_proof=checked, witness={}, verify_key=verify_key, ezkl_proof_path=path)
+
+    @classmethod
+    def from_files(
+        cls,
+        proof_path: Path,
+        witness_path: Path,
+        settings_path: Path,
+        flops: float | None = None,
+        vk_path: Path | None = None,
+    ) -> Self:
+        """Read the files that ezkl wrote.
+
+        Raises:
+            CircuitError: one of them is not what it should be.
+            OSError: one of them cannot be read.
+        """
+        return cls.of(
+            check_shape(read_json(proof_path, "the proof")),
+            witness=read_json(witness_path, "the witness"),
+            verify_key=None if vk_path is None else vk_path.read_bytes(),
+            flops=flops,
+            ezkl_proof_path=proof_path,
+            witness_path=witness_path,
+            settings_path=settings_path,
+            vk_path=vk_path,
+        )
+
+    @classmethod
+    def of(cls, proof: dict[str, Any], **more: Any) -> Self:  # noqa: ANN401 - the other fields
+        """Build the value with the inputs and outputs that the proof shows."""
+        shown = proof.get("pretty_public_inputs") or {}
+        return cls(
+            ezkl_proof=proof,
+            input=_as_numbers(shown.get("rescaled_inputs")),
+            output=_as_numbers(shown.get("rescaled_outputs")),
+            **more,
+        )
+
+
+def check_shape(proof: object) -> dict[str, Any]:
+    """Return `proof` where it has what a proof of ezkl has.
+
+    Raises:
+        CircuitError: it has not.
+    """
+    if isinstance(proof, Mapping):
+        instances, data = proof.get("instances"), proof.get("proof")
+        rows = isinstance(instances, list) and all(isinstance(row, list) for row in instances)
+        if rows and isinstance(data, list) and data and all(_is_byte(item) for item in data):
+            return dict(proof)
+    message = "this is no proof of ezkl: it has no lists 'instances' and 'proof'"
+    raise CircuitError(message)
+
+
+def read_json(path: Path, what: str) -> dict[str, Any]:
+    """Read a file that holds a JSON object.
+
+    Raises:
+        CircuitError: it holds something else.
+        OSError: it cannot be read.
+    """
+    try:
+        value = json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        message = f"{what} in {path} is no JSON: {error}"
+        raise CircuitError(message) from None
+    if not isinstance(value, dict):
+        message = f"{what} in {path} is no JSON object"
+        raise CircuitError(message)
+    return value
+
+
+def keep(directory: Path, contents: Mapping[str, object]) -> dict[str, Path]:
+    """Write JSON files into a new folder below `directory`, which only this user can read."""
+    folder = directory.absolute() / str(uuid.uuid4())
+    work = folder.with_name(f".{folder.name}")
+    directory.mkdir(parents=True, exist_ok=True)
+    work.mkdir(mode=0o700)
+    for name, content in contents.items():
+        (work / name).write_text(json.dumps(content), encoding="utf-8")
+    work.rename(folder)
+    return {name: folder / name for name in contents}
+
+
+def find_contradiction(proof: Mapping[str, Any], settings: Mapping[str, Any]) -> str | None:
+    """Say where a proof's readable parts are not what it proves; ezkl does not look at them.
+
+    Args:
+        proof: A proof whose shape was checked.
+        settings: The circuit's settings.
+    """
+    written = proof.get("hex_proof")
+    if written is not None and written != f"0x{bytes(proof['proof']).hex()}":
+        return "its hex digits are not its bytes"
+    shown = proof.get("pretty_public_inputs")
+    if shown is None:
+        return None
+    try:
+        proven = [felt for row in proof["instances"] for felt in map(_read_little_endian, row)]
+        readable = [int(felt, 16) for part in _PUBLIC_PARTS for row in shown.get(part) or [] for felt in row]
+        if readable != proven:
+            return "its readable values are not those that it proves"
+        for part, scales in (("inputs", "model_input_scales"), ("outputs", "model_output_scales")):
+            if not _is_rescaled(shown.get(part), shown.get(f"rescaled_{part}"), settings[scales]):
+                return f"its rescaled {part} are not those that it proves"
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
+        return f"its readable values have another form: {error}"
+    return None
+
+
+def _is_rescaled(felts: Any, numbers: Any, scales: list[int]) -> bool:  # noqa: ANN401 - a stranger's JSON
+    felts, numbers = felts or [], numbers or []
+    if [len(row) for row in felts] != [len(row) for row in numbers] or len(felts) > len(scales):
+        return False
+    return all(
+        _is_close(float(number), _read_signed(felt) / 2**scale)
+        for felt_row, number_row, scale in zip(felts, numbers, scales, strict=False)
+        for felt, number in zip(felt_row, number_row, strict=True)
+    )
+
+
+def _is_close(number: float, expected: float) -> bool:
+    return abs(number - expected) <= _TOLERANCE * max(1.0, abs(expected))
+
+
+def _read_little_endian(felt: str) -> int:
+    return int.from_bytes(bytes.fromhex(felt), "little")
+
+
+def _read_signed(felt: str) -> int:
+    value = int(felt, 16)
+    return value - _FIELD_ORDER if value > _FIELD_ORDER // 2 else value
+
+
+def _is_byte(item: object) -> bool:
+    return type(item) is int and 0 <= item <= 0xFF  # noqa: PLR2004 - what a byte is
+
+
+def _as_numbers(rows: list[list[str]] | None) -> list[float] | None:
+    try:
+        numbers = [float(number) for row in rows or [] for number in row]
+    except (TypeError, ValueError) as error:
+        message = f"the proof shows values that are no numbers: {error}"
+        raise CircuitError(message) from None
+    return numbers or None
