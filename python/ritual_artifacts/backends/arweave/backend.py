@@ -57,15 +57,6 @@ class ArweaveBackend:
 
     # --- writing ---
 
-    def choose_owner(self, repo_id: RitualRepoId) -> RitualRepoId:
-        """Return the id with the wallet's address as its owner; see `ChoosesOwner`.
-
-        Raises:
-            WalletError: the wallet cannot be used.
-            RepoIdError: the id names the address of somebody else.
-        """
-        return _own(repo_id, Wallet.load(self._connection.wallet_path).address)
-
     @contextlib.contextmanager
     def start_upload(self, repo_id: RitualRepoId, options: Mapping[str, Any]) -> Iterator[ArweaveUpload]:
         """Start an upload, which takes the options of `UploadOptions`; see `Backend`.
