@@ -184,6 +184,7 @@ bench-hub: $(STAMPS)/dev $(STAMPS)/package ## the Hub beside huggingface_hub's o
 .PHONY: bench-arweave-transfer
 bench-arweave-transfer: $(STAMPS)/dev $(STAMPS)/package ## Arweave: requests at once, memory, what a kill costs
 	$(PY) benches/python/arweave_transfer.py $(BENCH)
+
 .PHONY: bench-arweave
 bench-arweave: $(STAMPS)/package ## preparing a file for Arweave beside other clients (BENCH="--size 4096 ...")
 	$(PY) benches/python/arweave_files.py $(BENCH)
