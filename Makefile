@@ -181,6 +181,10 @@ bench-store: $(STAMPS)/package ## uploads to the local store beside cp and sha25
 bench-hub: $(STAMPS)/dev $(STAMPS)/package ## the Hub beside huggingface_hub's own functions (BENCH="--size 512 ...")
 	$(PY) benches/python/hub.py $(BENCH)
 
+.PHONY: bench-arweave-transfer
+bench-arweave-transfer: $(STAMPS)/dev $(STAMPS)/package ## Arweave: requests at once, memory, what a kill costs
+	$(PY) benches/python/arweave_transfer.py $(BENCH)
+
 .PHONY: bench-arweave
 bench-arweave: $(STAMPS)/package ## preparing a file for Arweave beside other clients (BENCH="--size 4096 ...")
 	$(PY) benches/python/arweave_files.py $(BENCH)

@@ -24,6 +24,7 @@ from pathlib import Path
 
 from processes import CommandError, Usage, run_command
 from ratios import ratios_to
+from tables import print_table
 from workloads import MIB
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
@@ -120,7 +121,7 @@ def _reads(room: Path, arguments: argparse.Namespace) -> None:
                 command += [str(warm), "alice/warm", str(files), REPO]
                 row.append(f"{_ask(command, environment) / size:.3f}")
         rows.append(row)
-    _print_table(["bytes read for each byte uploaded", "LFS", "xet"], rows)
+    print_table(["bytes read for each byte uploaded", "LFS", "xet"], rows)
 
 
 def _requests(room: Path, arguments: argparse.Namespace) -> None:
@@ -135,7 +136,7 @@ def _requests(room: Path, arguments: argparse.Namespace) -> None:
                     _run(function, files, environment)
                     row.append(f"{hub.ledger.count()} / {hub.ledger.count('commit')}")
             rows.append(row)
-    _print_table(["requests / commits of an upload", *(f"{count:,} files" for count in COUNTS)], rows)
+    print_table(["requests / commits of an upload", *(f"{count:,} files" for count in COUNTS)], rows)
 
 
 def _downloads(room: Path, arguments: argparse.Namespace) -> None:
@@ -159,7 +160,7 @@ def _downloads(room: Path, arguments: argparse.Namespace) -> None:
         ]
         for name, ratios in ratios_to(baseline, rounds).items()
     ]
-    _print_table([f"download, multiples of '{baseline}'", "wall", "min–max", "CPU"], rows)
+    print_table([f"download, multiples of '{baseline}'", "wall", "min–max", "CPU"], rows)
 
 
 def _memory(room: Path, arguments: argparse.Namespace) -> None:
@@ -181,7 +182,7 @@ def _memory(room: Path, arguments: argparse.Namespace) -> None:
             measure(f"down, {name}", function, target, environment | _choose(use_xet=use_xet))
             shutil.rmtree(target)
     rows.append(["the modules alone", f"{_ask([sys.executable, '-c', _COMMON + _PEAK]) / 1024:.0f}"])
-    _print_table([f"one file of {arguments.large:,} MiB", "peak MiB"], rows)
+    print_table([f"one file of {arguments.large:,} MiB", "peak MiB"], rows)
 
 
 @contextmanager
@@ -244,11 +245,6 @@ def _write_files(folder: Path, count: int, size: int) -> Path:
                 left -= file.write(os.urandom(min(left, MIB)))
     os.sync()
     return folder
-
-
-def _print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    for row in (head, ["---"] * len(head), *rows):
-        print(f"| {' | '.join(row)} |")
 
 
 if __name__ == "__main__":

@@ -10,25 +10,35 @@ import pytest
 from ritual_artifacts import ArtifactNotFoundError, IntegrityError
 from ritual_artifacts.models import MlModelId, MlModelInfo, MLType, ModelManager
 from tests.models import expected_output, write_network
+from tests.servers.arweave.node import ArweaveNode
 from tests.servers.hub import Hub
 
 
 class Storage:
     """A storage that models go to, and what it takes to reach it."""
 
-    def __init__(self, name: str, hub: Hub | None = None) -> None:
-        self.repo = f"{name}/alice/linear"
+    def __init__(
+        self, name: str, owner: str = "alice", *, hub: Hub | None = None, node: ArweaveNode | None = None
+    ) -> None:
+        self.repo = f"{name}/{owner}/linear"
         self.hub = hub
+        self.node = node
         self.options: dict[str, Any] = {}
         if hub is not None:
             self.options = {"endpoint": hub.endpoint, "token": hub.token}
 
 
-@pytest.fixture(params=["local", "hub", "xet_hub"])
+@pytest.fixture(params=["local", "hub", "xet_hub", "arweave"])
 def storage(request: pytest.FixtureRequest) -> Storage:
     if request.param == "local":
         return Storage("local")
-    return Storage("huggingface", request.getfixturevalue(request.param))
+    if request.param != "arweave":
+        return Storage("huggingface", hub=request.getfixturevalue(request.param))
+    node, wallet = request.getfixturevalue("arweave_node"), request.getfixturevalue("wallet")
+    node.mint(wallet.address, 10**15)
+    storage = Storage("arweave", wallet.address, node=node)
+    storage.options = {"gateways": [node.url], "wallet_path": wallet.path}
+    return storage
 
 
 @pytest.fixture
@@ -38,9 +48,12 @@ def published(storage: Storage, tmp_path: Path) -> Storage:
     write_network(folder / "fp32" / "linear.onnx")
     (folder / "unwanted.bin").write_bytes(b"\0" * 3_000_000)
     info = MlModelInfo(memory_requirements=2**20, cpu_cores=1, inference_engine=MLType.ONNX)
-    ModelManager.upload_model(
-        folder, storage.repo, {"linear.onnx": info}, repo_manager_kwargs=storage.options
-    )
+    # The owner on Arweave is the wallet, whatever the id says.
+    repo = storage.repo if storage.node is None else "arweave/my-username/linear"
+    ModelManager.upload_model(folder, repo, {"linear.onnx": info}, repo_manager_kwargs=storage.options)
+    assert info.id == f"{storage.repo}:linear.onnx"
+    if storage.node is not None:
+        storage.node.mine()
     return storage
 
 
@@ -89,7 +102,7 @@ def test_a_network_that_was_altered_in_the_cache_never_runs(
     published: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if published.hub is None:
-        pytest.skip("the local store is always at hand, and mends the cache")
+        pytest.skip("offline mode is the Hub's")
     model_id = f"{published.repo}:linear.onnx"
     (path,) = ModelManager().download_model(model_id, repomanager_kwargs=published.options).files
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")

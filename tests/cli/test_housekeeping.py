@@ -265,7 +265,7 @@ def test_doctor_reports_the_installation(
     }
     assert report["backends"] == {
         "local": "ready",
-        "arweave": "not in this installation",
+        "arweave": "ready",
         "huggingface": "ready",
     }
     assert report["credentials"] == {"HF_TOKEN": True, "ARWEAVE_WALLET_FILE_PATH": False}

@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from ritual_artifacts import StorageId, backends
+
 MANIFEST = "ritual_manifest.json"
 REMOTE = "huggingface/me/model"
 SIZE = 3_000_000
@@ -174,7 +176,10 @@ def test_network_is_3_and_authentication_4(
     assert "Traceback" not in outcome.err + text.err
 
 
-def test_a_storage_without_backend_is_a_failure_that_says_so(run: Run, model: Path) -> None:
+def test_a_storage_without_backend_is_a_failure_that_says_so(
+    run: Run, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(backends._OWN, StorageId.Arweave)
     repo = "arweave/me/model"
     for arguments in (["upload", model, repo], ["download", repo], ["copy", model, repo]):
         outcome = run(*arguments)

@@ -14,6 +14,7 @@ from tests.servers.arweave.fixtures import VECTORS
 from tests.servers.arweave.merkle import (
     CHUNK_SIZE,
     Split,
+    build_tree,
     split_arweave_js,
     split_naive,
     split_node,
@@ -98,6 +99,24 @@ def test_proofs_are_those_of_the_vectors() -> None:
     for chunk in tree.chunks[: len(given)]:
         for offset in (chunk.start, chunk.end - 1):
             assert validate_path(tree.root, vector["size"], offset, chunk.path) == chunk
+
+
+def test_a_proof_is_for_data_of_one_size() -> None:
+    tree = build_tree([(0, CHUNK_SIZE, bytes(32)), (CHUNK_SIZE, CHUNK_SIZE + 5, bytes(32))])
+
+    found = [
+        validate_path(tree.root, size, CHUNK_SIZE, tree.chunks[1].path)
+        for size in range(CHUNK_SIZE + 4, CHUNK_SIZE + 7)
+    ]
+
+    assert found == [None, tree.chunks[1], None]
+
+
+def test_base64url_is_read_strictly() -> None:
+    assert [unb64(text) for text in ("", "AA", "AAE", "_-8B")] == [b"", b"\0", b"\0\1", b"\xff\xef\1"]
+    for text in ("A", "AB", "AAB", "AA==", "+/8B", "AA\n", "é", 5):
+        with pytest.raises(ValueError, match="base64url"):
+            unb64(text)
 
 
 def test_deep_hashes_are_those_of_the_vectors() -> None:

@@ -1,7 +1,8 @@
 """Tools that tests fetch for themselves, once, below `build/`.
 
 Where one cannot be had, its tests are skipped with the reason, or fail where the environment variable `CI` is
-set. A registry that will not serve it to this machine is no fault of the set-up: its tests are skipped in CI too.
+set. A registry that will not serve it to this machine is no fault of the set-up: its tests are skipped in
+CI too.
 """
 
 import os
@@ -18,7 +19,7 @@ from filelock import FileLock
 BUILD = Path(__file__).resolve().parents[2] / "build"
 STEP_TIMEOUT = 900  # seconds
 _REFUSAL = "403 Forbidden"
-"""How a registry's policy shows in what its client prints; a wrong version or address would be a 404 or 410."""
+"""How a registry's policy shows in what its client prints; a wrong version or address is a 404 or 410."""
 
 
 def provide(name: str, make: Callable[[Path], None]) -> Path:
@@ -71,9 +72,11 @@ def give_up(reason: str) -> NoReturn:
     pytest.skip(reason)
 
 
-def make_venv(room: Path, package: str) -> Path:
-    """Make an environment with one package and return its folder of programs."""
+def make_venv(room: Path, *packages: str) -> Path:
+    """Make an environment with packages and return its folder of programs."""
     programs = room / ("Scripts" if os.name == "nt" else "bin")
     run_step([sys.executable, "-m", "venv", "--clear", room])
-    run_step([programs / "python", "-m", "pip", "--disable-pip-version-check", "--quiet", "install", package])
+    run_step(
+        [programs / "python", "-m", "pip", "--disable-pip-version-check", "--quiet", "install", *packages]
+    )
     return programs

@@ -16,6 +16,7 @@ TREE = {
     "IntegrityError": (errors.ArtifactError,),
     "SourceChangedError": (errors.ArtifactError,),
     "WalletError": (errors.ArtifactError, ValueError),
+    "CircuitError": (errors.ArtifactError, ValueError),
     "BackendError": (errors.ArtifactError,),
     "ArtifactNotFoundError": (errors.BackendError, FileNotFoundError),
     "AuthenticationError": (errors.BackendError, PermissionError),

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+from pydantic import JsonValue
+
 from ritual_artifacts.hashing import FileDigest
 from ritual_artifacts.manifest import Manifest, ManifestEntry
 from ritual_artifacts.planning import ArtifactPlan
@@ -34,6 +36,10 @@ class UploadResult:
     files: tuple[ManifestEntry, ...]
     bytes_sent: int
     bytes_reused: int
+
+    def details(self) -> dict[str, JsonValue]:
+        """Return what this storage has to say besides, as JSON."""
+        return {}
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from ritual_artifacts.cli.arweave import (
     MaxCostOption,
     ReseedOption,
     WalletOption,
+    describe_cost,
     parse_cost,
 )
 from ritual_artifacts.cli.hub import (
@@ -336,6 +337,7 @@ def _show_result(result: UploadResult, *, as_json: bool) -> None:
                 "bytes_sent": result.bytes_sent,
                 "bytes_reused": result.bytes_reused,
                 "files": [entry.model_dump() for entry in result.files],
+                **result.details(),
             }
         )
     else:
@@ -345,4 +347,6 @@ def _show_result(result: UploadResult, *, as_json: bool) -> None:
         say(f"{count} {noun} published: {sent} stored, {reused} there already")
         if not result.url.startswith("file:"):
             say(result.url)
+        if (cost := result.details().get("cost")) is not None:
+            say(describe_cost(str(cost)))
         show(f"{result.repo_id} {result.digest}")

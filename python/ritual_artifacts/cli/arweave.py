@@ -54,6 +54,13 @@ def parse_cost(text: str | None) -> int | None:
         raise typer.BadParameter(str(error)) from None
 
 
+def describe_cost(winston: str) -> str:
+    """Say what an upload has cost."""
+    from ritual_artifacts.backends.arweave.encoding import format_ar  # noqa: PLC0415 - with its whole backend
+
+    return f"paid {format_ar(int(winston))}" if int(winston) else "nothing had to be paid"
+
+
 @wallet_app.command("address")
 def show_address(wallet: WalletOption = None, as_json: JsonOption = False) -> None:
     """Print the wallet's address, which owns whatever is published with it."""

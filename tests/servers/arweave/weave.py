@@ -8,10 +8,10 @@ from pathlib import Path
 
 from tests.servers.arweave.bundles import DataItem, MalformedBundleError, read_bundle
 from tests.servers.arweave.chunks import ChunkStore, DataRoot
-from tests.servers.arweave.encoding import b64, sha256, unb64
+from tests.servers.arweave.encoding import b64, unb64
 from tests.servers.arweave.merkle import CHUNK_SIZE, Split, Tree, build_tree, split_arweave_js, tree_of
 from tests.servers.arweave.transactions import Tags, Transaction
-from tests.servers.replies import Slice
+from tests.servers.replies import Reply, Slice
 
 ANCHORS = 50
 """A transaction is bound to one of so many last blocks."""
@@ -356,6 +356,7 @@ def _is_bundle(tags: Tags) -> bool:
 
 
 def digest_of(body: Slice) -> str:
-    with body.path.open("rb") as file:
-        file.seek(body.start)
-        return b64(sha256(file.read(body.stop - body.start)))
+    state = hashlib.sha256()
+    for block in Reply(body=body).blocks():
+        state.update(block)
+    return b64(state.digest())

@@ -64,9 +64,10 @@ def test_hugging_face(
     assert artifact.artifact.circuit_file.read_bytes() == Path("missing/circuit").read_bytes()
 
 
-def test_arweave_is_refused_before_a_file_is_read(
-    my_artifact: RitualArtifactManager[MyZkMlArtifact],
+def test_a_storage_without_backend_is_refused_before_a_file_is_read(
+    my_artifact: RitualArtifactManager[MyZkMlArtifact], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.delitem(backends._OWN, StorageId.Arweave)
     with no_backend("arweave"):
         my_artifact.to_arweave(repo_name="my-repo-name", wallet_path="path/to/wallet.json")
     with no_backend("arweave"):

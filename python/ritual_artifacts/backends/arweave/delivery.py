@@ -10,7 +10,7 @@ from typing import Final
 
 from ritual_artifacts.backends.arweave.encoding import encode
 from ritual_artifacts.backends.arweave.journal import ChunkLog, Entry, Journal
-from ritual_artifacts.backends.arweave.network import Network, StaleAnchorError
+from ritual_artifacts.backends.arweave.network import Network, StaleAnchor
 from ritual_artifacts.backends.arweave.transaction import MAX_BODY_BYTES, Transaction
 from ritual_artifacts.chunks import ChunkTree, chunk_spans, has_data_root, open_tree
 from ritual_artifacts.errors import SourceChangedError
@@ -73,7 +73,7 @@ class Delivery:
         whole = transaction.with_data(self._read_small(entry)) if is_small else transaction
         try:
             self._network.post_transaction(whole, f"posting {entry.name!r}")
-        except StaleAnchorError:
+        except StaleAnchor:
             if self._network.read_status(transaction.id).state == "dropped":
                 return entry
         self._journal.note_posted(transaction)
@@ -121,7 +121,7 @@ class Delivery:
 
         Raises:
             SourceChangedError: the file is no longer what was signed.
-            StaleAnchorError: the network has forgotten the transaction, and will not take it again.
+            StaleAnchor: the network has forgotten the transaction, and will not take it again.
             BackendError: the nodes refuse, or cannot be reached.
         """
         size = entry.transaction.data_size

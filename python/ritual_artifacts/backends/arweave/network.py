@@ -53,8 +53,8 @@ query($owners: [String!], $tags: [TagFilter!], $ids: [ID!], $first: Int, $after:
 """
 
 
-class StaleAnchorError(BackendError):
-    """A transaction's anchor is too old, so that no node will ever take it: it can be signed again."""
+class StaleAnchor(Exception):  # noqa: N818 - no error yet: a transaction that nobody has can be signed again
+    """A transaction's anchor is too old, so that no node will ever take it."""
 
 
 @dataclass(frozen=True)
@@ -330,7 +330,7 @@ class Network:
         """Post a transaction until a node has it; one that is there already counts as well.
 
         Raises:
-            StaleAnchorError: its anchor is too old.
+            StaleAnchor: its anchor is too old.
             InsufficientFundsError: the wallet cannot pay.
             TransferError: no node could be reached.
             BackendError: no node takes it.
@@ -339,6 +339,7 @@ class Network:
         while True:
             problem, pause, is_temporary = "", None, False
             refusals: list[BackendError] = []
+            stale: StaleAnchor | None = None
             for gateway in self.gateways:
                 try:
                     verdict, answer = gateway.post_transaction(transaction)
@@ -351,11 +352,11 @@ class Network:
                 if verdict is Verdict.STORED:
                     return
                 if verdict is Verdict.STALE_ANCHOR:
-                    refusals.append(StaleAnchorError(f"{doing}: {gateway} answered {answer}"))
+                    stale = StaleAnchor(f"{doing}: {gateway} answered {answer}")
                 else:
                     problem, pause, is_temporary = f"{gateway} answered {answer}", answer.retry_after, True
             if not is_temporary:  # whoever could not be asked may have it already: never sign again before
-                raise min(refusals, key=lambda error: not isinstance(error, StaleAnchorError))
+                raise stale or refusals[0]
             patience.wait(problem, pause)
 
     def post_chunk(self, transaction: Transaction, body: bytes, doing: str) -> None:
@@ -364,7 +365,7 @@ class Network:
         A node that does not know the transaction is told about it first.
 
         Raises:
-            StaleAnchorError: all nodes have forgotten the transaction, and will not take it again.
+            StaleAnchor: all nodes have forgotten the transaction, and will not take it again.
             TransferError: the nodes could not be reached, or have no room.
             BackendError: a node will never take it.
         """
@@ -384,7 +385,7 @@ class Network:
                 problem, pause = f"{gateway} answered {answer}", answer.retry_after
             if is_forgotten:
                 message = f"{doing}: {problem}"
-                raise StaleAnchorError(message)
+                raise StaleAnchor(message)
             if halves:
                 problem += "; where a node keeps chunks only for a while, name more gateways"
             patience.wait(problem, pause)

@@ -366,7 +366,7 @@ class DataReader:
                 if route.encoded
                 else from_position(response, position, doing)
             )
-            for block in blocks:
+            for block in filter(None, blocks):  # no bytes are no progress
                 yield block[:left]
                 left -= len(block)
                 if left <= 0:  # what follows cannot be part of it

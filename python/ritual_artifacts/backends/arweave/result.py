@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from pydantic import JsonValue
+
 from ritual_artifacts.backends.arweave.network import Network, Status
 from ritual_artifacts.backends.base import UploadResult
 
@@ -28,6 +30,15 @@ class ArweaveUploadResult(UploadResult):
     transactions: Mapping[str, str]
     final_transaction: str
     _network: Network = field(repr=False, compare=False)
+
+    def details(self) -> dict[str, JsonValue]:
+        """Return ids and cost as JSON; winston as text, because JSON's numbers may not hold them."""
+        return {
+            "transaction_id": self.transaction_id,
+            "final_transaction": self.final_transaction,
+            "cost": str(self.cost),
+            "transactions": dict(self.transactions),
+        }
 
     def status(self) -> Status:
         """Ask what has become of it.

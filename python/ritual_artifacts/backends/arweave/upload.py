@@ -12,7 +12,7 @@ from typing import Final
 from ritual_artifacts.backends.arweave.contents import PATHS_NAME, Contents, Piece
 from ritual_artifacts.backends.arweave.delivery import Delivery
 from ritual_artifacts.backends.arweave.journal import Entry, Journal, Record, open_journal
-from ritual_artifacts.backends.arweave.network import Listed, Network, StaleAnchorError
+from ritual_artifacts.backends.arweave.network import Listed, Network, StaleAnchor
 from ritual_artifacts.backends.arweave.options import Connection, UploadOptions
 from ritual_artifacts.backends.arweave.reader import DataReader, Stored
 from ritual_artifacts.backends.arweave.repository import APP_NAME, DIGEST_TAG, Repositories
@@ -20,7 +20,7 @@ from ritual_artifacts.backends.arweave.result import ArweaveUploadResult
 from ritual_artifacts.backends.arweave.signing import Signer
 from ritual_artifacts.backends.arweave.wallet import Wallet
 from ritual_artifacts.chunks import has_data_root
-from ritual_artifacts.errors import BackendError, ConflictError, NotFinalizedError
+from ritual_artifacts.errors import BackendError, ConflictError, NotFinalizedError, TransferError
 from ritual_artifacts.hashing import FileDigest, hash_files
 from ritual_artifacts.manifest import Manifest
 from ritual_artifacts.planning import ArtifactPlan
@@ -261,9 +261,10 @@ class ArweaveUpload:
             for entry in incomplete:
                 try:
                     delivery.post_chunks(entry)
-                except StaleAnchorError:
+                except StaleAnchor as error:
                     if self._network.read_status(entry.transaction.id).state != "dropped":
-                        raise
+                        message = f"{error}; it will be known again once it is mined, so try again later"
+                        raise TransferError(message, retryable=True) from None
                     delivery.forget(entry.transaction)
                     return [entry]
 

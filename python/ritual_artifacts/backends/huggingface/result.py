@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from huggingface_hub import CommitInfo
+from pydantic import JsonValue
 
 from ritual_artifacts.backends.base import UploadResult
 
@@ -18,6 +19,10 @@ class HuggingFaceUploadResult(UploadResult):
     """
 
     commit_info: CommitInfo
+
+    def details(self) -> dict[str, JsonValue]:
+        """Return where the commit and its pull request are, as JSON."""
+        return {"commit_url": self.commit_url, "pr_url": self.pr_url}
 
     @property
     def oid(self) -> str:

@@ -1,0 +1,177 @@
+"""Arweave by the command line."""
+
+import json
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ritual_artifacts.backends.arweave.encoding import format_ar
+from tests.servers import faults
+from tests.servers.arweave.node import ArweaveNode
+from tests.servers.arweave.signing import Key
+
+PLENTY = 10**15
+
+Run = Callable[..., Any]
+
+
+@pytest.fixture
+def node(arweave_node: ArweaveNode, wallet: Key, monkeypatch: pytest.MonkeyPatch) -> ArweaveNode:
+    arweave_node.mint(wallet.address, PLENTY)
+    monkeypatch.setenv("RITUAL_ARWEAVE_GATEWAYS", arweave_node.url)
+    monkeypatch.setenv("ARWEAVE_WALLET_FILE_PATH", str(wallet.path))
+    return arweave_node
+
+
+@pytest.fixture
+def model(write: Callable[..., Path]) -> Path:
+    write("model/config.json", content=b"{}")
+    return write("model/weights.bin", 600_000).parent
+
+
+def test_a_model_goes_up_and_comes_back(
+    run: Run,
+    node: ArweaveNode,
+    wallet: Key,
+    model: Path,
+    tmp_path: Path,
+    *,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    uploaded = run("upload", model, "arweave/me/model/v1", "--max-cost", "1", "--json")
+    node.mine()
+    repo = f"arweave/{wallet.address}/model/v1"
+    downloaded = run("download", repo, tmp_path / "out")
+
+    result = json.loads(uploaded.out)
+    assert (uploaded.code, downloaded.code) == (0, 0)
+    assert result["repo_id"] == repo
+    assert int(result["cost"]) > 0
+    assert (tmp_path / "out" / "weights.bin").read_bytes() == (model / "weights.bin").read_bytes()
+    assert f"publishing to {wallet.address}, not to me" in caplog.text
+
+
+def test_a_transaction_is_downloaded_by_its_id(
+    run: Run, node: ArweaveNode, model: Path, tmp_path: Path
+) -> None:
+    uploaded = json.loads(run("upload", model, "arweave/me/model", "--bundle", "--json").out)
+    node.mine()
+
+    outcome = run("download", f"arweave/{uploaded['revision']}", tmp_path / "out")
+
+    assert outcome.code == 0
+    assert (tmp_path / "out" / "config.json").read_bytes() == b"{}"
+
+
+def test_a_repository_is_verified_without_a_download(
+    run: Run, node: ArweaveNode, wallet: Key, model: Path
+) -> None:
+    result = json.loads(run("upload", model, "arweave/me/model", "--json").out)
+    node.mine()
+    repo = f"arweave/{wallet.address}/model"
+    node.ledger.forget()
+
+    signed = run("verify", repo)
+    asked = node.ledger.sent("raw")
+    deep = run("verify", repo, "--deep")
+    node.faults.add(f"/raw/{result['transactions']['weights.bin']}", faults.flip_bit(5))
+    altered = run("verify", repo, "--deep")
+
+    assert (signed.code, deep.code, altered.code) == (0, 0, 1)
+    assert asked < 5000  # the manifests
+    assert "MISMATCH 'weights.bin'" in altered.out
+
+
+@pytest.mark.usefixtures("node")
+def test_the_price_is_asked_for_and_nothing_is_paid(run: Run, model: Path) -> None:
+    text, printed = run("estimate", model), run("estimate", model, "--json")
+
+    report = json.loads(printed.out)
+    assert (text.code, printed.code) == (0, 0)
+    assert text.out.strip() == f"{report['ar']} AR"
+    assert (report["files"], report["bytes"]) == (2, 600_002)
+    uploaded = json.loads(run("upload", model, "arweave/me/model", "--json").out)
+    assert int(uploaded["cost"]) == int(report["winston"])
+
+
+def test_too_high_a_price_is_refused(run: Run, node: ArweaveNode, model: Path) -> None:
+    outcome = run("upload", model, "arweave/me/model", "--max-cost", "0.000001")
+
+    assert outcome.code == 1
+    assert "max_cost allows 0.000001 AR; nothing was posted" in outcome.err
+    assert not node.transactions()
+
+
+def test_what_an_upload_has_cost_is_said(run: Run, node: ArweaveNode, wallet: Key, model: Path) -> None:
+    outcome = run("upload", model, "arweave/me/model")
+
+    spent = PLENTY - sum(transaction.reward for transaction in node.transactions())
+    node.mine()
+    assert node.weave.balance(wallet.address) == spent
+    assert f"paid {format_ar(PLENTY - spent)}" in outcome.err
+
+
+def test_an_amount_that_is_none_is_a_usage_error(run: Run, node: ArweaveNode, model: Path) -> None:
+    for amount in ("much", "-1", "1e3"):
+        assert run("upload", model, "arweave/me/model", "--max-cost", amount).code == 2
+    assert not node.ledger.count()
+
+
+@pytest.mark.usefixtures("node")
+def test_the_wallet_is_shown_by_its_address(run: Run, wallet: Key) -> None:
+    address, balance = run("wallet", "address"), run("wallet", "balance", "--json")
+
+    assert address.out == f"{wallet.address}\n"
+    assert json.loads(balance.out) == {"address": wallet.address, "winston": str(PLENTY), "ar": "1000"}
+
+
+def test_a_wallet_is_named_by_an_option(run: Run, other_wallet: Key, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ARWEAVE_WALLET_FILE_PATH", raising=False)
+
+    assert run("wallet", "address").code == 1
+    assert run("wallet", "address", "--wallet", other_wallet.path).out == f"{other_wallet.address}\n"
+
+
+def test_a_new_wallet_is_its_owners_alone(run: Run, tmp_path: Path) -> None:
+    made = run("wallet", "new", tmp_path / "new.json")
+    again = run("wallet", "new", tmp_path / "new.json")
+
+    assert (made.code, again.code) == (0, 1)
+    assert stat.S_IMODE((tmp_path / "new.json").stat().st_mode) == 0o600
+    assert run("wallet", "address", "--wallet", tmp_path / "new.json").out == made.out
+    key = json.loads((tmp_path / "new.json").read_text())
+    assert key["d"] not in made.out + made.err + again.err
+
+
+def test_the_status_is_pending_then_confirmed_or_dropped(
+    run: Run, node: ArweaveNode, wallet: Key, model: Path
+) -> None:
+    revision = json.loads(run("upload", model, "arweave/me/model", "--json").out)["revision"]
+
+    pending = run("status", revision)
+    node.mine(2)
+    confirmed = run("status", f"arweave/{wallet.address}/model", "--json")
+    node.drop(revision)
+    dropped = run("status", revision)
+
+    assert (pending.code, pending.out) == (0, f"{revision} pending\n")
+    assert json.loads(confirmed.out) == {
+        "transaction": revision,
+        "state": "confirmed",
+        "confirmations": 2,
+        "height": node.height - 1,
+    }
+    assert (dropped.code, dropped.out) == (1, f"{revision} dropped\n")
+
+
+def test_without_a_network_the_exit_code_says_so(
+    run: Run, wallet: Key, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RITUAL_ARWEAVE_GATEWAYS", "http://127.0.0.1:9")
+    monkeypatch.setenv("ARWEAVE_WALLET_FILE_PATH", str(wallet.path))
+
+    assert run("wallet", "balance").code == 3
+    assert run("download", f"arweave/{wallet.address}/model").code == 3
