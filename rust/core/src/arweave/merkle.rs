@@ -1,6 +1,7 @@
 //! The tree over the chunks: its root is signed, its paths are the proofs.
 
 use std::iter::successors;
+use std::ops::Range;
 
 use super::node::{Hash, id, note, write_ids};
 
@@ -98,10 +99,9 @@ impl MerkleTree {
         Some([steps.as_flattened(), &leaf.parts()].concat().as_flattened().to_vec())
     }
 
-    /// The id of the node that spans the bytes from `start` to `end`, if such a node were built of the leaves
-    /// there alone; `None` where no leaf begins at `start`, or none ends at `end`.
+    /// The id of the node that spans the bytes from `start` to `end`; `None` where there is no such node.
     ///
-    /// In a tree as it is built here, each node is built of the leaves below it alone.
+    /// Of two that span the same bytes, it is the one with the empty leaf.
     #[must_use]
     pub fn id_between(&self, start: u64, end: u64) -> Option<Hash> {
         let first = match start {
@@ -109,13 +109,28 @@ impl MerkleTree {
             _ => self.leaves.partition_point(|leaf| leaf.end < start) + 1,
         };
         let begins = first == 0 || self.leaves.get(first - 1).is_some_and(|leaf| leaf.end == start);
-        // The empty leaf at the end of some trees ends where the one before it does.
-        let after = self.leaves.partition_point(|leaf| leaf.end <= end);
-        let ends = after > first && self.leaves[after - 1].end == end;
-        if !(begins && ends) {
+        if !begins {
             return None;
         }
-        Self::new(self.leaves[first..after].to_vec()).map(|tree| tree.root())
+        // The empty leaf ends where the one before it does.
+        let after = self.leaves.partition_point(|leaf| leaf.end <= end);
+        let mut candidates =
+            (first + 1..=after).rev().take_while(|&a| self.leaves[a - 1].end == end);
+        candidates.find_map(|after| self.id_of(first..after))
+    }
+
+    /// The id of the node that spans these leaves; `None` where there is no such node.
+    fn id_of(&self, leaves: Range<usize>) -> Option<Hash> {
+        let span = leaves.len().next_power_of_two();
+        let is_last = leaves.end == self.leaves.len();
+        if !leaves.start.is_multiple_of(span) || leaves.len() < span && !is_last {
+            return None;
+        }
+        let Some(below) = span.ilog2().checked_sub(1) else {
+            return Some(id(self.leaves[leaves.start].parts()));
+        };
+        let layer: usize = widths(self.leaves.len()).take(below as usize).sum();
+        self.branches.get(layer + leaves.start / span).copied()
     }
 }
 
