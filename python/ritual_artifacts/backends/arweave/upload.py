@@ -29,6 +29,8 @@ from ritual_artifacts.repo_id import RitualRepoId
 
 log = logging.getLogger(__name__)
 
+_MAX_SIGNATURES: Final = 6
+"""Times that one upload signs what nodes do not take any more: a gateway may give anchors that no node knows."""
 _LOOKUP: Final = 50
 """Files that are looked for in the index at once."""
 
@@ -239,7 +241,7 @@ class ArweaveUpload:
         sources: dict[str, Path | bytes],
     ) -> Record:
         """Post everything; what the network has forgotten meanwhile is signed and posted again."""
-        while True:
+        for _ in range(_MAX_SIGNATURES):
             stale = self._post_entries(record.entries, delivery)
             if not stale:
                 # Its data is in the journal: it names what was signed, and is signed itself.
@@ -248,6 +250,11 @@ class ArweaveUpload:
             if not stale:
                 return record
             record = signer.sign_again(record, stale)
+        message = (
+            f"nodes called the anchor of {stale[0].name!r} too old {_MAX_SIGNATURES} times, each time a new one "
+            f"that a gateway had just given; name other gateways, and upload the same again"
+        )
+        raise TransferError(message, retryable=True)
 
     def _post_entries(self, entries: Sequence[Entry], delivery: Delivery) -> list[Entry]:
         """Post transactions with all their chunks; return those that have to be signed again."""
@@ -262,7 +269,7 @@ class ArweaveUpload:
                 try:
                     delivery.post_chunks(entry)
                 except StaleAnchor as error:
-                    if self._network.read_status(entry.transaction.id).state != "dropped":
+                    if not self._network.is_gone(entry.transaction.id):
                         message = f"{error}; it will be known again once it is mined, so try again later"
                         raise TransferError(message, retryable=True) from None
                     delivery.forget(entry.transaction)
