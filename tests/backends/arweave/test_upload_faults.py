@@ -14,6 +14,7 @@ from ritual_artifacts.errors import (
     BackendError,
     InsufficientFundsError,
     ManifestError,
+    RepoIdError,
     SourceChangedError,
     TransferError,
 )
@@ -489,3 +490,39 @@ def test_an_answer_that_cannot_be_unpacked_is_an_error_of_the_network(
 
     with pytest.raises(TransferError, match="posting"):
         client.upload(sample)
+
+
+def test_a_gateway_that_makes_up_lost_data_does_not_get_a_file_named_again(
+    client: Client, sample: Sample, tmp_path: Path
+) -> None:
+    first = client.upload(sample)
+    client.node.mine()
+    lost = first.transactions["weights.bin"]
+    client.node.lose_chunks(lost)
+    client.node.faults.add(f"/raw/{lost}", faults.set_body(bytes(900_000)), kind="raw")
+    sample.config.write_bytes(b"new")
+
+    second = client.upload(sample)
+
+    assert second.transactions["weights.bin"] == lost
+    assert client.node.is_complete(lost)
+    assert is_published(client, sample, tmp_path / "out")
+
+
+def test_what_an_upload_may_cost_counts_when_it_is_continued(client: Client, sample: Sample) -> None:
+    client.node.faults.add("/tx", node_faults.refuse(400, "no"), kind="post-tx")
+    with pytest.raises(BackendError, match="refuses a transaction"):
+        client.upload(sample)
+    client.node.faults.clear()
+
+    with pytest.raises(BackendError, match="max_cost"):
+        client.upload(sample, max_cost=1)
+
+    assert not client.node.transactions()
+
+
+def test_a_version_that_nobody_could_find_is_not_paid_for(client: Client, sample: Sample) -> None:
+    with pytest.raises(RepoIdError, match="another label"):
+        client.upload(sample, f"arweave/me/model/{'A' * 43}")
+
+    assert not client.node.ledger.count()

@@ -207,8 +207,14 @@ def _own(repo_id: RitualRepoId, address: str) -> RitualRepoId:
     """Return the id with the wallet's address as its owner.
 
     Raises:
-        RepoIdError: the id names another address.
+        RepoIdError: the id names another address, or a version that nobody could find.
     """
+    if repo_id.version is not None and is_id(repo_id.version):
+        message = (
+            f"{repo_id}: a version of 43 such characters is read as a transaction's id, so nobody could "
+            f"find it; choose another label"
+        )
+        raise RepoIdError(message)
     if repo_id.owner == address:
         return repo_id
     if is_id(repo_id.owner):

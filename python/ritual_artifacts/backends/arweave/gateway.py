@@ -165,7 +165,7 @@ class Gateway:
 def make_client(timeout: float, connections: int) -> httpx2.Client:
     """Make the client that all gateways of a connection share."""
     return httpx2.Client(
-        timeout=timeout,
+        timeout=httpx2.Timeout(timeout, pool=None),  # our own queue is no fault of a server
         limits=httpx2.Limits(max_connections=connections, max_keepalive_connections=connections),
         max_redirects=_MAX_REDIRECTS,
         headers={"user-agent": "ritual-artifacts"},

@@ -30,7 +30,7 @@ from ritual_artifacts.repo_id import RitualRepoId
 log = logging.getLogger(__name__)
 
 _MAX_SIGNATURES: Final = 6
-"""Times that one upload signs what nodes do not take any more: a gateway may give anchors that no node knows."""
+"""Times that one upload signs anew: a gateway may give anchors that no node ever takes."""
 _LOOKUP: Final = 50
 """Files that are looked for in the index at once."""
 
@@ -144,7 +144,7 @@ class ArweaveUpload:
                 stored = self._reader.read_by_id(ids[piece.name], bundle=bundle)
             except NotFinalizedError:  # only what is mined can be looked for
                 continue
-            if self._options.reseed or not self._reader.is_retrievable(stored):
+            if self._options.reseed or not self._reader.is_retrievable(stored, piece.source):
                 self._restore(piece, stored, journal)
 
     def _restore(self, piece: Piece, stored: Stored, journal: Journal) -> None:
@@ -195,9 +195,9 @@ class ArweaveUpload:
             is_same = self._reader.read_small(stored, limit=piece.size) == piece.read()
         if not is_same:
             return
-        if not self._reader.is_retrievable(stored):
+        if not self._reader.is_retrievable(stored, piece.source):
             self._restore(piece, stored, journal)
-            if not self._reader.is_retrievable(stored):
+            if not self._reader.is_retrievable(stored, piece.source):
                 log.warning("the data of %s is lost, so %r is stored anew", stored.id, piece.name)
                 return
         found[sha256] = stored.id
@@ -215,6 +215,8 @@ class ArweaveUpload:
         signer = Signer(self._network, self._wallet, contents, journal, self._options)
         if record is None:
             record = signer.sign(self._find_reusable(contents.pieces, journal))
+        else:
+            signer.refuse_costly(record)
         meter = ProgressMeter(progress, "upload", sum(e.transaction.data_size for e in record.entries))
         sources = {piece.name: piece.source for piece in contents.pieces}
         delivery = self._deliver(sources, journal, meter)
@@ -251,8 +253,8 @@ class ArweaveUpload:
                 return record
             record = signer.sign_again(record, stale)
         message = (
-            f"nodes called the anchor of {stale[0].name!r} too old {_MAX_SIGNATURES} times, each time a new one "
-            f"that a gateway had just given; name other gateways, and upload the same again"
+            f"nodes called the anchor of {stale[0].name!r} too old {_MAX_SIGNATURES} times, "
+            f"each time one that a gateway had just given; name other gateways, and upload the same again"
         )
         raise TransferError(message, retryable=True)
 
