@@ -127,8 +127,9 @@ def status(
     from ritual_artifacts.backends.arweave.encoding import is_id  # noqa: PLC0415 - with its whole backend
 
     backend = _open_backend()
-    transaction = repo
-    if not is_id(repo):
+    if is_id(repo):
+        transaction = backend.find_holder(repo)
+    else:
         repo_id, _ = open_repo(repo)
         if repo_id.storage is not StorageId.Arweave:
             message = f"{repo_id} is not on Arweave; only there things have to be confirmed"

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from ritual_artifacts import RitualArtifactManager
+from ritual_artifacts.backends.arweave import bundle
 from ritual_artifacts.errors import ArtifactError, BackendError
 from tests.backends.arweave.conftest import PLENTY, Client
 from tests.backends.sample import Sample, contents
@@ -136,3 +137,17 @@ def test_a_bundle_of_another_owners_items_is_not_the_owners(
 
     with pytest.raises(BackendError, match="Arweave has no"):
         client.download(None)
+
+
+def test_what_does_not_fit_into_a_bundle_has_a_transaction_of_its_own(
+    client: Client, sample: Sample, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bundle, "MAX_BUNDLE_BYTES", 50_000)
+
+    result = client.upload(sample, bundle=True)
+    client.node.mine()
+
+    own = {t.id for t in client.node.transactions()}
+    loose = {name for name, place in result.transactions.items() if place in own}
+    assert loose == {"weights.bin", "a.safetensors"}
+    assert contents(client.download(tmp_path / "out").artifact) == contents(sample)

@@ -4,6 +4,7 @@ import pytest
 
 from ritual_artifacts import StorageId
 from ritual_artifacts.backends import load_backend
+from ritual_artifacts.backends.arweave.gateway import make_client
 from ritual_artifacts.backends.arweave.options import (
     DEFAULT_GATEWAYS,
     Connection,
@@ -90,8 +91,16 @@ def test_an_upload_has_defaults_that_cost_nothing_more() -> None:
         ({"extra_file_tags": {"a": "b"}}, "extra_file_tags"),
         ({"extra_file_tags": {"a": {"b": 1}}}, "extra_file_tags"),
         ({"extra_file_tags": [1]}, "extra_file_tags"),
+        ({"extra_file_tags": {"a": {"Type": "manifest"}}}, "'Type'"),
+        ({"extra_file_tags": {"a": {"File-SHA256": "0"}}}, "'File-SHA256'"),
     ],
 )
 def test_what_an_upload_cannot_use_is_refused(options: dict[str, Any], said: str) -> None:
     with pytest.raises(BackendError, match=said):
         make_upload_options(options)
+
+
+def test_a_connection_waits_for_its_turn_as_long_as_it_takes() -> None:
+    with make_client(5.0, 1) as client:
+        assert client.timeout.pool is None
+        assert client.timeout.read == 5.0

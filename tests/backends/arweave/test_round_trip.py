@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from ritual_artifacts import RitualArtifactManager
+from ritual_artifacts.backends.arweave import ArweaveBackend
 from ritual_artifacts.errors import (
     ArtifactNotFoundError,
     BackendError,
@@ -252,3 +253,20 @@ def test_a_dropped_transaction_is_not_waited_for(client: Client, sample: Sample)
     assert result.status().state == "dropped"
     with pytest.raises(NotFinalizedError, match="no gateway knows"):
         result.wait_for(1)
+
+
+def test_the_status_of_what_is_not_mined_yet_can_be_asked_for(client: Client, sample: Sample) -> None:
+    result = client.upload(sample)
+
+    found = ArweaveBackend(**client.connection).find_transaction(result.repo_id)
+
+    assert found == result.transaction_id
+
+
+def test_a_data_item_is_confirmed_with_its_bundle(client: Client, sample: Sample) -> None:
+    result = client.upload(sample, bundle=True)
+    client.node.mine()
+
+    holder = ArweaveBackend(**client.connection).find_holder(result.transaction_id)
+
+    assert holder == result.final_transaction

@@ -1,6 +1,9 @@
 """What nodes answer to posts, and what the upload makes of it."""
 
+import contextlib
+import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,9 +14,11 @@ from ritual_artifacts.errors import (
     BackendError,
     InsufficientFundsError,
     ManifestError,
+    RepoIdError,
     SourceChangedError,
     TransferError,
 )
+from ritual_artifacts.settings import load_settings
 from tests.backends.arweave.conftest import PLENTY, Client
 from tests.backends.sample import Sample, contents
 from tests.servers import faults
@@ -23,6 +28,7 @@ from tests.servers.arweave.node import ArweaveNode
 from tests.servers.arweave.signing import Key
 from tests.servers.arweave.transactions import Transaction
 from tests.servers.faults import Fault
+from tests.servers.replies import Call, Reply
 
 
 def pairs(transaction: Transaction) -> list[tuple[str, str]]:
@@ -413,3 +419,111 @@ def test_errors_of_a_model_come_before_any_request(client: Client, sample: Sampl
         client.upload(sample)
 
     assert client.node.ledger.count() == 0
+
+
+@pytest.mark.parametrize("status", [429, 503, 404])
+def test_a_node_that_says_already_of_something_else_has_not_taken_it(
+    status: int, client: Client, sample: Sample, tmp_path: Path
+) -> None:
+    busy = node_faults.refuse(status, "you have already sent too many requests")
+    client.node.faults.add("/tx", busy, kind="post-tx", times=2)
+
+    with contextlib.suppress(BackendError):  # a refusal that is no success
+        client.upload(sample)
+    client.upload(sample)
+
+    assert is_published(client, sample, tmp_path / "out")
+
+
+def test_where_one_gateway_cannot_be_asked_nothing_is_signed_and_paid_again(
+    arweave_node: ArweaveNode, make_arweave: MakeArweave, wallet: Key, sample: Sample
+) -> None:
+    ignorant = make_arweave()
+    for node in (arweave_node, ignorant):
+        node.mint(wallet.address, PLENTY)
+    first = Client(arweave_node, wallet=wallet).upload(sample)
+    for node in (arweave_node, ignorant):
+        node.mine(60)
+        node.faults.add("/tx", node_faults.refuse(400, "Invalid anchor (last_tx)."), kind="post-tx")
+        node.faults.add("/graphql", node_faults.hide_edges(), kind="graphql")
+    arweave_node.faults.add("/tx/*/status", node_faults.refuse(503), kind="tx-status")
+
+    with pytest.raises(TransferError, match="503"):
+        Client(arweave_node, ignorant, wallet=wallet).upload(sample)
+
+    assert {t.id for t in arweave_node.transactions()} >= set(first.transactions.values())
+    (journal,) = Path(load_settings().state_dir, "arweave", wallet.address).iterdir()
+    signed = json.loads((journal / "upload.json").read_text())
+    assert signed["final"]["tx"]["id"] == first.transaction_id
+
+
+def test_anchors_that_no_node_ever_takes_do_not_keep_an_upload_going(client: Client, sample: Sample) -> None:
+    stale = node_faults.refuse(400, "Invalid anchor (last_tx).")
+    client.node.faults.add("/tx", stale, kind="post-tx", times=500)
+
+    with pytest.raises(TransferError, match="anchor"):
+        client.upload(sample)
+
+    assert client.node.ledger.count("post-tx") < 100
+
+
+def test_a_gateway_that_takes_no_chunks_is_passed_over(
+    arweave_node: ArweaveNode, make_arweave: MakeArweave, wallet: Key, sample: Sample, tmp_path: Path
+) -> None:
+    reader = make_arweave(weave=arweave_node.weave)
+    arweave_node.mint(wallet.address, PLENTY)
+    reader.faults.add("/chunk", node_faults.refuse(405, "Method Not Allowed"), kind="post-chunk")
+    client = Client(reader, arweave_node, wallet=wallet)
+
+    client.upload(sample)
+
+    assert is_published(client, sample, tmp_path / "out")
+
+
+@pytest.mark.parametrize("kind", ["post-tx", "post-chunk"])
+def test_an_answer_that_cannot_be_unpacked_is_an_error_of_the_network(
+    kind: str, client: Client, sample: Sample
+) -> None:
+    def garble(_: Call, reply: Reply) -> Reply:
+        return replace(reply, body=b"no gzip").with_headers({"Content-Encoding": "gzip"})
+
+    client.node.faults.add("*", Fault(change=garble), kind=kind)
+
+    with pytest.raises(TransferError, match="posting"):
+        client.upload(sample)
+
+
+def test_a_gateway_that_makes_up_lost_data_does_not_get_a_file_named_again(
+    client: Client, sample: Sample, tmp_path: Path
+) -> None:
+    first = client.upload(sample)
+    client.node.mine()
+    lost = first.transactions["weights.bin"]
+    client.node.lose_chunks(lost)
+    client.node.faults.add(f"/raw/{lost}", faults.set_body(bytes(900_000)), kind="raw")
+    sample.config.write_bytes(b"new")
+
+    second = client.upload(sample)
+
+    assert second.transactions["weights.bin"] == lost
+    assert client.node.is_complete(lost)
+    assert is_published(client, sample, tmp_path / "out")
+
+
+def test_what_an_upload_may_cost_counts_when_it_is_continued(client: Client, sample: Sample) -> None:
+    client.node.faults.add("/tx", node_faults.refuse(400, "no"), kind="post-tx")
+    with pytest.raises(BackendError, match="refuses a transaction"):
+        client.upload(sample)
+    client.node.faults.clear()
+
+    with pytest.raises(BackendError, match="max_cost"):
+        client.upload(sample, max_cost=1)
+
+    assert not client.node.transactions()
+
+
+def test_a_version_that_nobody_could_find_is_not_paid_for(client: Client, sample: Sample) -> None:
+    with pytest.raises(RepoIdError, match="another label"):
+        client.upload(sample, f"arweave/me/model/{'A' * 43}")
+
+    assert not client.node.ledger.count()

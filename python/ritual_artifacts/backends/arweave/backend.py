@@ -17,7 +17,7 @@ from ritual_artifacts.backends.arweave.repository import Repositories, Snapshot
 from ritual_artifacts.backends.arweave.upload import ArweaveUpload
 from ritual_artifacts.backends.arweave.wallet import Wallet
 from ritual_artifacts.backends.base import RemoteFile
-from ritual_artifacts.errors import ArtifactNotFoundError, RepoIdError
+from ritual_artifacts.errors import ArtifactNotFoundError, NotFinalizedError, RepoIdError, TransferError
 from ritual_artifacts.hashing import is_sha256
 from ritual_artifacts.manifest import MAX_MANIFEST_BYTES, ManifestEntry
 from ritual_artifacts.planning import MANIFEST_FILENAME
@@ -110,8 +110,21 @@ class ArweaveBackend:
         Raises:
             ArtifactNotFoundError: there is no such repository or version.
         """
-        stored = self.repositories.find_version(repo_id, pending=True) or self.repositories.find(repo_id)
+        waiting: list[str] = []
+        try:
+            found = self.repositories.find_version(repo_id, pending=True, waiting=waiting)
+        except NotFinalizedError:  # nodes do not show it yet, and so nobody can prove what it is
+            return self.find_holder(waiting[0])
+        stored = found or self.repositories.find(repo_id)
         return stored.bundle or stored.id
+
+    def find_holder(self, name: str) -> str:
+        """Return what has to be confirmed for the id of a transaction or data item: that of the bundle."""
+        if self.network.read_status(name).state == "dropped":
+            with contextlib.suppress(TransferError):  # without an index, nobody knows of data items
+                listed = self.network.list_by_id([name]).get(name)
+                return (listed and listed.bundle) or name
+        return name
 
     def resolve(self, repo_id: RitualRepoId) -> str:
         """Return the path manifest that the id names; see `Backend`."""
@@ -207,8 +220,14 @@ def _own(repo_id: RitualRepoId, address: str) -> RitualRepoId:
     """Return the id with the wallet's address as its owner.
 
     Raises:
-        RepoIdError: the id names another address.
+        RepoIdError: the id names another address, or a version that nobody could find.
     """
+    if repo_id.version is not None and is_id(repo_id.version):
+        message = (
+            f"{repo_id}: a version of 43 such characters is read as a transaction's id, so nobody could "
+            f"find it; choose another label"
+        )
+        raise RepoIdError(message)
     if repo_id.owner == address:
         return repo_id
     if is_id(repo_id.owner):

@@ -15,6 +15,9 @@ from ritual_artifacts.data_items import bundle_index, data_item_header, data_ite
 MAX_BUNDLED_BYTES: Final = 4 << 20
 """Of a file that goes into the bundle; a larger one has a transaction of its own."""
 
+MAX_BUNDLE_BYTES: Final = 128 << 20
+"""Of all files in the bundle, which is made in memory; what does not fit has a transaction of its own."""
+
 _TAGS: Final = (("Bundle-Format", "binary"), ("Bundle-Version", "2.0.0"))
 
 
@@ -31,6 +34,17 @@ class Item:
     name: str
     id: str
     data: bytes
+
+
+def choose_bundled(pieces: Sequence[Piece]) -> list[Piece]:
+    """Return the small files that go into the bundle, in order, as long as there is room."""
+    chosen: list[Piece] = []
+    room = MAX_BUNDLE_BYTES
+    for piece in pieces:
+        if piece.size <= min(MAX_BUNDLED_BYTES, room):
+            chosen.append(piece)
+            room -= piece.size
+    return chosen
 
 
 def sign_item(piece: Piece, wallet: Wallet) -> Item:

@@ -74,7 +74,7 @@ class Delivery:
         try:
             self._network.post_transaction(whole, f"posting {entry.name!r}")
         except StaleAnchor:
-            if self._network.read_status(transaction.id).state == "dropped":
+            if self._network.is_gone(transaction.id):
                 return entry
         self._journal.note_posted(transaction)
         self._seen[transaction.id] = time.monotonic()

@@ -22,6 +22,8 @@ from ritual_artifacts.errors import (
 MAX_ANSWER_BYTES: Final = 32 << 20
 """Of an answer that is no stream: a node sends at most 12 MiB of data as base64, and it is the longest."""
 
+_KNOWN: Final = "transaction is already"
+"""What a node says of a transaction that waits, or is on the weave; others say 'already' of other things."""
 _MAX_REDIRECTS: Final = 5
 _TOO_LONG: Final = 599
 
@@ -125,7 +127,9 @@ class Gateway:
         """
         answer = self.post("/tx", json.dumps(transaction.to_json()).encode())
         words = answer.words.lower()
-        if answer.status in {HTTPStatus.OK, HTTPStatus.ALREADY_REPORTED} or "already" in words:
+        if answer.status in {HTTPStatus.OK, HTTPStatus.ALREADY_REPORTED}:
+            return Verdict.STORED, answer
+        if answer.status == HTTPStatus.BAD_REQUEST and _KNOWN in words:
             return Verdict.STORED, answer
         if answer.is_temporary:
             return Verdict.TEMPORARY, answer
@@ -161,7 +165,7 @@ class Gateway:
 def make_client(timeout: float, connections: int) -> httpx2.Client:
     """Make the client that all gateways of a connection share."""
     return httpx2.Client(
-        timeout=timeout,
+        timeout=httpx2.Timeout(timeout, pool=None),  # our own queue is no fault of a server
         limits=httpx2.Limits(max_connections=connections, max_keepalive_connections=connections),
         max_redirects=_MAX_REDIRECTS,
         headers={"user-agent": "ritual-artifacts"},

@@ -119,44 +119,7 @@ class Network:
             TransferError: no gateway could be reached.
             BackendError: no gateway gave a good answer.
         """
-        return self._ask(lambda gateway: gateway.get(path), doing, accept)
-
-    def _ask(self, send: Callable[[Gateway], Answer], doing: str, accept: Callable[[Answer], Value]) -> Value:
-        patience = Patience(doing)
-        refusals: list[BackendError] = []
-        left = list(self.gateways)
-        while True:
-            failed: list[Gateway] = []
-            problem, pause = "", None
-            for gateway in left:
-                try:
-                    answer = send(gateway)
-                except httpx2.TransportError as error:
-                    failed, problem = [*failed, gateway], f"{gateway}: {describe(error)}"
-                    continue
-                except httpx2.HTTPError as error:  # redirects without end, a body that is not what it says
-                    refusals.append(BackendError(f"{doing}: {gateway}: {describe(error)}"))
-                    continue
-                if answer.is_temporary:
-                    failed, problem, pause = (
-                        [*failed, gateway],
-                        f"{gateway} answered {answer}",
-                        answer.retry_after,
-                    )
-                    continue
-                try:
-                    return accept(answer)
-                except BackendError as error:
-                    refusals.append(type(error)(f"{doing}: {error} (asked {gateway})"))
-            if not failed:
-                raise min(refusals, key=_rank)
-            left = failed
-            try:
-                patience.wait(problem, pause)
-            except TransferError:
-                if refusals:  # those who did answer know better than those who did not
-                    raise min(refusals, key=_rank) from None
-                raise
+        return _ask(self.gateways, path, doing, accept)
 
     def read_transaction(self, transaction_id: str) -> Transaction:
         """Fetch a transaction and prove that it is the one that is meant.
@@ -196,6 +159,25 @@ class Network:
             return Status("pending")
         except ArtifactNotFoundError:
             return Status("dropped")
+
+    def is_gone(self, transaction_id: str) -> bool:
+        """Say whether every gateway was asked, and none knows the transaction: only then is it signed again.
+
+        Raises:
+            TransferError: a gateway that may know it could not be asked.
+        """
+
+        def accept(answer: Answer) -> bool:
+            try:
+                check_found(answer, "it")
+            except ArtifactNotFoundError:
+                return True
+            except NotFinalizedError:
+                return False
+            return False
+
+        path, doing = f"/tx/{transaction_id}/status", f"looking after {transaction_id}"
+        return all(_ask([gateway], path, doing, accept) for gateway in self.gateways)
 
     def wait_for(self, transaction_id: str, confirmations: int, *, timeout: float) -> Status:
         """Wait until a transaction is that many blocks deep.
@@ -258,7 +240,7 @@ class Network:
             values = read_json(answer, f"/tx/{transaction_id}/offset")
             try:
                 end, said = int(values["offset"]), int(values["size"])
-            except (KeyError, TypeError, ValueError):
+            except (KeyError, TypeError, ValueError, OverflowError):  # the last: JSON has an Infinity here
                 message = f"its place on the weave is {answer.words}, which makes no sense"
                 raise BackendError(message) from None
             if said != size or end < size:
@@ -343,7 +325,7 @@ class Network:
             for gateway in self.gateways:
                 try:
                     verdict, answer = gateway.post_transaction(transaction)
-                except httpx2.TransportError as error:
+                except httpx2.HTTPError as error:
                     problem, is_temporary = f"{gateway}: {describe(error)}", True
                     continue
                 except BackendError as error:
@@ -367,28 +349,73 @@ class Network:
         Raises:
             StaleAnchor: all nodes have forgotten the transaction, and will not take it again.
             TransferError: the nodes could not be reached, or have no room.
-            BackendError: a node will never take it.
+            BackendError: no node will ever take it.
         """
         patience = Patience(doing)
         while True:
             problem, pause, halves, is_forgotten = "", None, 0, True
+            refusals: list[BackendError] = []
             for gateway in self.gateways:
                 try:
                     verdict, answer = _post_chunk_to(gateway, transaction, body)
-                except httpx2.TransportError as error:
+                except httpx2.HTTPError as error:
                     problem, is_forgotten = f"{gateway}: {describe(error)}", False
+                    continue
+                except BackendError as error:  # such as a gateway that only reads
+                    refusals.append(error)
                     continue
                 halves += verdict is Verdict.HALF
                 if verdict is Verdict.STORED or halves >= _ENOUGH_HALVES:
                     return
                 is_forgotten = is_forgotten and verdict is Verdict.STALE_ANCHOR
                 problem, pause = f"{gateway} answered {answer}", answer.retry_after
+            if not problem:
+                raise refusals[0]
             if is_forgotten:
                 message = f"{doing}: {problem}"
                 raise StaleAnchor(message)
             if halves:
                 problem += "; where a node keeps chunks only for a while, name more gateways"
             patience.wait(problem, pause)
+
+
+def _ask(gateways: Iterable[Gateway], path: str, doing: str, accept: Callable[[Answer], Value]) -> Value:
+    """Ask some gateways in turn; see `Network.ask`."""
+    patience = Patience(doing)
+    refusals: list[BackendError] = []
+    left = list(gateways)
+    while True:
+        failed: list[Gateway] = []
+        problem, pause = "", None
+        for gateway in left:
+            try:
+                answer = gateway.get(path)
+            except httpx2.TransportError as error:
+                failed, problem = [*failed, gateway], f"{gateway}: {describe(error)}"
+                continue
+            except httpx2.HTTPError as error:  # redirects without end, a body that is not what it says
+                refusals.append(BackendError(f"{doing}: {gateway}: {describe(error)}"))
+                continue
+            if answer.is_temporary:
+                failed, problem, pause = (
+                    [*failed, gateway],
+                    f"{gateway} answered {answer}",
+                    answer.retry_after,
+                )
+                continue
+            try:
+                return accept(answer)
+            except BackendError as error:
+                refusals.append(type(error)(f"{doing}: {error} (asked {gateway})"))
+        if not failed:
+            raise min(refusals, key=_rank)
+        left = failed
+        try:
+            patience.wait(problem, pause)
+        except TransferError:
+            if refusals:  # those who did answer know better than those who did not
+                raise min(refusals, key=_rank) from None
+            raise
 
 
 def _post_chunk_to(gateway: Gateway, transaction: Transaction, body: bytes) -> tuple[Verdict, Answer]:
@@ -438,7 +465,7 @@ def _read_pages(gateway: Gateway, variables: Mapping[str, Any]) -> Iterator[List
             listed = [_read_node(edge["node"]) for edge in edges]
             has_more = bool(transactions.get("pageInfo", {}).get("hasNextPage")) and bool(edges)
             after = str(edges[-1]["cursor"]) if has_more else None
-        except (KeyError, TypeError, AttributeError, ValueError):
+        except (KeyError, TypeError, AttributeError, ValueError, OverflowError):
             message = f"the index of {gateway} answered {answer.words}, which makes no sense"
             raise BackendError(message) from None
         yield from listed

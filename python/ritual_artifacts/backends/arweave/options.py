@@ -16,6 +16,15 @@ DEFAULT_MAX_WORKERS: Final = 8
 _NEEDLESS: Final = frozenset({"logger", "max_upload_size", "show_progress_bar"})
 """Options of ritual-arweave that change nothing here: files have no sections, `progress=` reports."""
 
+_OWN_TAGS: Final = frozenset(
+    {
+        *("App-Name", "App-Version", "Artifact-Digest", "Bundle-Format", "Bundle-Version", "File-Name"),
+        *("File-SHA256", "File-Size", "File-Type", "File-Version", "Repo-Name", "Repo-Version", "Type"),
+        "Unix-Time",
+    }
+)
+"""Tags by which things are found again: of two with one name, the first would count."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Connection:
@@ -136,6 +145,11 @@ def _check_tags(name: str, value: object) -> None:
         raise BackendError(message)
     for tags in value.values():
         _check_texts(name, tags)
+        if taken := sorted(_OWN_TAGS & tags.keys()):
+            message = (
+                f"{name} has the tag {taken[0]!r}, which says what the transaction is; choose another name"
+            )
+            raise BackendError(message)
 
 
 def _check_texts(name: str, value: object) -> None:

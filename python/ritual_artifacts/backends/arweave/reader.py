@@ -155,7 +155,7 @@ class DataReader:
             transaction = self._network.read_transaction(listed.id)
             stored = _describe(transaction, listed)
         else:
-            stored = self._read_item(listed, listed.bundle)
+            stored, _ = self._read_item(listed, listed.bundle)
         with self._lock:
             self._known[listed.id] = stored
         return stored
@@ -290,15 +290,17 @@ class DataReader:
 
     # --- what is still there ---
 
-    def is_retrievable(self, stored: Stored) -> bool:
-        """Say whether gateways still have the data; of much data, some places are looked at."""
+    def is_retrievable(self, stored: Stored, source: Path | bytes) -> bool:
+        """Say whether gateways still have the data; of much data, some places are compared with `source`."""
         if stored.bundle is not None or not stored.data_size:
             return True  # an item was read as a whole already
         last = stored.data_size - 1
         try:
             for offset in sorted({last * step // _SAMPLES for step in range(_SAMPLES + 1)}):
                 with contextlib.closing(self.stream(stored, offset)) as blocks:
-                    next(blocks)
+                    block = next(blocks)
+                if block != _read_at(source, offset, len(block)):
+                    self._read_chunk(stored, offset)  # somebody lies; a chunk proves itself
         except BackendError as error:
             log.info("not all data of %s is there: %s", stored.id, error)
             return False
@@ -402,7 +404,7 @@ class DataReader:
 
     # --- data items ---
 
-    def _read_item(self, listed: Listed, bundle: str) -> Stored:
+    def _read_item(self, listed: Listed, bundle: str) -> tuple[Stored, bytes]:
         """Fetch a data item out of its bundle and prove it: its signature covers header and data."""
         place = self._read_index(bundle).get(listed.id)
         if place is None:
@@ -432,15 +434,13 @@ class DataReader:
             self._items[listed.id] = content
             while sum(map(len, self._items.values())) > _MAX_KEPT_ITEM_BYTES and len(self._items) > 1:
                 self._items.popitem(last=False)
-        return stored
+        return stored, content
 
     def _read_item_data(self, stored: Stored) -> bytes:
         with self._lock:
             content = self._items.get(stored.id)
         if content is None and stored.bundle is not None:
-            self._read_item(stored.listed, stored.bundle)
-            with self._lock:
-                content = self._items[stored.id]
+            _, content = self._read_item(stored.listed, stored.bundle)  # others may push it out at once
         return content or b""
 
     def _read_index(self, bundle: str) -> dict[str, tuple[int, int]]:
@@ -545,6 +545,14 @@ def _decode_body(response: httpx2.Response, stored: Stored) -> bytes:
     """Read a body that is base64url, as nodes send data of up to 12 MiB."""
     body = _take(response.iter_bytes(), MAX_ANSWER_BYTES)
     return decode(body.decode("ascii", errors="replace"), f"the data of {stored.id}")
+
+
+def _read_at(source: Path | bytes, offset: int, size: int) -> bytes:
+    if isinstance(source, bytes):
+        return source[offset : offset + size]
+    with source.open("rb") as file:
+        file.seek(offset)
+        return file.read(size)
 
 
 def _take(blocks: Iterator[bytes], size: int) -> bytes:

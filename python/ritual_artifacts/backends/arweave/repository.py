@@ -78,7 +78,9 @@ class Repositories:
             raise self._not_found(repo_id)
         return self._find_by_id(repo_id, repo_id.name)
 
-    def find_version(self, repo_id: RitualRepoId, *, pending: bool = False) -> Stored | None:
+    def find_version(
+        self, repo_id: RitualRepoId, *, pending: bool = False, waiting: list[str] | None = None
+    ) -> Stored | None:
         """Return a repository's path manifest; None where there is none.
 
         Of a repository it is the newest. Of a version it is the first that got this label: a label never
@@ -87,11 +89,12 @@ class Repositories:
         Args:
             repo_id: The repository or version, with its true owner.
             pending: Whether one that is not mined yet counts too, as the newest of all.
+            waiting: Gets the ids of those that are not mined yet.
 
         Raises:
             NotFinalizedError: there are only some that are not mined yet.
         """
-        waiting: list[str] = []
+        waiting = [] if waiting is None else waiting
         for proven in self._list_proven(repo_id, newest_first=repo_id.version is None, waiting=waiting):
             for stored in proven:
                 if pending or stored.listed.height is not None:

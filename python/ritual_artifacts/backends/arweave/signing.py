@@ -4,12 +4,12 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from ritual_artifacts.backends.arweave.bundle import MAX_BUNDLED_BYTES, bundle_size, make_bundle, sign_item
+from ritual_artifacts.backends.arweave.bundle import bundle_size, choose_bundled, make_bundle, sign_item
 from ritual_artifacts.backends.arweave.contents import PATHS_NAME, Contents, Piece
 from ritual_artifacts.backends.arweave.journal import Entry, Journal, Record
 from ritual_artifacts.backends.arweave.network import Network
 from ritual_artifacts.backends.arweave.options import UploadOptions
-from ritual_artifacts.backends.arweave.payment import Prices, refuse_unaffordable
+from ritual_artifacts.backends.arweave.payment import Prices, refuse_excess, refuse_unaffordable
 from ritual_artifacts.backends.arweave.transaction import Transaction
 from ritual_artifacts.backends.arweave.wallet import Wallet
 
@@ -42,13 +42,25 @@ class Signer:
             InsufficientFundsError: it costs more than the wallet has.
         """
         new = [piece for piece in self._contents.pieces if piece.name not in reused]
-        bundled = [piece for piece in new if self._options.bundle and piece.size <= MAX_BUNDLED_BYTES]
-        loose = [piece for piece in new if piece not in bundled]
+        bundled = choose_bundled(new) if self._options.bundle else []
+        names = {piece.name for piece in bundled}
+        loose = [piece for piece in new if piece.name not in names]
         sizes = [*(piece.size for piece in loose), self._final_size(bundled)]
         self._check_cost(self._prices.total(sizes))
         anchor = self._network.read_anchor()
         entries = tuple(Entry(name=p.name, transaction=self._sign_piece(p, anchor)) for p in loose)
         return self._finish(entries, reused, [piece.name for piece in bundled], anchor)
+
+    def refuse_costly(self, record: Record) -> None:
+        """Check what an earlier process has signed, as long as something of it is still to be paid.
+
+        Raises:
+            BackendError: it costs more than the user allows now.
+        """
+        everything = (*record.entries, record.final)
+        rewards = [e.transaction.reward for e in everything if self._journal.is_posted(e.transaction)]
+        if len(rewards) < len(everything):
+            refuse_excess(record.cost, sum(rewards), self._options.max_cost)
 
     def sign_again(self, record: Record, stale: Sequence[Entry]) -> Record:
         """Sign transactions anew that no node has and none will take, and write that down.

@@ -29,6 +29,8 @@ from ritual_artifacts.repo_id import RitualRepoId
 
 log = logging.getLogger(__name__)
 
+_MAX_SIGNATURES: Final = 6
+"""Times that one upload signs anew: a gateway may give anchors that no node ever takes."""
 _LOOKUP: Final = 50
 """Files that are looked for in the index at once."""
 
@@ -142,7 +144,7 @@ class ArweaveUpload:
                 stored = self._reader.read_by_id(ids[piece.name], bundle=bundle)
             except NotFinalizedError:  # only what is mined can be looked for
                 continue
-            if self._options.reseed or not self._reader.is_retrievable(stored):
+            if self._options.reseed or not self._reader.is_retrievable(stored, piece.source):
                 self._restore(piece, stored, journal)
 
     def _restore(self, piece: Piece, stored: Stored, journal: Journal) -> None:
@@ -193,9 +195,9 @@ class ArweaveUpload:
             is_same = self._reader.read_small(stored, limit=piece.size) == piece.read()
         if not is_same:
             return
-        if not self._reader.is_retrievable(stored):
+        if not self._reader.is_retrievable(stored, piece.source):
             self._restore(piece, stored, journal)
-            if not self._reader.is_retrievable(stored):
+            if not self._reader.is_retrievable(stored, piece.source):
                 log.warning("the data of %s is lost, so %r is stored anew", stored.id, piece.name)
                 return
         found[sha256] = stored.id
@@ -213,6 +215,8 @@ class ArweaveUpload:
         signer = Signer(self._network, self._wallet, contents, journal, self._options)
         if record is None:
             record = signer.sign(self._find_reusable(contents.pieces, journal))
+        else:
+            signer.refuse_costly(record)
         meter = ProgressMeter(progress, "upload", sum(e.transaction.data_size for e in record.entries))
         sources = {piece.name: piece.source for piece in contents.pieces}
         delivery = self._deliver(sources, journal, meter)
@@ -239,7 +243,7 @@ class ArweaveUpload:
         sources: dict[str, Path | bytes],
     ) -> Record:
         """Post everything; what the network has forgotten meanwhile is signed and posted again."""
-        while True:
+        for _ in range(_MAX_SIGNATURES):
             stale = self._post_entries(record.entries, delivery)
             if not stale:
                 # Its data is in the journal: it names what was signed, and is signed itself.
@@ -248,6 +252,11 @@ class ArweaveUpload:
             if not stale:
                 return record
             record = signer.sign_again(record, stale)
+        message = (
+            f"nodes called the anchor of {stale[0].name!r} too old {_MAX_SIGNATURES} times, "
+            f"each time one that a gateway had just given; name other gateways, and upload the same again"
+        )
+        raise TransferError(message, retryable=True)
 
     def _post_entries(self, entries: Sequence[Entry], delivery: Delivery) -> list[Entry]:
         """Post transactions with all their chunks; return those that have to be signed again."""
@@ -262,7 +271,7 @@ class ArweaveUpload:
                 try:
                     delivery.post_chunks(entry)
                 except StaleAnchor as error:
-                    if self._network.read_status(entry.transaction.id).state != "dropped":
+                    if not self._network.is_gone(entry.transaction.id):
                         message = f"{error}; it will be known again once it is mined, so try again later"
                         raise TransferError(message, retryable=True) from None
                     delivery.forget(entry.transaction)
