@@ -161,6 +161,7 @@ rust-test-sanitized: toolchain
 
 .PHONY: pytest
 pytest: $(STAMPS)/dev $(STAMPS)/package ## the Python tests only
+	$(PY) -m tests.servers.prepare
 	$(PY) -m pytest --numprocesses auto
 
 # --- speed ---------------------------------------------------------------------------------------------
