@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from ritual_artifacts import RitualArtifactManager
 from ritual_artifacts.backends import http
 from ritual_artifacts.backends.arweave import ArweaveUploadResult, network
+from tests.backends.sample import Sample, make_sample
 from tests.servers.arweave.node import ArweaveNode
 from tests.servers.arweave.signing import Key
 
@@ -17,22 +18,10 @@ PLENTY = 10**15
 REPO = "arweave/me/model"
 
 
-class Sample(BaseModel):
-    weights: Path
-    shards: list[Path]
-    config: Path
-    note: str = ""
-
-
 @pytest.fixture
 def sample(write: Callable[..., Path]) -> Sample:
-    """Return an artifact of a file in chunks, a small one, and an empty one."""
-    return Sample(
-        weights=write("weights.bin", 900_000),
-        shards=[write("a.safetensors", 70_000), write("empty.safetensors", 0)],
-        config=write("config.json", content=b'{"layers": 2}\n'),
-        note="ø",
-    )
+    """Return an artifact of a file that is sent on its own, small ones and an empty one."""
+    return make_sample(write, 900_000)
 
 
 class Client:
@@ -73,7 +62,3 @@ def client(arweave_node: ArweaveNode, wallet: Key) -> Client:
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http, "FIRST_WAIT", 0.001)
     monkeypatch.setattr(network, "POLL_SECONDS", 0.01)
-
-
-def contents(sample: Sample) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in [sample.weights, *sample.shards, sample.config]}

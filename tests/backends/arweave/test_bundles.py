@@ -6,7 +6,8 @@ import pytest
 
 from ritual_artifacts import RitualArtifactManager
 from ritual_artifacts.errors import ArtifactError, BackendError
-from tests.backends.arweave.conftest import PLENTY, Client, Sample, contents
+from tests.backends.arweave.conftest import PLENTY, Client
+from tests.backends.sample import Sample, contents
 from tests.servers import faults
 from tests.servers.arweave.fixtures import MakeArweave
 from tests.servers.arweave.signing import Key

@@ -12,7 +12,8 @@ from ritual_artifacts.errors import (
     RepoIdError,
     WalletError,
 )
-from tests.backends.arweave.conftest import PLENTY, Client, Sample, contents
+from tests.backends.arweave.conftest import PLENTY, Client
+from tests.backends.sample import Sample, contents
 from tests.servers.arweave.node import ArweaveNode
 from tests.servers.arweave.signing import Key
 

@@ -14,7 +14,8 @@ from ritual_artifacts.errors import (
     SourceChangedError,
     TransferError,
 )
-from tests.backends.arweave.conftest import PLENTY, Client, Sample, contents
+from tests.backends.arweave.conftest import PLENTY, Client
+from tests.backends.sample import Sample, contents
 from tests.servers import faults
 from tests.servers.arweave import faults as node_faults
 from tests.servers.arweave.fixtures import MakeArweave

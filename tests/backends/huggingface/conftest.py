@@ -9,27 +9,16 @@ from pydantic import BaseModel
 
 from ritual_artifacts import RitualArtifactManager
 from ritual_artifacts.backends import http
+from tests.backends.sample import Sample, make_sample
 from tests.servers.hub import Hub
 
 REPO = "huggingface/alice/model"
 
 
-class Sample(BaseModel):
-    weights: Path
-    shards: list[Path]
-    config: Path
-    note: str = ""
-
-
 @pytest.fixture
 def sample(write: Callable[..., Path]) -> Sample:
-    """Return an artifact of large files, a small one and an empty one."""
-    return Sample(
-        weights=write("weights.bin", 300_000),
-        shards=[write("a.safetensors", 70_000), write("empty.safetensors", 0)],
-        config=write("config.json", content=b'{"layers": 2}\n'),
-        note="ø",
-    )
+    """Return an artifact of a file that is sent on its own, small ones and an empty one."""
+    return make_sample(write, 300_000)
 
 
 class Client:
@@ -60,7 +49,3 @@ def client(hub: Hub) -> Client:
 @pytest.fixture(autouse=True)
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http, "FIRST_WAIT", 0.001)
-
-
-def contents(sample: Sample) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in [sample.weights, *sample.shards, sample.config]}

@@ -9,7 +9,8 @@ from huggingface_hub import HfApi
 
 from ritual_artifacts.backends.huggingface.branch import STAGING_PREFIX
 from ritual_artifacts.errors import ArtifactNotFoundError, BackendError, ConflictError, RepoIdError
-from tests.backends.huggingface.conftest import REPO, Client, Sample, contents
+from tests.backends.huggingface.conftest import REPO, Client
+from tests.backends.sample import Sample, contents
 from tests.servers import faults
 from tests.servers.faults import Fault
 from tests.servers.hub import Hub

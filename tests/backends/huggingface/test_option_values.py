@@ -11,7 +11,8 @@ from ritual_artifacts import Progress, RitualArtifactManager, StorageId
 from ritual_artifacts.backends import load_backend
 from ritual_artifacts.backends.huggingface.options import make_connection, merge
 from ritual_artifacts.errors import AuthenticationError, BackendError, TransferError
-from tests.backends.huggingface.conftest import REPO, Client, Sample
+from tests.backends.huggingface.conftest import REPO, Client
+from tests.backends.sample import Sample
 from tests.servers.hub import Hub
 
 CONNECTION: list[tuple[str, list[object]]] = [

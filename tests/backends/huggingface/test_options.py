@@ -11,7 +11,8 @@ from ritual_artifacts import RitualArtifactManager, RitualRepoId, StorageId
 from ritual_artifacts.backends import load_backend
 from ritual_artifacts.backends.huggingface.options import Connection, make_connection
 from ritual_artifacts.errors import ArtifactNotFoundError, BackendError, ConflictError, RepoIdError
-from tests.backends.huggingface.conftest import REPO, Client, Sample, contents
+from tests.backends.huggingface.conftest import REPO, Client
+from tests.backends.sample import Sample, contents
 from tests.servers import faults
 from tests.servers.hub import Hub
 

@@ -13,7 +13,8 @@ from ritual_artifacts import Progress, RitualArtifactManager
 from ritual_artifacts.backends.huggingface.sources import Addition
 from ritual_artifacts.backends.huggingface.xet import reported
 from ritual_artifacts.errors import ArtifactNotFoundError
-from tests.backends.huggingface.conftest import REPO, Client, Sample, contents
+from tests.backends.huggingface.conftest import REPO, Client
+from tests.backends.sample import Sample, contents
 from tests.servers.hub import Hub
 
 

@@ -19,7 +19,8 @@ from ritual_artifacts.errors import (
     SourceChangedError,
     TransferError,
 )
-from tests.backends.huggingface.conftest import REPO, Client, Sample, contents
+from tests.backends.huggingface.conftest import REPO, Client
+from tests.backends.sample import Sample, contents
 from tests.servers import faults
 from tests.servers.faults import Fault
 from tests.servers.fixtures import MakeHub
