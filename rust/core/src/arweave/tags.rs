@@ -209,6 +209,15 @@ mod tests {
     }
 
     #[test]
+    fn the_length_of_a_block_may_be_any_that_fits() {
+        for length in 0..=5 {
+            let encoded = [1, 2 * length, 2, b'a', 2, b'b', 0];
+
+            assert_eq!(Tags::decode(&encoded, 1).unwrap().pairs(), [tag("a", "b")]);
+        }
+    }
+
+    #[test]
     fn what_is_no_array_of_pairs_is_refused_at_its_place() {
         let long = [0xff; 9];
         for (encoded, offset) in [
@@ -218,6 +227,8 @@ mod tests {
             (&[2, 4, b'a'], 1),
             (&[2, 1, b'a', 2, b'b', 0], 1),
             (&[2, 2, b'a', 2, b'b', 0, 0], 6),
+            // Of the block's 6 bytes, 5 are there.
+            (&[1, 12, 2, b'a', 2, b'b', 0], 1),
             (&[1, 100, 2, b'a', 2, b'b', 0], 1),
             (&[1, 1, 2, b'a', 2, b'b', 0], 1),
             (&[&long[..], &[2]].concat(), 9),
