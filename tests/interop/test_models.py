@@ -13,6 +13,8 @@ import pytest
 from ritual_artifacts import RitualArtifactManager, RitualRepoId
 from ritual_artifacts.models import MlModelId, MlModelInfo, ModelArtifact, ModelManager
 from tests.interop.theirs import Infernet, fails, run
+from tests.servers.arweave.node import ArweaveNode
+from tests.servers.arweave.signing import Key
 from tests.servers.hub import Hub
 
 REPO = "huggingface/alice/iris"
@@ -295,4 +297,62 @@ attempt(lambda: [theirs, again])
 
 
 # --- Arweave -----------------------------------------------------------------------------------------------
-# The cells of Arweave belong here, in the order of those of Hugging Face: ours to theirs, theirs to ours.
+
+
+@pytest.fixture
+def node(arweave_node: ArweaveNode, wallet: Key) -> ArweaveNode:
+    arweave_node.mint(wallet.address)
+    return arweave_node
+
+
+def test_arweave_ours_to_theirs(
+    node: ArweaveNode, wallet: Key, flat: Path, infernet: Infernet, tmp_path: Path
+) -> None:
+    options = {"gateways": node.url, "wallet_path": wallet.path}
+    information = {"iris.onnx": MlModelInfo.from_dict(INFO)}
+    ModelManager.upload_model(flat, "arweave/me/iris", information, repo_manager_kwargs=options)
+    node.mine()
+    script = """
+def download():
+    artifact = ModelManager().download_model(
+        sys.argv[1], directory=sys.argv[2], repomanager_kwargs={"api_url": sys.argv[3]})
+    return {"files": files(artifact), "id": artifact.metadata["iris.onnx"].id}
+attempt(download)
+"""
+    repo = f"arweave/{wallet.address}/iris"
+
+    result = run(infernet, script, repo, tmp_path / "theirs", node.url)
+
+    assert result == {"files": expected(flat), "id": f"{repo}:iris.onnx"}
+
+
+def test_arweave_theirs_to_ours(node: ArweaveNode, wallet: Key, flat: Path, infernet: Infernet) -> None:
+    (flat / "iris.torch").write_bytes(b"torch" * 30_000)
+    script = """
+metadata = {"iris.onnx": MlModelInfo(**json.loads(sys.argv[3]))}
+options = {"api_url": sys.argv[4]}
+attempt(lambda: ModelManager.upload_model(
+    sys.argv[1], sys.argv[2], metadata, wallet_path=sys.argv[5], repo_manager_kwargs=options) and None)
+"""
+    repo = f"arweave/{wallet.address}/iris"
+    assert run(infernet, script, flat, repo, json.dumps(INFO), node.url, wallet.path) is None
+    node.mine()
+
+    artifact = ModelManager().download_model(repo, repomanager_kwargs={"gateways": node.url})
+
+    assert {path.name: path.read_bytes().hex() for path in artifact.files} == expected(flat)
+    assert artifact.metadata == {"iris.onnx": MlModelInfo.from_dict({"id": f"{repo}:iris.onnx"} | INFO)}
+
+
+def test_arweave_theirs_fails_above_one_chunk_because_of_the_client_that_pip_picks(
+    node: ArweaveNode, wallet: Key, flat: Path, infernet: Infernet
+) -> None:
+    script = """
+options = {"api_url": sys.argv[3]}
+attempt(lambda: ModelManager.upload_model(
+    sys.argv[1], sys.argv[2], {}, wallet_path=sys.argv[4], repo_manager_kwargs=options) and None)
+"""
+
+    result = run(infernet, script, flat, f"arweave/{wallet.address}/iris", node.url, wallet.path)
+
+    assert fails(result, "AttributeError", "update")
