@@ -315,6 +315,34 @@ def test_a_circuit_is_replaced_only_where_that_is_asked_for(fake_ezkl: FakeEzkl,
     assert {path.name for path in model.parent.iterdir()} == {"network.onnx", "network.ezkl"}
 
 
+def test_files_of_ones_own_beside_a_circuit_are_not_replaced(fake_ezkl: FakeEzkl, model: Path) -> None:
+    folder = generate(model).settings_path.parent
+    (folder / "proofs").mkdir()
+    (folder / "proofs" / "proof.json").write_text("{}")
+
+    with pytest.raises(ConflictError, match=r"'proofs/proof\.json': move them away"):
+        generate(model, overwrite=True)
+
+    assert (folder / "proofs" / "proof.json").exists()
+    assert fake_ezkl.calls.count("setup") == 1
+
+
+def test_a_circuit_behind_a_link_is_replaced_where_it_is(
+    fake_ezkl: FakeEzkl, model: Path, tmp_path: Path
+) -> None:
+    folder = generate(model).settings_path.parent
+    link = tmp_path / "link"
+    link.symlink_to(folder)
+    before = sorted(tmp_path.iterdir())
+
+    made = generate(model, output_dir=link, overwrite=True)
+
+    assert made.settings_path.parent == folder.resolve()
+    assert link.is_symlink()
+    assert sorted(tmp_path.iterdir()) == before
+    assert fake_ezkl.calls.count("setup") == 2
+
+
 def test_a_circuit_that_cannot_be_replaced_stays(fake_ezkl: FakeEzkl, model: Path) -> None:
     first = generate(model)
     fake_ezkl.break_at("setup", "no luck")

@@ -359,3 +359,28 @@ def test_a_damaged_copy_in_the_cache_is_mended_before_it_is_used(artifact: EZKLA
 
     assert proof.ezkl_proof
     assert cached.prover_key_path.read_bytes() == artifact.prover_key_path.read_bytes()
+
+
+@pytest.mark.parametrize("field", FILES)
+def test_a_circuit_that_is_opened_as_the_plain_class_is_verified_too(
+    field: str, fake_ezkl: FakeEzkl, artifact: EZKLArtifact, tmp_path: Path
+) -> None:
+    labelled = Labelled(**dict(artifact), version="v1")
+    RitualArtifactManager(artifact=labelled).to_dir(tmp_path / "labelled")
+    opened = RitualArtifactManager.from_dir(EZKLArtifact, tmp_path / "labelled").artifact
+    flip_one_bit(getattr(opened, field))
+
+    with pytest.raises(IntegrityError, match=field):
+        prove(opened, [0.5])
+
+    assert not fake_ezkl.calls
+
+
+@pytest.mark.parametrize("number", [10**400, -(10**400)])
+def test_a_whole_number_that_no_float_can_be_is_refused(
+    number: int, fake_ezkl: FakeEzkl, artifact: EZKLArtifact
+) -> None:
+    with pytest.raises(CircuitError, match="finite numbers"):
+        prove(artifact, [number])
+
+    assert not fake_ezkl.calls

@@ -1,5 +1,6 @@
 """`migrate`: a project is shown what would change, changed, and told what is left."""
 
+import errno
 import json
 import os
 import sys
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from ritual_artifacts.errors import SourceChangedError
+from ritual_artifacts.hashing import write_file
 from ritual_artifacts.migration.project import survey
 
 Run = Callable[..., Any]
@@ -161,12 +163,21 @@ def test_a_file_that_is_no_python_is_reported_and_left_alone(project: Path, run:
     [
         ("requirements-dev.txt", "requests\ninfernet-ml==2.0.0\n", ":2: the requirement infernet-ml"),
         ("pyproject.toml", 'dependencies = ["infernet_ml[onnx]"]\n', ":1: the requirement infernet_ml"),
+        (
+            "setup.py",
+            "setup(\n  install_requires=['infernet-ml[onnx]>=2'])\n",
+            ":2: the requirement infernet-ml",
+        ),
+        ("requirements/base.txt", "infernet-ml\n", ":1: the requirement infernet-ml"),
+        ("requirements.in", "infernet-ml\n", ":1: the requirement infernet-ml"),
+        ("constraints.txt", "infernet-ml<3\n", ":1: the requirement infernet-ml"),
         ("notebook.ipynb", '{"cells": ["import infernet_ml"]}', ":1: the notebook"),
     ],
 )
 def test_what_is_no_source_is_reported_and_left_alone(
     name: str, text: str, what: str, project: Path, run: Run
 ) -> None:
+    (project / name).parent.mkdir(exist_ok=True)
     (project / name).write_text(text)
 
     done = run("migrate", project)
@@ -201,6 +212,26 @@ def test_a_file_that_changed_meanwhile_is_not_overwritten(project: Path) -> None
         found.write()
 
     assert path.read_text() == "edited\n"
+
+
+@pytest.mark.parametrize("option", [[], ["--json"]])
+def test_a_file_that_cannot_be_written_is_listed_and_the_others_are_written(
+    option: list[str], project: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse_one(path: Path, data: bytes) -> None:
+        if path.name == "good.py":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        write_file(path, data)
+
+    monkeypatch.setattr("ritual_artifacts.migration.project.write_file", refuse_one)
+
+    done = run("migrate", project, *option)
+
+    assert done.code == 1
+    assert "could not be written (Permission denied)" in done.out
+    assert "migrated " + str(project / "package" / "good.py") not in done.out
+    assert (project / "package" / "good.py").read_text() == OLD
+    assert (project / "package" / "partly.py").read_text() != PARTLY
 
 
 def test_a_path_that_is_not_there_is_an_error(tmp_path: Path, run: Run) -> None:

@@ -7,7 +7,7 @@ import typer
 
 from ritual_artifacts.cli.locations import parse_path
 from ritual_artifacts.cli.output import JsonOption, printable, say, show, show_json
-from ritual_artifacts.errors import ArtifactError
+from ritual_artifacts.errors import ArtifactError, SourceChangedError
 
 if TYPE_CHECKING:
     from ritual_artifacts.migration.project import SourceFile
@@ -24,10 +24,9 @@ def migrate(
     and what to do.
     """
     found = _survey(path)
-    changed = [file for file in found if file.is_changed]
     if not diff:
-        for file in changed:
-            file.write()
+        found = [_write(file) if file.is_changed else file for file in found]
+    changed = [file for file in found if file.is_changed]
     if as_json:
         show_json(_report(found, diff=diff))
     else:
@@ -42,6 +41,17 @@ def migrate(
         _summarize(found, diff=diff)
     if any(file.problems for file in found):
         raise typer.Exit(1)
+
+
+def _write(file: "SourceFile") -> "SourceFile":
+    """Write one file; where that fails, the others are written all the same, and it is listed."""
+    try:
+        file.write()
+    except SourceChangedError:
+        return file.unwritten("it changed meanwhile")
+    except OSError as error:
+        return file.unwritten(error.strerror or type(error).__name__)
+    return file
 
 
 def _show_diff(text: str) -> None:

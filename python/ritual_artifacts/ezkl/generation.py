@@ -138,7 +138,8 @@ def _find_target(args: ArtifactGenerationArgs) -> Path:
     else:
         target = args.output_dir.absolute()
     if args.overwrite and _is_circuit(target):
-        return target
+        _refuse_others_files(target)
+        return target.resolve() if target.is_symlink() else target
     _refuse_occupied(target)
     return target
 
@@ -148,6 +149,15 @@ def _is_circuit(folder: Path) -> bool:
         return Manifest.read(folder / MANIFEST_FILENAME).artifact_type == EZKLArtifact.__name__
     except (ArtifactError, OSError):
         return False
+
+
+def _refuse_others_files(folder: Path) -> None:
+    """Refuse to replace a circuit's folder that has files which are not the circuit's."""
+    own = {entry.path for entry in Manifest.read(folder / MANIFEST_FILENAME).files} | {MANIFEST_FILENAME}
+    found = (path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*")) if not path.is_dir())
+    if others := [name for name in found if name not in own]:
+        message = f"{folder} has files that are not its circuit's, such as {others[0]!r}: move them away"
+        raise ConflictError(message)
 
 
 def _refuse_occupied(target: Path) -> None:
@@ -287,6 +297,7 @@ def _sync(folder: Path) -> None:
 def _land(folder: Path, target: Path, *, overwrite: bool) -> None:
     aside = None
     if overwrite and _is_circuit(target):
+        _refuse_others_files(target)
         aside = folder.with_name(f"{folder.name}.old")
         target.rename(aside)
     try:

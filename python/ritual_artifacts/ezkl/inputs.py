@@ -59,11 +59,18 @@ def flatten(part: Any, depth: int = 0) -> Iterator[Number]:  # noqa: ANN401 - ar
             raise CircuitError(message)
         for item in value:
             yield from flatten(item, depth + 1)
-    elif isinstance(value, bool | int | float) and math.isfinite(value):
+    elif isinstance(value, bool | int | float) and _is_finite(value):
         yield value
     else:
         message = f"the inputs must be finite numbers, got {type(value).__name__}"
         raise CircuitError(message)
+
+
+def _is_finite(number: Number) -> bool:
+    try:
+        return math.isfinite(number)
+    except OverflowError:  # a whole number that no float can be
+        return False
 
 
 def _as_list(value: Any) -> Any:  # noqa: ANN401 - arrays of any library

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from ritual_artifacts.errors import CircuitError
+from ritual_artifacts.errors import ArtifactError, CircuitError
 from ritual_artifacts.ezkl.artifact import EZKLArtifact
 from ritual_artifacts.ezkl.inputs import flatten, lay_out
 from ritual_artifacts.ezkl.process import Step, StepFailed, require_ezkl, run_in_thread, run_steps
@@ -210,7 +210,7 @@ def _verified(circuit: EZKLArtifact | RitualArtifactManager[Files]) -> EZKLArtif
     artifact = _absolute(circuit)
     folder = Path(os.path.commonpath([path.parent for path in _files_of(artifact)]))
     if _has_manifest_for(circuit, folder):
-        return _absolute(RitualArtifactManager.from_dir(type(circuit), folder).artifact)
+        return _absolute(RitualArtifactManager.from_dir(EZKLArtifact, folder).artifact)
     log.warning("no manifest in %s says what the files of the circuit must be: not verified", folder)
     for path in _files_of(artifact):
         if not path.is_file():
@@ -229,10 +229,16 @@ def _files_of(artifact: EZKLArtifact) -> list[Path]:
 
 def _has_manifest_for(artifact: EZKLArtifact, folder: Path) -> bool:
     """Say whether the folder is the one of this artifact; a manifest that cannot be read is an error."""
-    path, cls = folder / MANIFEST_FILENAME, type(artifact)
-    if not path.exists() or Manifest.read(path).artifact_type != cls.__name__:
+    path = folder / MANIFEST_FILENAME
+    if not path.exists():
         return False
-    described = RitualArtifactManager.get_instance_from_manifest(cls, path)
+    kind = Manifest.read(path).artifact_type
+    try:  # whatever class it was published as: what counts is that it describes these files
+        described = RitualArtifactManager.get_instance_from_manifest(EZKLArtifact, path)
+    except ArtifactError:
+        if kind in {EZKLArtifact.__name__, type(artifact).__name__}:
+            raise
+        return False
     return _absolute(described) == _absolute(artifact)
 
 

@@ -6,7 +6,7 @@ import re
 import stat
 import tokenize
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 from typing import Final
@@ -23,7 +23,9 @@ _REQUIREMENTS: Final = frozenset(
     {"pyproject.toml", "setup.cfg", "Pipfile", "environment.yml", "environment.yaml"}
 )
 _SKIPPED: Final = frozenset({"__pycache__", "__pypackages__", "node_modules", "site-packages"})
-_REQUIREMENT: Final = re.compile(r"\binfernet[-_.]ml\b", re.IGNORECASE)
+_SETUP: Final = "setup.py"
+_REQUIREMENT: Final = re.compile(r"\b(?P<name>infernet[-_.]ml)\b", re.IGNORECASE)
+_REQUIRED_BY_SETUP: Final = re.compile(r"[\"'](?P<name>infernet[-_.]ml)\b(?!\.)", re.IGNORECASE)
 
 _LINE: Final = re.compile(r"[^\n]*\n|[^\n]+")
 """A line as a diff has it: a form feed is no end of one."""
@@ -49,6 +51,11 @@ class SourceFile:
     def is_changed(self) -> bool:
         """Whether there is something to write."""
         return self.before != self.after
+
+    def unwritten(self, why: str) -> "SourceFile":
+        """Return the file as one that stays as it is, because it could not be written."""
+        problem = Problem(1, "the file", f"could not be written ({why})", "run the command again")
+        return replace(self, after=self.before, problems=(problem,))
 
     def diff(self) -> str:
         """Return the change as a unified diff."""
@@ -113,7 +120,10 @@ def _is_wanted(path: Path) -> bool:
 
 
 def _is_requirements(path: Path) -> bool:
-    return path.name in _REQUIREMENTS or (path.suffix == ".txt" and "requirements" in path.name)
+    return path.name in _REQUIREMENTS or (
+        path.suffix in {".txt", ".in"}
+        and (path.name.startswith("constraints") or any("requirements" in part for part in path.parts[-2:]))
+    )
 
 
 def _look_at(path: Path) -> SourceFile:
@@ -124,6 +134,12 @@ def _look_at(path: Path) -> SourceFile:
         return SourceFile(path, b"", b"", (problem,))
     if _is_requirements(path):
         return SourceFile(path, data, data, tuple(_find_requirements(data)))
+    required = tuple(_find_requirements(data, _REQUIRED_BY_SETUP)) if path.name == _SETUP else ()
+    found = _look_at_source(path, data)
+    return replace(found, problems=tuple(sorted({*required, *found.problems})))
+
+
+def _look_at_source(path: Path, data: bytes) -> SourceFile:
     if OLD_PACKAGE.encode() not in data:
         return SourceFile(path, data, data, ())
     if path.is_symlink():
@@ -145,12 +161,12 @@ def _rewrite(path: Path, data: bytes) -> SourceFile:
     return SourceFile(path, data, rewritten.source, rewritten.problems)
 
 
-def _find_requirements(data: bytes) -> Iterator[Problem]:
+def _find_requirements(data: bytes, pattern: re.Pattern[str] = _REQUIREMENT) -> Iterator[Problem]:
     why = "only imports are changed"
     hint = "add ritual-artifacts, and take infernet-ml away when nothing imports it any more"
     for number, line in enumerate(data.decode("utf-8", "replace").splitlines(), 1):
-        if match := _REQUIREMENT.search(line):
-            yield Problem(number, f"the requirement {match[0]}", why, hint)
+        if match := pattern.search(line):
+            yield Problem(number, f"the requirement {match['name']}", why, hint)
 
 
 def _decode(data: bytes) -> str:

@@ -87,8 +87,8 @@ class ModelManager:
             directory: The folder, or a single file.
             repo_id: `{storage}/{owner}/{name}[/{version}]`.
             metadata: A `MlModelInfo`, or its fields as a dictionary, for each file that something is known
-                about, by the file's name; and anything else that JSON can say, by any name. The `id` of each
-                `MlModelInfo` is set to the file's model id.
+                about, by the file's name; and anything else that JSON can say, except a dictionary, by any
+                name. The `id` of each `MlModelInfo` is set to the file's model id.
             hf_token: Token for Hugging Face.
             wallet_path: Wallet for Arweave.
             repo_manager_kwargs: Options of the backend.
