@@ -137,11 +137,8 @@ async def generate_proof_from_repo_id(
     """
 
     def job(cancel: threading.Event) -> EZKLProof:
-        require_ezkl()
-        manager = RitualArtifactManager.from_repo(
-            EZKLArtifact, repo_id, hf_token=hf_token, expected_digest=expected_digest
-        )
-        return _prove(manager.artifact, input_vector, cancel=cancel)
+        circuit = _fetch(repo_id, hf_token, expected_digest)
+        return _prove(circuit, input_vector, cancel=cancel)
 
     return await run_in_thread(job)
 
@@ -186,11 +183,8 @@ async def verify_proof_from_repo(
     """
 
     def job(cancel: threading.Event) -> bool:
-        require_ezkl()
-        manager = RitualArtifactManager.from_repo(
-            EZKLArtifact, repo_id, hf_token=hf_token, expected_digest=expected_digest
-        )
-        return _verify(manager.artifact, _read_proof(proof_dict), cancel)
+        circuit = _fetch(repo_id, hf_token, expected_digest)
+        return _verify(circuit, _read_proof(proof_dict), cancel)
 
     return await run_in_thread(job)
 
@@ -270,6 +264,15 @@ def _explain(error: StepFailed, settings: Mapping[str, Any]) -> str:
 
 
 # --- the work ----------------------------------------------------------------------------------------------
+
+
+def _fetch(repo_id: str | RitualRepoId, hf_token: str | None, expected_digest: str | None) -> EZKLArtifact:
+    """Bring a circuit from a repository, verified; not before ezkl is known to be there."""
+    require_ezkl()
+    manager = RitualArtifactManager.from_repo(
+        EZKLArtifact, repo_id, hf_token=hf_token, expected_digest=expected_digest
+    )
+    return manager.artifact
 
 
 def _prove(
