@@ -14,6 +14,10 @@ PIP     := $(IN_VENV) $(PY) -m pip --disable-pip-version-check --quiet
 export PYO3_PYTHON := $(CURDIR)/$(PY)
 # mkdocs-material announces its successor on every run.
 export NO_MKDOCS_2_WARNING := 1
+# In CI, property tests draw the same cases every time, as those of Hypothesis do; elsewhere each run draws others.
+ifdef CI
+export PROPTEST_RNG_SEED := 1
+endif
 
 RUST_SOURCES := $(wildcard Cargo.toml Cargo.lock rust-toolchain.toml .cargo/config.toml) \
 	$(shell find rust -name '*.rs' -o -name Cargo.toml 2>/dev/null)

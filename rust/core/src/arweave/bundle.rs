@@ -140,11 +140,12 @@ pub fn write_index(items: &[(TransactionId, u64)]) -> Vec<u8> {
 /// It has another length than it says, or data items where no data is.
 pub fn parse_index(index: &[u8], size: Option<u64>) -> Result<Vec<BundleEntry>, BundleError> {
     let end = index_length(index)?;
-    if index.len() as u64 != end {
-        let count = (end - NUMBER as u64) / ENTRY as u64;
-        return Err(BundleError::Index { count, actual: index.len() as u64 });
-    }
     let last = size.unwrap_or(u64::MAX);
+    let actual = last.min(index.len() as u64);
+    if actual != end || index.len() as u64 != end {
+        let count = (end - NUMBER as u64) / ENTRY as u64;
+        return Err(BundleError::Index { count, actual });
+    }
     let mut offset = end;
     let (entries, _) = index[NUMBER..].as_chunks::<ENTRY>();
     let entry = |(index, entry): (usize, &[u8; ENTRY])| {
@@ -290,6 +291,18 @@ mod tests {
                 parse_index(&index[..length], None),
                 Err(BundleError::Truncated { expected: 32, .. })
             ));
+        }
+    }
+
+    #[test]
+    fn an_index_that_is_longer_than_the_bundle_is_refused() {
+        for (items, count) in [(vec![], 0), (vec![(id(1), 0)], 1)] {
+            let index = write_index(&items);
+            for size in [0, index.len() as u64 - 1] {
+                let error = BundleError::Index { count, actual: size };
+                assert_eq!(parse_index(&index, Some(size)), Err(error));
+            }
+            assert!(parse_index(&index, Some(index.len() as u64)).is_ok());
         }
     }
 
