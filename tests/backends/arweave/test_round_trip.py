@@ -51,6 +51,7 @@ def test_the_documented_calls_run_as_written(client: Client, sample: Sample) -> 
     first = manager.to_arweave(
         repo_name="my-repo-name", wallet_path=wallet_path, repo_manager_kwargs=client.connection
     )
+    client.node.mine()
     second = manager.to_repo(
         repo_id="arweave/my-username/my-model",
         repo_type="arweave",
