@@ -8,6 +8,7 @@ import pytest
 from pydantic import BaseModel, create_model
 
 from ritual_artifacts import RitualArtifactManager
+from ritual_artifacts.backends import http
 from ritual_artifacts.backends.arweave.encoding import format_ar
 from ritual_artifacts.errors import (
     BackendError,
@@ -155,36 +156,51 @@ def test_a_label_that_was_taken_meanwhile_is_a_conflict(
 # --- an index that is down ------------------------------------------------------------------------------
 
 
-def test_an_index_that_is_down_for_a_moment_is_asked_again(client: Client, sample: Sample) -> None:
-    first = client.upload(sample)
-    client.node.mine()
+@pytest.mark.parametrize("fault", [node_faults.refuse(503), faults.drop()], ids=["503", "cut"])
+@pytest.mark.parametrize("is_alone", [True, False])
+def test_an_index_that_is_down_for_a_moment_is_asked_again(
+    fault: faults.Fault,
+    arweave_node: ArweaveNode,
+    make_arweave: MakeArweave,
+    wallet: Key,
+    sample: Sample,
+    *,
+    is_alone: bool,
+) -> None:
+    arweave_node.mint(wallet.address, PLENTY)
+    first = Client(arweave_node, wallet=wallet).upload(sample)
+    arweave_node.mine()
     sample.config.write_bytes(b"new")
-    client.node.faults.add("/graphql", node_faults.refuse(503), kind="graphql", times=3)
+    arweave_node.faults.add("/graphql", fault, kind="graphql", times=3)
+    nodes = [arweave_node]
+    if not is_alone:
+        ignorant = make_arweave(weave=arweave_node.weave)
+        ignorant.faults.add("/graphql", node_faults.hide_edges(), kind="graphql")
+        nodes.insert(0, ignorant)
 
-    second = client.upload(sample)
+    second = Client(*nodes, wallet=wallet).upload(sample)
 
     assert second.transactions["weights.bin"] == first.transactions["weights.bin"]
 
 
-@pytest.mark.parametrize("fault", [node_faults.refuse(503), faults.drop()], ids=["503", "cut"])
-def test_an_index_that_may_know_and_cannot_be_asked_ends_the_upload(
-    fault: faults.Fault, arweave_node: ArweaveNode, make_arweave: MakeArweave, wallet: Key, sample: Sample
+def test_an_index_that_stays_down_is_said_so_once_and_hinders_nobody(
+    arweave_node: ArweaveNode,
+    make_arweave: MakeArweave,
+    wallet: Key,
+    write: Callable[..., Path],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    second = make_arweave(weave=arweave_node.weave)
+    down = make_arweave(weave=arweave_node.weave)
     arweave_node.mint(wallet.address, PLENTY)
-    client = Client(second, arweave_node, wallet=wallet)
-    client.upload(sample)
-    arweave_node.mine()
-    sample.config.write_bytes(b"new")
-    second.faults.add("/graphql", node_faults.hide_edges(), kind="graphql")
-    arweave_node.faults.add("/graphql", fault, kind="graphql")
-    arweave_node.ledger.forget()
+    down.faults.add("/graphql", node_faults.refuse(503), kind="graphql")
+    many = Twins(files=[write(f"{number}.bin", 100 + number) for number in range(120)])
 
-    with pytest.raises(TransferError, match="index") as caught:
-        client.upload(sample)
+    Client(down, arweave_node, wallet=wallet).upload(many, bundle=True)
 
-    assert caught.value.retryable
-    assert arweave_node.ledger.count("post-tx") == 0
+    said = [r for r in caplog.records if "the other indexes are believed" in r.getMessage()]
+    assert len(said) == 1
+    assert down.url in said[0].getMessage()
+    assert down.ledger.count("graphql") < 2 * http.MAX_ATTEMPTS
 
 
 def test_an_index_that_cannot_be_asked_does_not_hinder_a_download(

@@ -115,6 +115,7 @@ class Network:
         client = make_client(connection.timeout, 2 * connection.max_workers + len(connection.gateways))
         self._finalizer = weakref.finalize(self, client.close)
         self.gateways = tuple(Gateway(url, client) for url in connection.gateways)
+        self._silent: set[Gateway] = set()  # whose indexes were waited for in vain
 
     # --- small questions ---
 
@@ -296,21 +297,19 @@ class Network:
         owner: str | None = None,
         tags: Mapping[str, Sequence[str]] | None = None,
         ids: Sequence[str] | None = None,
-        complete: bool = False,
     ) -> Iterator[list[Listed]]:
         """Yield what each gateway's index says, one list for a gateway; what it says is not proven.
 
-        A gateway whose list is empty is left out. One that cannot answer now is asked again after all others,
-        and then left out, too.
+        A gateway whose list is empty is left out. One that cannot answer now is asked again for a while after
+        all others; one that never does is left out too, which is logged, and not waited for a second time.
 
         Args:
             owner: Address of the owner.
             tags: Values that are looked for, by the tag's name.
             ids: Only these.
-            complete: Whether to fail where a gateway could not be asked, because it may know of something.
 
         Raises:
-            TransferError: no gateway could answer, or not all of those that must.
+            TransferError: no gateway could answer.
         """
         variables = {
             "owners": None if owner is None else [owner],
@@ -318,9 +317,6 @@ class Network:
             "ids": None if ids is None else list(ids),
         }
         given = {name: value for name, value in variables.items() if value is not None}
-        yield from self._search(given, complete=complete)
-
-    def _search(self, variables: Mapping[str, Any], *, complete: bool) -> Iterator[list[Listed]]:
         patience = Patience("searching an index")
         refusals: list[BackendError] = []
         left, answered = list(self.gateways), False
@@ -328,7 +324,7 @@ class Network:
             failed: dict[Gateway, _NotNowError] = {}
             for gateway in left:
                 try:
-                    found = list(_read_pages(gateway, variables))
+                    found = list(_read_pages(gateway, given))
                 except _NotNowError as error:
                     failed[gateway] = error
                 except BackendError as error:  # such as a node without an index
@@ -337,12 +333,31 @@ class Network:
                     answered = True
                     if found:
                         yield found
-            left = list(failed)
-            if left and not _wait_for(failed[left[0]], patience, is_needed=complete or not answered):
-                return
+            left = self._find_worth_waiting(failed, patience, is_needed=not answered)
         if not answered:
             message = f"no gateway could search its index: {'; '.join(map(str, refusals))}; try again"
             raise TransferError(message, retryable=True)
+
+    def _find_worth_waiting(
+        self, failed: Mapping[Gateway, _NotNowError], patience: Patience, *, is_needed: bool
+    ) -> list[Gateway]:
+        """Wait, and return the gateways that are worth to be asked again.
+
+        Raises:
+            TransferError: there have been enough attempts, and nobody else has answered.
+        """
+        left = [gateway for gateway in failed if is_needed or gateway not in self._silent]
+        if left:
+            problem = failed[left[0]]
+            try:
+                patience.wait(str(problem), problem.retry_after)
+            except TransferError as error:
+                if is_needed:
+                    raise
+                log.warning("%s; the other indexes are believed", error)
+                self._silent |= set(left)
+                return []
+        return left
 
     def list_by_id(self, ids: Iterable[str]) -> dict[str, Listed]:
         """Return what the first index that has it says about each of these transactions."""
@@ -466,21 +481,6 @@ def _ask(gateways: Iterable[Gateway], path: str, doing: str, accept: Callable[[A
             if refusals:  # those who did answer know better than those who did not
                 raise min(refusals, key=_rank) from None
             raise
-
-
-def _wait_for(problem: _NotNowError, patience: Patience, *, is_needed: bool) -> bool:
-    """Wait before a gateway is asked again, and say whether that makes sense still.
-
-    Raises:
-        TransferError: it makes none, but the answer is needed.
-    """
-    try:
-        patience.wait(str(problem), problem.retry_after)
-    except TransferError:
-        if is_needed:
-            raise
-        return False
-    return True
 
 
 def _post_chunk_to(gateway: Gateway, transaction: Transaction, body: bytes) -> tuple[Verdict, Answer]:

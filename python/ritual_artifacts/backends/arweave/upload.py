@@ -149,11 +149,11 @@ class ArweaveUpload:
 
         Raises:
             NotFinalizedError: it waits to be mined.
-            TransferError: a gateway that may know of it could not be asked.
+            TransferError: no gateway could be asked.
         """
         found: dict[str, Listed] = {}
         tags = {"App-Name": [APP_NAME], **tags}
-        for listed in self._network.list_transactions(owner=self._wallet.address, tags=tags, complete=True):
+        for listed in self._network.list_transactions(owner=self._wallet.address, tags=tags):
             for item in listed:
                 if item.id not in found or found[item.id].height is None:
                     found[item.id] = item
@@ -232,7 +232,7 @@ class ArweaveUpload:
 
         Raises:
             NotFinalizedError: a file that takes more than a chunk waits to be mined.
-            TransferError: a gateway that may know could not be asked.
+            TransferError: no gateway could be asked.
         """
         wanted = {piece.sha256: piece for piece in pieces if piece.sha256 is not None and piece.size}
         large = [name for name, piece in wanted.items() if piece.size > MAX_BODY_BYTES]
