@@ -183,6 +183,25 @@ def test_a_new_version_pays_for_what_changed(client: Client, sample: Sample, tmp
     assert contents(client.download(tmp_path / "2", client.repo("v2")).artifact) == contents(sample)
 
 
+def test_an_older_artifact_can_become_the_newest_again(
+    client: Client, sample: Sample, tmp_path: Path
+) -> None:
+    first = client.upload(sample)
+    client.node.mine()
+    sample.config.write_bytes(b"new")
+    client.upload(sample)
+    client.node.mine()
+    sample.config.write_bytes(b'{"layers": 2}\n')
+
+    third = client.upload(sample)
+
+    client.node.mine()
+    assert client.download(tmp_path / "out").artifact.config.read_bytes() == b'{"layers": 2}\n'
+    assert third.transaction_id != first.transaction_id
+    assert third.transactions["weights.bin"] == first.transactions["weights.bin"]
+    assert third.bytes_sent == 0
+
+
 # --- versions -------------------------------------------------------------------------------------------
 
 

@@ -86,8 +86,8 @@ class ArweaveUpload:
         manifest = manifest.with_repo_id(self._repo_id)
         parts = (str(self._repo_id), str(manifest.digest), "bundle" if self._options.bundle else "")
         with open_journal(self._wallet.address, parts) as journal:
+            existing = self._find_existing(str(manifest.digest), journal)
             record = journal.read()
-            existing = self._find_existing(str(manifest.digest), record)
             contents = Contents(
                 manifest,
                 plan,
@@ -113,13 +113,16 @@ class ArweaveUpload:
 
     # --- what is there already ---
 
-    def _find_existing(self, digest: str, record: Record | None) -> Stored | None:
+    def _find_existing(self, digest: str, journal: Journal) -> Stored | None:
         """Return the path manifest that publishes this very artifact under this id, also one not mined yet.
+
+        A journal of the same artifact that was published before the newest one says nothing any more.
 
         Raises:
             ConflictError: the version's label names another artifact, which it will do for ever.
             NotFinalizedError: something with this label waits to be mined, and nobody can say yet what it is.
         """
+        record = journal.read()
         try:
             existing = self._repositories.find_version(self._repo_id, pending=True)
         except NotFinalizedError:
@@ -134,11 +137,19 @@ class ArweaveUpload:
                 f"and a version never changes; choose another label"
             )
             raise ConflictError(message)
+        if record is not None and existing is not None and self._is_older(record, existing):
+            journal.clear()
+            record = None
         if record is None:
             types = [MANIFEST_TYPE, BUNDLE_TYPE]
             tags = {"Repo-Name": [self._repo_id.name], "Type": types, DIGEST_TAG: [digest]}
             self._list_mined(tags, f"the artifact {digest}")
         return None
+
+    def _is_older(self, record: Record, existing: Stored) -> bool:
+        """Say whether what was signed was mined before something else was."""
+        height = self._network.read_status(record.final.transaction.id).height
+        return height is not None and existing.listed.height is not None and height < existing.listed.height
 
     def _list_mined(self, tags: Mapping[str, Sequence[str]], what: str | None) -> list[Listed]:
         """Return what indexes list of this owner, as far as it is mined.
