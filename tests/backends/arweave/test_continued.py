@@ -132,14 +132,36 @@ def test_a_file_that_was_dropped_when_the_path_manifest_was_mined_is_posted_agai
     first = client.upload(sample)
     client.node.drop(first.transactions["weights.bin"])
     client.node.mine()
+    if "confirmations" in options:
+        client.node.faults.add("/tx/*/status", faults.run(client.node.mine), kind="tx-status", times=20)
 
     again = client.upload(sample, **options)
 
     assert again.transactions == first.transactions
-    assert list(own_folders.rglob("upload.json"))
     assert is_whole(client, sample, tmp_path / "out")
     client.upload(sample)
     assert not list(own_folders.rglob("upload.json"))
+
+
+def test_confirmations_are_those_of_every_file(
+    client: Client, sample: Sample, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery, "RECHECK_SECONDS", 300.0)  # so that only what waits asks for the status
+
+    def drop() -> None:
+        for transaction in client.node.transactions():
+            if transaction.data_size > CHUNK:
+                client.node.drop(transaction.id)
+        client.node.mine()
+
+    client.node.faults.add("/tx/*/status", faults.run(drop), kind="tx-status", times=1)
+
+    with pytest.raises(NotFinalizedError, match="no gateway knows"):
+        client.upload(sample, confirmations=1)
+
+    monkeypatch.setattr(delivery, "RECHECK_SECONDS", 0.0)
+    client.upload(sample)
+    assert is_whole(client, sample, tmp_path / "out")
 
 
 @pytest.mark.parametrize("is_indexed", [False, True])

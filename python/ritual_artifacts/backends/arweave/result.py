@@ -9,7 +9,8 @@ from pydantic import JsonValue
 from ritual_artifacts.backends.arweave.network import Network, Status
 from ritual_artifacts.backends.base import UploadResult
 
-_SHORTEST_WAIT: Final = 3600.0
+LONGEST_WAIT: Final = 3600.0
+"""Seconds for a few blocks."""
 _BLOCK_SECONDS: Final = 300.0
 """A block takes two minutes, and sometimes longer."""
 
@@ -65,5 +66,5 @@ class ArweaveUploadResult(UploadResult):
             TransferError: no gateway could be reached.
         """
         if timeout is None:
-            timeout = max(_SHORTEST_WAIT, confirmations * _BLOCK_SECONDS)
+            timeout = max(LONGEST_WAIT, confirmations * _BLOCK_SECONDS)
         return self._network.wait_for(self.final_transaction, confirmations, timeout=timeout)

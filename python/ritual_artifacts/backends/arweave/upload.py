@@ -4,6 +4,7 @@ Everything is signed and in the journal before the first byte is posted, the pat
 comes last: whoever sees it finds everything that it names.
 """
 
+import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -17,7 +18,7 @@ from ritual_artifacts.backends.arweave.options import Connection, UploadOptions
 from ritual_artifacts.backends.arweave.reader import DataReader, Stored
 from ritual_artifacts.backends.arweave.repository import Repositories
 from ritual_artifacts.backends.arweave.reseeding import Reseeder
-from ritual_artifacts.backends.arweave.result import ArweaveUploadResult
+from ritual_artifacts.backends.arweave.result import LONGEST_WAIT, ArweaveUploadResult
 from ritual_artifacts.backends.arweave.signing import Signer
 from ritual_artifacts.backends.arweave.wallet import Wallet
 from ritual_artifacts.errors import BackendError, TransferError
@@ -26,6 +27,7 @@ from ritual_artifacts.manifest import Manifest
 from ritual_artifacts.planning import ArtifactPlan
 from ritual_artifacts.progress import ProgressCallback, ProgressMeter
 from ritual_artifacts.repo_id import RitualRepoId
+from ritual_artifacts.workers import Job, run_jobs
 
 _MAX_SIGNATURES: Final = 6
 """Times that one upload signs anew: a gateway may give anchors that no node ever takes."""
@@ -100,7 +102,7 @@ class ArweaveUpload:
             else:
                 result = self._describe_existing(existing, manifest)
             if self._options.confirmations:
-                result.wait_for(self._options.confirmations)
+                self._wait_for(result, journal)
             if self._options.confirmations or self._options.reseed:
                 reseeder.reseed(result, contents, thorough=self._options.reseed)
             is_mined = existing is not None and existing.listed.height is not None
@@ -114,6 +116,26 @@ class ArweaveUpload:
         paths = self._repositories.open(existing).paths
         final = existing.bundle or existing.id
         return self._describe(manifest, paths, existing.id, final, cost=0, sent=0)
+
+    def _wait_for(self, result: ArweaveUploadResult, journal: Journal) -> None:
+        """Wait until all that was posted is as many blocks deep as was asked for.
+
+        Raises:
+            NotFinalizedError: something is not within the time, or the network has dropped it.
+        """
+        confirmations = self._options.confirmations
+        result.wait_for(confirmations)
+        record = journal.read()
+        if record is None or record.revision != result.transaction_id:
+            return
+
+        def wait(entry: Entry, job: Job) -> None:
+            job.advance(0)  # which ends it when another one has failed
+            self._network.wait_for(entry.transaction.id, confirmations, timeout=LONGEST_WAIT)
+
+        jobs = [functools.partial(wait, entry) for entry in record.entries]
+        meter = ProgressMeter(None, "upload", 0)
+        run_jobs(jobs, max_workers=self._connection.max_workers, meter=meter)
 
     def _is_settled(self, result: ArweaveUploadResult, journal: Journal) -> bool:
         """Say whether the journal can be forgotten: all that it has is mined, or it is of another try."""
