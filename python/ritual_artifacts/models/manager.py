@@ -234,16 +234,20 @@ class ModelManager:
         del default_ml_type
         return RitualArtifactManager.get_broadcasted_artifacts_typed(ModelArtifact, self.cache_dir)
 
-    def clear_cache(self) -> int:
-        """Remove the models in the cache, whole or not, and what downloads left that were cut short.
+    def clear_cache(self, *, incomplete: bool = False) -> int:
+        """Remove the models in the cache, whole or in part, each with its folder.
 
-        Artifacts of other types stay, and so does whatever no download has put there. What another process is
-        downloading at this moment is passed over.
+        Artifacts of other types stay, and so does whatever no download has put there. A folder whose manifest
+        cannot be read stays as it is. What another process is downloading at this moment is passed over.
+
+        Args:
+            incomplete: Also remove downloads that were cut short before it was known whether they are models.
+                Without it they are kept for the next one to continue.
 
         Returns:
             Bytes freed.
         """
-        return cache.clear(ModelArtifact.__name__, self.cache_dir)
+        return cache.clear(ModelArtifact.__name__, self.cache_dir, incomplete=incomplete)
 
 
 def _parse(repo_id: str | RitualRepoId) -> RitualRepoId:
