@@ -7,7 +7,7 @@ from typing import Final
 
 from ritual_artifacts.backends.arweave.contents import BUNDLE_NAME, Piece
 from ritual_artifacts.backends.arweave.encoding import ID_LENGTH, encode
-from ritual_artifacts.backends.arweave.transaction import make_tags
+from ritual_artifacts.backends.arweave.transaction import Tags
 from ritual_artifacts.backends.arweave.wallet import RSA_BYTES, Wallet
 from ritual_artifacts.chunks import find_data_root
 from ritual_artifacts.data_items import bundle_index, data_item_header, data_item_message, write_data_item
@@ -17,8 +17,6 @@ MAX_BUNDLED_BYTES: Final = 4 << 20
 
 MAX_BUNDLE_BYTES: Final = 128 << 20
 """Of all files in the bundle, which is made in memory; what does not fit has a transaction of its own."""
-
-_TAGS: Final = (("Bundle-Format", "binary"), ("Bundle-Version", "2.0.0"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,11 +53,10 @@ def sign_item(piece: Piece, wallet: Wallet) -> Item:
     return Item(name=piece.name, id=encode(hashlib.sha256(signature).digest()), data=whole)
 
 
-def make_bundle(items: Sequence[Item]) -> Piece:
-    """Put data items behind each other, with an index before them."""
+def make_bundle(items: Sequence[Item], tags: Tags) -> Piece:
+    """Put data items behind each other, with an index before them, for a transaction with these tags."""
     index = bundle_index([(item.id, len(item.data)) for item in items])
     data = b"".join([index, *(item.data for item in items)])
-    tags = make_tags(_TAGS, "the bundle")
     return Piece(name=BUNDLE_NAME, source=data, size=len(data), data_root=find_data_root(data), tags=tags)
 
 

@@ -13,7 +13,7 @@ from typing import Final
 from ritual_artifacts.backends.arweave.encoding import ID_LENGTH, decode
 from ritual_artifacts.backends.arweave.options import UploadOptions
 from ritual_artifacts.backends.arweave.reader import PATH_MANIFEST_TYPE
-from ritual_artifacts.backends.arweave.repository import APP_NAME, DIGEST_TAG, VERSION_TAG
+from ritual_artifacts.backends.arweave.repository import APP_NAME, DIGEST_TAG, MANIFEST_TYPE, VERSION_TAG
 from ritual_artifacts.backends.arweave.transaction import Tags, make_tags
 from ritual_artifacts.chunks import find_data_root
 from ritual_artifacts.errors import BackendError
@@ -26,6 +26,9 @@ PATHS_NAME: Final = ":paths"
 """Stands for the path manifest among the names of files, none of which can have a colon."""
 BUNDLE_NAME: Final = ":bundle"
 """Stands for the bundle."""
+
+BUNDLE_TYPE: Final = "bundle"
+"""`Type` of a bundle that has the path manifest inside."""
 
 _UNVERSIONED: Final = "0.0.0"
 _DEFAULT_TYPE: Final = "application/octet-stream"
@@ -121,7 +124,7 @@ class Contents:
         """Make the path manifest that names these transactions; a name without one gets a placeholder."""
         paths = {piece.name: {"id": ids.get(piece.name, _PLACEHOLDER)} for piece in self.pieces}
         data = json.dumps({"manifest": "arweave/paths", "version": "0.1.0", "paths": paths}).encode()
-        tags = [("Content-Type", PATH_MANIFEST_TYPE), ("Type", "manifest"), *self._common_tags()]
+        tags = [("Content-Type", PATH_MANIFEST_TYPE), ("Type", MANIFEST_TYPE), *self._common_tags()]
         if self._repo_id.version is not None:
             tags.append((VERSION_TAG, self._repo_id.version))
         tags.append((DIGEST_TAG, str(self._digest)))
@@ -132,6 +135,17 @@ class Contents:
             data_root=find_data_root(data),
             tags=make_tags(tags, f"the repository {self._repo_id}"),
         )
+
+    def make_bundle_tags(self) -> Tags:
+        """Make the tags of a bundle's transaction, which is found by them before its items are."""
+        tags = [
+            ("Bundle-Format", "binary"),
+            ("Bundle-Version", "2.0.0"),
+            ("Type", BUNDLE_TYPE),
+            *self._common_tags(),
+            (DIGEST_TAG, str(self._digest)),
+        ]
+        return make_tags(tags, f"the bundle of {self._repo_id}")
 
     def _make_file(self, name: str, source: Path | bytes, size: int, sha256: str, data_root: bytes) -> Piece:
         tags = [

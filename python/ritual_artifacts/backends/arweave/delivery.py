@@ -4,21 +4,34 @@ import functools
 import json
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from ritual_artifacts.backends.arweave.encoding import encode
-from ritual_artifacts.backends.arweave.journal import ChunkLog, Entry, Journal
+from ritual_artifacts.backends.arweave.journal import Entry, Journal
 from ritual_artifacts.backends.arweave.network import Network, StaleAnchor
 from ritual_artifacts.backends.arweave.transaction import MAX_BODY_BYTES, Transaction
 from ritual_artifacts.chunks import ChunkTree, chunk_spans, has_data_root, open_tree
-from ritual_artifacts.errors import SourceChangedError
+from ritual_artifacts.errors import BackendError, SourceChangedError
 from ritual_artifacts.progress import ProgressMeter
 from ritual_artifacts.workers import Job, run_jobs
 
 RECHECK_SECONDS: Final = 300.0
 """After this time a transaction that was posted is looked for again, until it is not needed any more."""
+
+
+class ForgottenError(Exception):
+    """The network has forgotten a transaction while its chunks were posted, and will not take it again.
+
+    Attributes:
+        entry: The transaction.
+    """
+
+    def __init__(self, entry: Entry, message: str) -> None:
+        """Say which transaction it is, and what a node said."""
+        super().__init__(message)
+        self.entry = entry
 
 
 class Delivery:
@@ -49,6 +62,9 @@ class Delivery:
         self._meter = meter
         self._seen: dict[str, float] = {}  # when a node was last known to have a transaction
         self._complete: set[str] = set()  # transactions all of whose chunks are acknowledged
+        self._begun: set[str] = (
+            set()
+        )  # transactions of which the meter knows what an earlier process has done
 
     def post_transactions(self, entries: Sequence[Entry]) -> list[Entry]:
         """Post the transactions that no node has, with the data of small ones inside.
@@ -67,18 +83,23 @@ class Delivery:
 
     def _post_transaction(self, entry: Entry, job: Job) -> Entry | None:
         transaction = entry.transaction
-        if self._is_there(transaction):
-            return None
         is_small = transaction.data_size <= MAX_BODY_BYTES
+        if self._is_there(transaction):
+            if is_small and transaction.id not in self._begun:
+                self._begun.add(transaction.id)
+                job.advance(transaction.data_size)
+            return None
         whole = transaction.with_data(self._read_small(entry)) if is_small else transaction
         try:
             self._network.post_transaction(whole, f"posting {entry.name!r}")
         except StaleAnchor:
             if self._network.is_gone(transaction.id):
                 return entry
-        self._journal.note_posted(transaction)
+        with job.step():  # once others may use the journal, nothing is noted in it any more
+            self._journal.note_posted(transaction)
         self._seen[transaction.id] = time.monotonic()
         if is_small:
+            self._begun.add(transaction.id)
             job.advance(transaction.data_size)
         return None
 
@@ -105,71 +126,97 @@ class Delivery:
         Raises:
             SourceChangedError: it is no longer what was signed.
         """
-        source = self._sources[entry.name]
+        source = self._source(entry)
         data = source if isinstance(source, bytes) else _read_at_most(source, MAX_BODY_BYTES + 1)
         if len(data) != entry.transaction.data_size or not has_data_root(data, entry.transaction.data_root):
             message = f"{source if isinstance(source, Path) else entry.name} changed after it was signed"
             raise SourceChangedError(message)
         return data
 
-    def is_complete(self, entry: Entry) -> bool:
-        """Say whether every chunk of a transaction is acknowledged, or inside of it."""
-        return entry.transaction.data_size <= MAX_BODY_BYTES or entry.transaction.id in self._complete
+    def _source(self, entry: Entry) -> Path | bytes:
+        try:
+            return self._sources[entry.name]
+        except KeyError:
+            message = (
+                f"the journal has lost the data of the transaction {entry.transaction.id} ({entry.name}); "
+                f"it may have been paid for, so look at the journal before you remove it"
+            )
+            raise BackendError(message) from None
 
-    def post_chunks(self, entry: Entry) -> None:
-        """Post the chunks that are not acknowledged yet.
+    def find_incomplete(self, entries: Iterable[Entry]) -> list[Entry]:
+        """Return the transactions with chunks that are neither acknowledged nor inside of them."""
+        return [
+            entry
+            for entry in entries
+            if entry.transaction.data_size > MAX_BODY_BYTES and entry.transaction.id not in self._complete
+        ]
+
+    def post_chunks(self, entries: Iterable[Entry]) -> None:
+        """Post the chunks of several transactions that are not acknowledged yet, without a pause in between.
 
         Raises:
-            SourceChangedError: the file is no longer what was signed.
-            StaleAnchor: the network has forgotten the transaction, and will not take it again.
+            SourceChangedError: a file is no longer what was signed.
+            ForgottenError: the network has forgotten a transaction, and will not take it again.
             BackendError: the nodes refuse, or cannot be reached.
         """
-        size = entry.transaction.data_size
-        log = self._journal.open_chunks(entry.transaction, len(chunk_spans(size)))
-        try:
-            if missing := log.find_missing():
-                self._post_some(entry, missing, log)
+        missing: list[tuple[Entry, Iterable[int]]] = []
+        for entry in entries:
+            spans = chunk_spans(entry.transaction.data_size)
+            noted = self._journal.read_chunks(entry.transaction, len(spans))
+            if entry.transaction.id not in self._begun:
+                self._begun.add(entry.transaction.id)
+                self._meter.advance(
+                    sum(end - start for (start, end), mark in zip(spans, noted, strict=True) if mark)
+                )
+            if all(noted):
+                self._complete.add(entry.transaction.id)
             else:
-                self._meter.advance(size)
-            self._complete.add(entry.transaction.id)
-        finally:
-            log.close()
+                missing.append((entry, (index for index, mark in enumerate(noted) if not mark)))
+        self._post_all(missing, is_noted=True)
+        self._complete.update(entry.transaction.id for entry, _ in missing)
 
     def post_lost(self, entry: Entry, lost: Sequence[int]) -> None:
         """Post chunks again that the network has lost; that costs nothing.
 
         Raises:
             SourceChangedError: the file is no longer what was signed.
+            ForgottenError: the network has forgotten the transaction.
             BackendError: the nodes refuse, or cannot be reached.
         """
-        self._post_some(entry, lost, None)
+        self._post_all([(entry, lost)], is_noted=False)
 
-    def _post_some(self, entry: Entry, indexes: Sequence[int], log: ChunkLog | None) -> None:
-        transaction = entry.transaction
-        source = self._sources[entry.name]
-        if isinstance(source, bytes):
-            source = self._journal.write_data(transaction, source)
-        tree = open_tree(source)
-        if tree.data_root != encode(transaction.data_root):
-            message = f"{source} changed after it was signed"
-            raise SourceChangedError(message)
-        if log is not None:
-            self._meter.advance(tree.size - sum(end - start for start, end in map(tree.span, indexes)))
-        waiting = iter(indexes)
+    def _post_all(self, wanted: Iterable[tuple[Entry, Iterable[int]]], *, is_noted: bool) -> None:
+        waiting = self._find_chunks(wanted)
         lock = threading.Lock()
 
         def work(job: Job) -> None:
             while True:
                 with lock:
-                    index = next(waiting, None)
-                if index is None:
+                    chunk = next(waiting, None)
+                if chunk is None:
                     return
+                entry, tree, index = chunk
                 length = self._post_chunk(entry, tree, index)
-                if log is not None:
-                    log.note(index)
+                if is_noted:
+                    with job.step():
+                        self._journal.note_chunk(entry.transaction, index)
                     job.advance(length)
 
         run_jobs([work] * self._max_workers, max_workers=self._max_workers, meter=self._meter)
+
+    def _find_chunks(
+        self, wanted: Iterable[tuple[Entry, Iterable[int]]]
+    ) -> Iterator[tuple[Entry, ChunkTree, int]]:
+        for entry, indexes in wanted:
+            source = self._source(entry)
+            if isinstance(source, bytes):
+                source = self._journal.write_data(entry.transaction, source)
+            tree = open_tree(source)
+            if tree.data_root != encode(entry.transaction.data_root):
+                message = f"{source} changed after it was signed"
+                raise SourceChangedError(message)
+            for index in indexes:
+                yield entry, tree, index
 
     def _post_chunk(self, entry: Entry, tree: ChunkTree, index: int) -> int:
         transaction = entry.transaction
@@ -182,7 +229,10 @@ class Delivery:
             "chunk": encode(chunk),
         }
         doing = f"posting a chunk of {entry.name!r}"
-        self._network.post_chunk(transaction, json.dumps(body).encode(), doing)
+        try:
+            self._network.post_chunk(transaction, json.dumps(body).encode(), doing)
+        except StaleAnchor as error:
+            raise ForgottenError(entry, str(error)) from None
         return len(chunk)
 
 

@@ -18,15 +18,15 @@ nothing twice.
 import hashlib
 import json
 import os
-import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from filelock import FileLock, Timeout
 
+from ritual_artifacts.backends.arweave.encoding import is_id
 from ritual_artifacts.backends.arweave.transaction import Transaction
 from ritual_artifacts.errors import BackendError, ConflictError
 from ritual_artifacts.hashing import make_folder, read_regular, write_file
@@ -39,6 +39,7 @@ _FINISHED: Final = "finished"
 _MAX_RECORD_BYTES: Final = 1 << 30
 _LOCK: Final = "lock"
 _ONE: Final = b"\1"
+_BINARY: Final = getattr(os, "O_BINARY", 0)  # Windows would write other line ends
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +65,7 @@ class Record:
         final: The transaction that makes the artifact visible, and is posted last.
         reused: Ids of files that are stored already, by name.
         items: Ids of the data items in a bundle, by name.
+        copies: Names of files that others have the same bytes as, by the others' names: stored once.
     """
 
     unix_time: str
@@ -71,24 +73,32 @@ class Record:
     final: Entry
     reused: Mapping[str, str]
     items: Mapping[str, str]
+    copies: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def ids(self) -> dict[str, str]:
         """Where each file is."""
-        return {**self.reused, **self.items, **{entry.name: entry.transaction.id for entry in self.entries}}
+        ids = {**self.reused, **self.items, **{entry.name: entry.transaction.id for entry in self.entries}}
+        return ids | {name: ids[same] for name, same in self.copies.items()}
+
+    @property
+    def transactions(self) -> tuple[Entry, ...]:
+        """Everything that is posted, the final transaction last."""
+        return (*self.entries, self.final)
 
     @property
     def cost(self) -> int:
         """What the transactions cost together, in winston."""
-        return sum(entry.transaction.reward for entry in (*self.entries, self.final))
+        return sum(entry.transaction.reward for entry in self.transactions)
 
 
 class Journal:
     """The folder of one upload; see `open_journal`."""
 
-    def __init__(self, folder: Path) -> None:
-        """Use a folder that is there and locked."""
+    def __init__(self, folder: Path, address: str) -> None:
+        """Use a folder that is there and locked; `address` is that of the wallet that signs."""
         self._folder = folder
+        self._address = address
         self._posted = self._read_posted()
 
     # --- what was signed ---
@@ -108,22 +118,37 @@ class Journal:
             values = json.loads(data or b"")
             if values["version"] != _VERSION:
                 raise ValueError  # noqa: TRY301 - said below
-            return Record(
+            record = Record(
                 unix_time=str(values["unix_time"]),
                 entries=tuple(map(_read_entry, values["transactions"])),
                 final=_read_entry(values["final"]),
                 reused=dict(values["reused"]),
                 items=dict(values["items"]),
+                copies=dict(values["copies"]),
             )
-        except (ValueError, KeyError, TypeError, BackendError):
+            self._check(record)
+        except (ValueError, KeyError, TypeError, RecursionError, BackendError):
             message = (
                 f"the journal {path} cannot be read; transactions in it may have been paid for, "
                 f"so look at it before you remove its folder"
             )
             raise BackendError(message) from None
+        return record
+
+    def _check(self, record: Record) -> None:
+        """Check that all transactions are the wallet's own, and that all else are ids.
+
+        Raises:
+            ValueError: one is not.
+            KeyError: a copy is one of nothing.
+        """
+        owners = {entry.transaction.address for entry in record.transactions}
+        if owners != {self._address} or not all(map(is_id, record.ids.values())):
+            raise ValueError
 
     def write(self, record: Record) -> None:
-        """Put what was signed on the disk, all at once."""
+        """Put what was signed on the disk, all at once: from now on it is to be posted."""
+        (self._folder / _FINISHED).unlink(missing_ok=True)
         values = {
             "version": _VERSION,
             "unix_time": record.unix_time,
@@ -131,18 +156,20 @@ class Journal:
             "final": _write_entry(record.final),
             "reused": dict(record.reused),
             "items": dict(record.items),
+            "copies": dict(record.copies),
         }
         write_file(self._folder / _RECORD, json.dumps(values, indent=1).encode())
 
     def write_data(self, transaction: Transaction, data: bytes) -> Path:
         """Keep data that is in no file of the user."""
-        path = self.data_path(transaction)
+        path = self._folder / f"{transaction.id}.data"
         write_file(path, data)
         return path
 
-    def data_path(self, transaction: Transaction) -> Path:
-        """Return where `write_data` keeps a transaction's data."""
-        return self._folder / f"{transaction.id}.data"
+    def find_data(self, transaction: Transaction) -> Path | None:
+        """Return where `write_data` has put a transaction's data; None where it has not."""
+        path = self._folder / f"{transaction.id}.data"
+        return path if path.is_file() else None
 
     # --- what was acknowledged ---
 
@@ -160,7 +187,7 @@ class Journal:
         """Remember that no node has it any more, nor any of its chunks."""
         self._posted.discard(transaction.id)
         write_file(self._folder / _POSTED, "".join(f"{name}\n" for name in sorted(self._posted)).encode())
-        (self._folder / f"{transaction.id}.chunks").unlink(missing_ok=True)
+        self._chunks_path(transaction).unlink(missing_ok=True)
 
     def is_finished(self) -> bool:
         """Say whether an earlier process has posted everything."""
@@ -170,9 +197,23 @@ class Journal:
         """Remember that everything is posted."""
         write_file(self._folder / _FINISHED, b"")
 
-    def open_chunks(self, transaction: Transaction, count: int) -> "ChunkLog":
-        """Open the log of a transaction's chunks, of which there are `count`."""
-        return ChunkLog(self._folder / f"{transaction.id}.chunks", count)
+    def read_chunks(self, transaction: Transaction, count: int) -> list[bool]:
+        """Say of each of a transaction's `count` chunks whether a node has it."""
+        path = self._chunks_path(transaction)
+        marks = path.read_bytes() if path.exists() else b""
+        return [mark == _ONE[0] for mark in marks.ljust(count, b"\0")[:count]]
+
+    def note_chunk(self, transaction: Transaction, index: int) -> None:
+        """Remember that a node has a chunk; what a killed process has noted stays noted."""
+        descriptor = os.open(self._chunks_path(transaction), os.O_WRONLY | os.O_CREAT | _BINARY, 0o600)
+        try:
+            os.lseek(descriptor, index, os.SEEK_SET)
+            os.write(descriptor, _ONE)
+        finally:
+            os.close(descriptor)
+
+    def _chunks_path(self, transaction: Transaction) -> Path:
+        return self._folder / f"{transaction.id}.chunks"
 
     def _read_posted(self) -> set[str]:
         try:
@@ -186,34 +227,6 @@ class Journal:
         for path in self._folder.iterdir():
             if path.name != _LOCK:
                 path.unlink()
-
-
-class ChunkLog:
-    """Which chunks of one transaction were acknowledged; several threads may tell it so."""
-
-    def __init__(self, path: Path, count: int) -> None:
-        """Open or make the file."""
-        path.touch(mode=0o600)
-        self._file: Final = path.open("r+b", buffering=0)
-        self._count = count
-        self._lock = threading.Lock()
-
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
-
-    def find_missing(self) -> list[int]:
-        """Return the indexes of the chunks that nobody has acknowledged."""
-        with self._lock:
-            self._file.seek(0)
-            marks = self._file.read().ljust(self._count, b"\0")[: self._count]
-        return [index for index, mark in enumerate(marks) if mark != _ONE[0]]
-
-    def note(self, index: int) -> None:
-        """Remember that a node has a chunk; what a killed process has noted stays noted."""
-        with self._lock:
-            self._file.seek(index)
-            self._file.write(_ONE)
 
 
 @contextmanager
@@ -240,7 +253,7 @@ def open_journal(address: str, parts: Iterable[str]) -> Iterator[Journal]:
         )
         raise ConflictError(message) from None
     try:
-        yield Journal(folder)
+        yield Journal(folder, address)
     finally:
         lock.release()
 
@@ -256,7 +269,7 @@ def _read_entry(values: dict[str, Any]) -> Entry:
 
 
 def _append(path: Path, data: bytes) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | _BINARY, 0o600)
     try:
         os.write(descriptor, data)
         os.fsync(descriptor)

@@ -1,6 +1,7 @@
 """Several gateways as one network: the first good answer counts, whoever gives it."""
 
 import json
+import logging
 import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -31,12 +32,16 @@ from ritual_artifacts.errors import (
 
 Value = TypeVar("Value")
 
+log = logging.getLogger(__name__)
+
 POLL_SECONDS: Final = 15.0
 """A block takes two minutes."""
 
 _PATIENCE_WITH_UNKNOWN: Final = 20
 """Looks: an index may take some minutes to hear of a new transaction."""
 _ENOUGH_HALVES: Final = 2
+_MOST_APART: Final = 2
+"""How many times as much as another a gateway may ask for."""
 _MAX_ANCHOR_BYTES: Final = 48
 _MAX_NUMBER_BYTES: Final = 64
 _PAGE_SIZE: Final = 100
@@ -55,6 +60,14 @@ query($owners: [String!], $tags: [TagFilter!], $ids: [ID!], $first: Int, $after:
 
 class StaleAnchor(Exception):  # noqa: N818 - no error yet: a transaction that nobody has can be signed again
     """A transaction's anchor is too old, so that no node will ever take it."""
+
+
+class _NotNowError(Exception):
+    """A gateway may answer better later."""
+
+    def __init__(self, problem: str, retry_after: float | None = None) -> None:
+        super().__init__(problem)
+        self.retry_after = retry_after
 
 
 @dataclass(frozen=True)
@@ -102,6 +115,7 @@ class Network:
         client = make_client(connection.timeout, 2 * connection.max_workers + len(connection.gateways))
         self._finalizer = weakref.finalize(self, client.close)
         self.gateways = tuple(Gateway(url, client) for url in connection.gateways)
+        self._silent: set[Gateway] = set()  # whose indexes were waited for in vain
 
     # --- small questions ---
 
@@ -211,6 +225,29 @@ class Network:
         """Return what it costs to store data of `size` bytes, in winston."""
         return self.ask(f"/price/{size}", f"asking for the price of {size} bytes", _read_winston)
 
+    def compare_prices(self, size: int, price: int) -> None:
+        """Check that no other gateway names a price that is far from the one that is going to be paid.
+
+        Args:
+            size: Bytes of the data.
+            price: Winston that a gateway has named for it.
+
+        Raises:
+            BackendError: one of them must be wrong.
+        """
+        for gateway in self.gateways[1:]:
+            try:
+                other = _read_winston(gateway.get(f"/price/{size}"))
+            except (httpx2.HTTPError, BackendError) as error:
+                log.info("%s names no price to compare with: %s", gateway, error)
+                continue
+            if max(price, other) > _MOST_APART * min(price, other):
+                message = (
+                    f"to store {size} bytes costs {price} winston, and {gateway} says {other}; "
+                    f"name only gateways that you trust"
+                )
+                raise BackendError(message)
+
     def read_balance(self, address: str) -> int:
         """Return what a wallet has, in winston."""
         return self.ask(f"/wallet/{address}/balance", f"asking for the balance of {address}", _read_winston)
@@ -263,7 +300,8 @@ class Network:
     ) -> Iterator[list[Listed]]:
         """Yield what each gateway's index says, one list for a gateway; what it says is not proven.
 
-        A gateway that cannot answer is left out; so is one whose list is empty.
+        A gateway whose list is empty is left out. One that cannot answer now is asked again for a while after
+        all others; one that never does is left out too, which is logged, and not waited for a second time.
 
         Args:
             owner: Address of the owner.
@@ -279,20 +317,47 @@ class Network:
             "ids": None if ids is None else list(ids),
         }
         given = {name: value for name, value in variables.items() if value is not None}
-        failures: list[Exception] = []
-        answered = False
-        for gateway in self.gateways:
-            try:
-                found = list(_read_pages(gateway, given))
-            except (BackendError, httpx2.HTTPError) as error:
-                failures.append(error)
-                continue
-            answered = True
-            if found:
-                yield found
+        patience = Patience("searching an index")
+        refusals: list[BackendError] = []
+        left, answered = list(self.gateways), False
+        while left:
+            failed: dict[Gateway, _NotNowError] = {}
+            for gateway in left:
+                try:
+                    found = list(_read_pages(gateway, given))
+                except _NotNowError as error:
+                    failed[gateway] = error
+                except BackendError as error:  # such as a node without an index
+                    refusals.append(error)
+                else:
+                    answered = True
+                    if found:
+                        yield found
+            left = self._find_worth_waiting(failed, patience, is_needed=not answered)
         if not answered:
-            message = f"no gateway could search its index: {'; '.join(map(_say, failures))}; try again"
+            message = f"no gateway could search its index: {'; '.join(map(str, refusals))}; try again"
             raise TransferError(message, retryable=True)
+
+    def _find_worth_waiting(
+        self, failed: Mapping[Gateway, _NotNowError], patience: Patience, *, is_needed: bool
+    ) -> list[Gateway]:
+        """Wait, and return the gateways that are worth to be asked again.
+
+        Raises:
+            TransferError: there have been enough attempts, and nobody else has answered.
+        """
+        left = [gateway for gateway in failed if is_needed or gateway not in self._silent]
+        if left:
+            problem = failed[left[0]]
+            try:
+                patience.wait(str(problem), problem.retry_after)
+            except TransferError as error:
+                if is_needed:
+                    raise
+                log.warning("%s; the other indexes are believed", error)
+                self._silent |= set(left)
+                return []
+        return left
 
     def list_by_id(self, ids: Iterable[str]) -> dict[str, Listed]:
         """Return what the first index that has it says about each of these transactions."""
@@ -432,10 +497,6 @@ def _rank(error: BackendError) -> int:
     return 0 if isinstance(error, NotFinalizedError) else 2 if isinstance(error, ArtifactNotFoundError) else 1
 
 
-def _say(error: Exception) -> str:
-    return describe(error) if isinstance(error, httpx2.HTTPError) else str(error)
-
-
 def _read_winston(answer: Answer) -> int:
     check_found(answer, "it")
     text = answer.body.strip()
@@ -449,13 +510,20 @@ def _read_pages(gateway: Gateway, variables: Mapping[str, Any]) -> Iterator[List
     """Yield what one gateway's index says.
 
     Raises:
+        _NotNowError: it may answer later.
         BackendError: the answer makes no sense, or does not end.
-        httpx2.HTTPError: the connection failed.
     """
     after: str | None = None
     for _ in range(_MAX_PAGES):
         paged = {**variables, "first": _PAGE_SIZE} | ({} if after is None else {"after": after})
-        answer = gateway.post("/graphql", json.dumps({"query": _QUERY, "variables": paged}).encode())
+        try:
+            answer = gateway.post("/graphql", json.dumps({"query": _QUERY, "variables": paged}).encode())
+        except httpx2.HTTPError as error:
+            message = f"{gateway}: {describe(error)}"
+            raise _NotNowError(message) from None
+        if answer.is_temporary:
+            message = f"{gateway} answered {answer}"
+            raise _NotNowError(message, answer.retry_after)
         if answer.status != HTTPStatus.OK:
             message = f"{gateway} answered {answer}"
             raise BackendError(message)

@@ -1,6 +1,6 @@
 """What an upload costs, and whether it may."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from ritual_artifacts.backends.arweave.encoding import format_ar
@@ -21,14 +21,25 @@ class Prices:
 
     def price(self, size: int) -> int:
         """Return what it costs to store data of `size` bytes, in winston."""
-        rounded = -(-size // _PRICE_STEP) * _PRICE_STEP
+        rounded = _round_up(size)
         if rounded not in self._known:
             self._known[rounded] = self._network.read_price(rounded)
         return self._known[rounded]
 
-    def total(self, sizes: Iterable[int]) -> int:
-        """Return what several transactions cost together, in winston."""
+    def total(self, sizes: Sequence[int]) -> int:
+        """Return what several transactions cost together, in winston.
+
+        Raises:
+            BackendError: the gateways disagree about it.
+        """
+        if sizes:
+            largest = _round_up(max(sizes))
+            self._network.compare_prices(largest, self.price(largest))
         return sum(map(self.price, sizes))
+
+
+def _round_up(size: int) -> int:
+    return -(-size // _PRICE_STEP) * _PRICE_STEP
 
 
 def refuse_unaffordable(

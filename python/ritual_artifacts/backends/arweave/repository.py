@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 APP_NAME: Final = "Ritual"
 VERSION_TAG: Final = "Repo-Version"
 DIGEST_TAG: Final = "Artifact-Digest"
+MANIFEST_TYPE: Final = "manifest"
+"""`Type` of a path manifest."""
 
 _SECTIONED: Final = {"File-Type": "Sectioned"}
 _SECTION_SUFFIX: Final = ".section"
@@ -115,7 +117,7 @@ class Repositories:
 
         What cannot be proven yet, because nodes do not show it before it is mined, goes to `waiting`.
         """
-        tags = {"App-Name": APP_NAME, "Repo-Name": repo_id.name, "Type": "manifest"}
+        tags = {"App-Name": APP_NAME, "Repo-Name": repo_id.name, "Type": MANIFEST_TYPE}
         if repo_id.version is not None:
             tags[VERSION_TAG] = repo_id.version
         filters = {name: [value] for name, value in tags.items()}

@@ -1,7 +1,7 @@
 """From contents to signed transactions, once everybody knows what they cost."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from ritual_artifacts.backends.arweave.bundle import bundle_size, choose_bundled, make_bundle, sign_item
@@ -42,14 +42,16 @@ class Signer:
             InsufficientFundsError: it costs more than the wallet has.
         """
         new = [piece for piece in self._contents.pieces if piece.name not in reused]
+        copies = _find_copies(new)
+        new = [piece for piece in new if piece.name not in copies]
         bundled = choose_bundled(new) if self._options.bundle else []
         names = {piece.name for piece in bundled}
         loose = [piece for piece in new if piece.name not in names]
         sizes = [*(piece.size for piece in loose), self._final_size(bundled)]
         self._check_cost(self._prices.total(sizes))
         anchor = self._network.read_anchor()
-        entries = tuple(Entry(name=p.name, transaction=self._sign_piece(p, anchor)) for p in loose)
-        return self._finish(entries, reused, [piece.name for piece in bundled], anchor)
+        entries = tuple(self._sign_piece(piece, anchor) for piece in loose)
+        return self._finish(entries, reused, copies, [piece.name for piece in bundled], anchor)
 
     def refuse_costly(self, record: Record) -> None:
         """Check what an earlier process has signed, as long as something of it is still to be paid.
@@ -57,13 +59,14 @@ class Signer:
         Raises:
             BackendError: it costs more than the user allows now.
         """
-        everything = (*record.entries, record.final)
-        rewards = [e.transaction.reward for e in everything if self._journal.is_posted(e.transaction)]
-        if len(rewards) < len(everything):
-            refuse_excess(record.cost, sum(rewards), self._options.max_cost)
+        paid = self._paid(record.transactions)
+        if paid < record.cost:
+            refuse_excess(record.cost, paid, self._options.max_cost)
 
     def sign_again(self, record: Record, stale: Sequence[Entry]) -> Record:
         """Sign transactions anew that no node has and none will take, and write that down.
+
+        The final transaction is signed anew with any of them, because it names them.
 
         Raises:
             BackendError: the upload would now cost more than the user allows.
@@ -71,18 +74,23 @@ class Signer:
         """
         names = {entry.name for entry in stale}
         log.info("signing %d transactions again: they named a block that is too old", len(names))
-        kept = [entry for entry in (*record.entries, record.final) if entry.name not in names]
-        sizes = [entry.transaction.data_size for entry in stale]
-        self._check_cost(self._prices.total(sizes), paid=sum(entry.transaction.reward for entry in kept))
+        kept = [entry for entry in record.entries if entry.name not in names]
+        again = [entry for entry in record.entries if entry.name in names]
+        sizes = [entry.transaction.data_size for entry in (*again, record.final)]
+        paid = self._paid(kept)
+        unpaid = sum(entry.transaction.reward for entry in kept) - paid
+        self._check_cost(self._prices.total(sizes) + unpaid, paid=paid)
         anchor = self._network.read_anchor()
         entries = tuple(
-            Entry(name=e.name, transaction=self._sign_piece(self._pieces[e.name], anchor))
-            if e.name in names
-            else e
-            for e in record.entries
+            self._sign_piece(self._pieces[entry.name], anchor) if entry.name in names else entry
+            for entry in record.entries
         )
         bundled = [name for name in record.items if name != PATHS_NAME]
-        return self._finish(entries, record.reused, bundled, anchor)
+        return self._finish(entries, record.reused, record.copies, bundled, anchor)
+
+    def _paid(self, entries: Iterable[Entry]) -> int:
+        """Return the winston that transactions cost which nodes have."""
+        return sum(e.transaction.reward for e in entries if self._journal.is_posted(e.transaction))
 
     def _check_cost(self, cost: int, *, paid: int = 0) -> None:
         refuse_unaffordable(
@@ -95,7 +103,12 @@ class Signer:
         return bundle_size([*bundled, paths]) if self._options.bundle else paths.size
 
     def _finish(
-        self, entries: tuple[Entry, ...], reused: Mapping[str, str], bundled: Sequence[str], anchor: bytes
+        self,
+        entries: tuple[Entry, ...],
+        reused: Mapping[str, str],
+        copies: Mapping[str, str],
+        bundled: Sequence[str],
+        anchor: bytes,
     ) -> Record:
         """Sign what names all others, and write everything down."""
         ids = {**reused, **{entry.name: entry.transaction.id for entry in entries}}
@@ -103,21 +116,28 @@ class Signer:
         if self._options.bundle:
             signed = [sign_item(self._pieces[name], self._wallet) for name in bundled]
             ids |= {item.name: item.id for item in signed}
-            signed.append(sign_item(self._contents.make_paths(ids), self._wallet))
+            signed.append(sign_item(self._make_paths(ids, copies), self._wallet))
             items = {item.name: item.id for item in signed}
-            last = make_bundle(signed)
+            last = make_bundle(signed, self._contents.make_bundle_tags())
         else:
-            last = self._contents.make_paths(ids)
-        final = Entry(name=last.name, transaction=self._sign_piece(last, anchor))
-        self._journal.write_data(final.transaction, last.read())
+            last = self._make_paths(ids, copies)
         record = Record(
-            unix_time=self._contents.unix_time, entries=entries, final=final, reused=reused, items=items
+            unix_time=self._contents.unix_time,
+            entries=entries,
+            final=self._sign_piece(last, anchor),
+            reused=reused,
+            items=items,
+            copies=copies,
         )
         self._journal.write(record)
         return record
 
-    def _sign_piece(self, piece: Piece, anchor: bytes) -> Transaction:
-        return Transaction(
+    def _make_paths(self, ids: Mapping[str, str], copies: Mapping[str, str]) -> Piece:
+        return self._contents.make_paths({**ids, **{name: ids[same] for name, same in copies.items()}})
+
+    def _sign_piece(self, piece: Piece, anchor: bytes) -> Entry:
+        """Sign what goes into one transaction; what is in no file of the user is kept until it is posted."""
+        transaction = Transaction(
             owner=self._wallet.owner,
             anchor=anchor,
             tags=piece.tags,
@@ -125,3 +145,16 @@ class Signer:
             data_size=piece.size,
             data_root=piece.data_root,
         ).sign(self._wallet)
+        if isinstance(piece.source, bytes):
+            self._journal.write_data(transaction, piece.source)
+        return Entry(name=piece.name, transaction=transaction)
+
+
+def _find_copies(pieces: Sequence[Piece]) -> dict[str, str]:
+    """Return the names of pieces with the same bytes as an earlier one, each with the earlier one's name."""
+    first: dict[str, str] = {}
+    copies: dict[str, str] = {}
+    for piece in pieces:
+        if piece.sha256 is not None and (same := first.setdefault(piece.sha256, piece.name)) != piece.name:
+            copies[piece.name] = same
+    return copies

@@ -4,20 +4,22 @@ Everything is signed and in the journal before the first byte is posted, the pat
 comes last: whoever sees it finds everything that it names.
 """
 
+import functools
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from ritual_artifacts.backends.arweave.contents import PATHS_NAME, Contents, Piece
-from ritual_artifacts.backends.arweave.delivery import Delivery
+from ritual_artifacts.backends.arweave.contents import BUNDLE_TYPE, PATHS_NAME, Contents, Piece
+from ritual_artifacts.backends.arweave.delivery import Delivery, ForgottenError
 from ritual_artifacts.backends.arweave.journal import Entry, Journal, Record, open_journal
-from ritual_artifacts.backends.arweave.network import Listed, Network, StaleAnchor
+from ritual_artifacts.backends.arweave.network import Listed, Network
 from ritual_artifacts.backends.arweave.options import Connection, UploadOptions
 from ritual_artifacts.backends.arweave.reader import DataReader, Stored
-from ritual_artifacts.backends.arweave.repository import APP_NAME, DIGEST_TAG, Repositories
+from ritual_artifacts.backends.arweave.repository import APP_NAME, DIGEST_TAG, MANIFEST_TYPE, Repositories
 from ritual_artifacts.backends.arweave.result import ArweaveUploadResult
 from ritual_artifacts.backends.arweave.signing import Signer
+from ritual_artifacts.backends.arweave.transaction import MAX_BODY_BYTES
 from ritual_artifacts.backends.arweave.wallet import Wallet
 from ritual_artifacts.chunks import has_data_root
 from ritual_artifacts.errors import BackendError, ConflictError, NotFinalizedError, TransferError
@@ -26,6 +28,7 @@ from ritual_artifacts.manifest import Manifest
 from ritual_artifacts.planning import ArtifactPlan
 from ritual_artifacts.progress import ProgressCallback, ProgressMeter
 from ritual_artifacts.repo_id import RitualRepoId
+from ritual_artifacts.workers import Job, run_jobs
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +76,9 @@ class ArweaveUpload:
 
         Raises:
             InsufficientFundsError: the wallet cannot pay; nothing was posted.
-            NotFinalizedError: everything is posted, but not as many blocks deep yet as was asked for.
+            NotFinalizedError: everything is posted, but not as many blocks deep yet as was asked for; or it
+                waits already, posted by another process.
+            ConflictError: the version's label names another artifact.
         """
         if manifest.digest is None:
             message = "an artifact needs the size of every file before it can be published"
@@ -81,8 +86,8 @@ class ArweaveUpload:
         manifest = manifest.with_repo_id(self._repo_id)
         parts = (str(self._repo_id), str(manifest.digest), "bundle" if self._options.bundle else "")
         with open_journal(self._wallet.address, parts) as journal:
+            existing = self._find_existing(str(manifest.digest), journal)
             record = journal.read()
-            existing = self._find_existing(str(manifest.digest), record)
             contents = Contents(
                 manifest,
                 plan,
@@ -93,40 +98,112 @@ class ArweaveUpload:
             )
             if existing is not None:
                 result = self._describe_existing(existing, manifest)
-                if existing.listed.height is not None:  # nothing in the journal is needed any more
-                    journal.clear()
             else:
                 result = self._publish_new(manifest, contents, journal, record, progress)
             if self._options.confirmations:
                 result.wait_for(self._options.confirmations)
             if self._options.confirmations or self._options.reseed:
                 self._reseed(result, contents, journal)
+            if existing is None and self._repo_id.version is not None:
+                self._check_label(result)
+            is_mined = existing is not None and existing.listed.height is not None
+            if is_mined or self._options.confirmations:  # nothing in the journal is needed any more
+                journal.clear()
         return result
 
     # --- what is there already ---
 
-    def _find_existing(self, digest: str, record: Record | None) -> Stored | None:
+    def _find_existing(self, digest: str, journal: Journal) -> Stored | None:
         """Return the path manifest that publishes this very artifact under this id, also one not mined yet.
+
+        A journal of the same artifact that was published before the newest one says nothing any more.
 
         Raises:
             ConflictError: the version's label names another artifact, which it will do for ever.
             NotFinalizedError: something with this label waits to be mined, and nobody can say yet what it is.
         """
+        record = journal.read()
         try:
             existing = self._repositories.find_version(self._repo_id, pending=True)
         except NotFinalizedError:
             if record is None and self._repo_id.version is not None:
                 raise
-            return None  # what waits is ours, or is going to be an older version
-        if existing is None or existing.tag(DIGEST_TAG) == digest:
+            existing = None  # what waits is ours, or is going to be an older version
+        if existing is not None and existing.tag(DIGEST_TAG) == digest:
             return existing
-        if self._repo_id.version is not None:
+        if existing is not None and self._repo_id.version is not None:
             message = (
                 f"{self._repo_id} is {existing.tag(DIGEST_TAG)} already, in the transaction {existing.id}, "
                 f"and a version never changes; choose another label"
             )
             raise ConflictError(message)
+        if record is not None and existing is not None and self._is_older(record, existing):
+            journal.clear()
+            record = None
+        if record is None:
+            types = [MANIFEST_TYPE, BUNDLE_TYPE]
+            tags = {"Repo-Name": [self._repo_id.name], "Type": types, DIGEST_TAG: [digest]}
+            self._list_mined(tags, f"the artifact {digest}")
         return None
+
+    def _is_older(self, record: Record, existing: Stored) -> bool:
+        """Say whether what was signed was mined before something else was."""
+        height = self._network.read_status(record.final.transaction.id).height
+        return height is not None and existing.listed.height is not None and height < existing.listed.height
+
+    def _list_mined(self, tags: Mapping[str, Sequence[str]], what: str | None) -> list[Listed]:
+        """Return what indexes list of this owner, as far as it is mined.
+
+        Args:
+            tags: Values of tags that it has.
+            what: What it is, where it must not be paid for again while it waits to be mined.
+
+        Raises:
+            NotFinalizedError: it waits to be mined.
+            TransferError: no gateway could be asked.
+        """
+        found: dict[str, Listed] = {}
+        tags = {"App-Name": [APP_NAME], **tags}
+        for listed in self._network.list_transactions(owner=self._wallet.address, tags=tags):
+            for item in listed:
+                if item.id not in found or found[item.id].height is None:
+                    found[item.id] = item
+        mined = [item for item in found.values() if item.height is not None]
+        holders = {item.bundle or item.id for item in found.values() if item.height is None}
+        waiting = [] if what is None else [name for name in holders if not self._network.is_gone(name)]
+        if waiting:
+            message = (
+                f"{what} is posted in the transaction {waiting[0]} already, which is not mined yet; "
+                f"upload again in some minutes, so that it is not paid for twice"
+            )
+            raise NotFinalizedError(message)
+        return mined
+
+    def _check_label(self, result: ArweaveUploadResult) -> None:
+        """Look whether a version's label was given to something else at the same time.
+
+        Raises:
+            ConflictError: it names another artifact, which was mined first.
+            NotFinalizedError: that cannot be said yet.
+        """
+        waiting: list[str] = []
+        try:
+            first = self._repositories.find_version(self._repo_id, waiting=waiting)
+        except NotFinalizedError:
+            first = None
+        ours = f"everything is posted (the transaction {result.transaction_id}), but {self._repo_id}"
+        if first is not None and first.tag(DIGEST_TAG) != result.digest:
+            message = f"{ours} was given to the transaction {first.id} before; choose another label"
+            raise ConflictError(message)
+        rivals = [
+            name for name in waiting if name != result.transaction_id and not self._network.is_gone(name)
+        ]
+        if first is None and rivals:
+            message = (
+                f"{ours} is given to the transaction {rivals[0]}, too, and will name what is mined first; "
+                f"upload the same again in some minutes to learn which that is"
+            )
+            raise NotFinalizedError(message)
 
     def _describe_existing(self, existing: Stored, manifest: Manifest) -> ArweaveUploadResult:
         paths = self._repositories.open(existing).paths
@@ -163,44 +240,63 @@ class ArweaveUpload:
         """Return the ids of files that this owner has stored already, by name; each is proven to be the same.
 
         What is paid for but lost is posted again.
+
+        Raises:
+            NotFinalizedError: a file that takes more than a chunk waits to be mined.
+            TransferError: no gateway could be asked.
         """
         wanted = {piece.sha256: piece for piece in pieces if piece.sha256 is not None and piece.size}
-        found: dict[str, str] = {}
-        hashes = list(wanted)
-        for start in range(0, len(hashes), _LOOKUP):
-            part = hashes[start : start + _LOOKUP]
-            tags = {"App-Name": [APP_NAME], "File-SHA256": part}
-            for listed in self._network.list_transactions(owner=self._wallet.address, tags=tags):
-                for item in listed:
-                    if item.height is not None and (item.bundle is None or self._options.bundle):
-                        self._reuse(item, wanted, found, journal)
+        large = [name for name, piece in wanted.items() if piece.size > MAX_BODY_BYTES]
+        small = [name for name in wanted if name not in large]
+        candidates: list[Listed] = []
+        for hashes, what in ((large, "a file of the artifact"), (small, None)):
+            for start in range(0, len(hashes), _LOOKUP):
+                candidates += self._list_mined({"File-SHA256": hashes[start : start + _LOOKUP]}, what)
+        jobs = [
+            functools.partial(self._find_same, item, wanted)
+            for item in candidates
+            if item.bundle is None or self._options.bundle
+        ]
+        meter = ProgressMeter(None, "upload", 0)
+        same = filter(None, run_jobs(jobs, max_workers=self._connection.max_workers, meter=meter))
+        found: dict[str | None, str] = {}
+        for piece, stored, is_there in sorted(same, key=lambda each: not each[2]):
+            if piece.sha256 not in found and (is_there or self._bring_back(piece, stored, journal)):
+                found[piece.sha256] = stored.id
         return {piece.name: found[piece.sha256] for piece in pieces if piece.sha256 in found}
 
-    def _reuse(
-        self, item: Listed, wanted: Mapping[str, Piece], found: dict[str, str], journal: Journal
-    ) -> None:
+    def _find_same(
+        self, item: Listed, wanted: Mapping[str, Piece], job: Job
+    ) -> tuple[Piece, Stored, bool] | None:
+        """Return the file whose bytes this is, what is proven of it, and whether its data is there still.
+
+        Raises:
+            TransferError: the gateways could not be reached.
+        """
+        job.advance(0)  # which ends it when another one has failed
         try:
             stored = self._reader.read_stored(item)
+        except TransferError:  # it may well be what is wanted
+            raise
         except BackendError as error:
             log.info("not used again: %s", error)
-            return
-        sha256 = stored.tag("File-SHA256")
-        piece = None if sha256 is None else wanted.get(sha256)
-        if piece is None or sha256 is None or sha256 in found:
-            return
-        is_same = stored.address == self._wallet.address and stored.data_size == piece.size
-        if is_same and stored.bundle is None:
+            return None
+        piece = wanted.get(stored.tag("File-SHA256") or "")
+        if piece is None or stored.address != self._wallet.address or stored.data_size != piece.size:
+            return None
+        if stored.bundle is None:
             is_same = stored.data_root == piece.data_root or has_data_root(piece.source, stored.data_root)
-        elif is_same:
+        else:
             is_same = self._reader.read_small(stored, limit=piece.size) == piece.read()
-        if not is_same:
-            return
-        if not self._reader.is_retrievable(stored, piece.source):
-            self._restore(piece, stored, journal)
-            if not self._reader.is_retrievable(stored, piece.source):
-                log.warning("the data of %s is lost, so %r is stored anew", stored.id, piece.name)
-                return
-        found[sha256] = stored.id
+        return (piece, stored, self._reader.is_retrievable(stored, piece.source)) if is_same else None
+
+    def _bring_back(self, piece: Piece, stored: Stored, journal: Journal) -> bool:
+        """Post again what was lost of a file that was paid for, and say whether it is there now."""
+        self._restore(piece, stored, journal)
+        if self._reader.is_retrievable(stored, piece.source):
+            return True
+        log.warning("the data of %s is lost, so %r is stored anew", stored.id, piece.name)
+        return False
 
     # --- what is new ---
 
@@ -217,20 +313,21 @@ class ArweaveUpload:
             record = signer.sign(self._find_reusable(contents.pieces, journal))
         else:
             signer.refuse_costly(record)
-        meter = ProgressMeter(progress, "upload", sum(e.transaction.data_size for e in record.entries))
+        meter = ProgressMeter(progress, "upload", sum(e.transaction.data_size for e in record.transactions))
         sources = {piece.name: piece.source for piece in contents.pieces}
         delivery = self._deliver(sources, journal, meter)
-        was_finished = journal.is_finished()
+        signed_before, was_finished = record, journal.is_finished()
         record = self._post_all(record, signer, delivery, journal, sources)
         journal.note_finished()
         meter.finish()
-        stored = set() if was_finished else record.ids.keys() - record.reused.keys()
+        is_new = not was_finished or record != signed_before
+        stored = record.ids.keys() - record.reused.keys() - record.copies.keys() if is_new else set()
         return self._describe(
             manifest,
             record.ids,
             record.items.get(PATHS_NAME, record.final.transaction.id),
             record.final.transaction.id,
-            cost=0 if was_finished else record.cost,
+            cost=record.cost if is_new else 0,
             sent=sum(entry.size or 0 for entry in manifest.files if entry.path in stored),
         )
 
@@ -244,11 +341,12 @@ class ArweaveUpload:
     ) -> Record:
         """Post everything; what the network has forgotten meanwhile is signed and posted again."""
         for _ in range(_MAX_SIGNATURES):
-            stale = self._post_entries(record.entries, delivery)
-            if not stale:
-                # Its data is in the journal: it names what was signed, and is signed itself.
-                sources[record.final.name] = journal.data_path(record.final.transaction)
-                stale = self._post_entries([record.final], delivery)
+            for entry in record.transactions:  # what was signed, not what would be written now
+                if (data := journal.find_data(entry.transaction)) is not None:
+                    sources[entry.name] = data
+            stale = self._post_entries(record.entries, delivery) or self._post_entries(
+                [record.final], delivery
+            )
             if not stale:
                 return record
             record = signer.sign_again(record, stale)
@@ -264,18 +362,17 @@ class ArweaveUpload:
             # Once more after the chunks: these may take hours, and nodes forget transactions.
             if stale := delivery.post_transactions(entries):
                 return stale
-            incomplete = [entry for entry in entries if not delivery.is_complete(entry)]
+            incomplete = delivery.find_incomplete(entries)
             if not incomplete:
                 return []
-            for entry in incomplete:
-                try:
-                    delivery.post_chunks(entry)
-                except StaleAnchor as error:
-                    if not self._network.is_gone(entry.transaction.id):
-                        message = f"{error}; it will be known again once it is mined, so try again later"
-                        raise TransferError(message, retryable=True) from None
-                    delivery.forget(entry.transaction)
-                    return [entry]
+            try:
+                delivery.post_chunks(incomplete)
+            except ForgottenError as error:
+                if not self._network.is_gone(error.entry.transaction.id):
+                    message = f"{error}; it will be known again once it is mined, so try again later"
+                    raise TransferError(message, retryable=True) from None
+                delivery.forget(error.entry.transaction)
+                return [error.entry]
 
     def _deliver(
         self, sources: Mapping[str, Path | bytes], journal: Journal, meter: ProgressMeter
