@@ -161,15 +161,27 @@ def test_chunks_stay_noted(transaction: Transaction) -> None:
         assert journal.read_chunks(transaction, 5) == [True, False, False, True, False]
 
 
-def test_what_the_network_has_forgotten_is_posted_again(transaction: Transaction) -> None:
+def test_forgotten_chunks_are_noted_no_more(transaction: Transaction) -> None:
     with open_journal(ADDRESS, PARTS) as journal:
         journal.note_posted(transaction)
         journal.note_chunk(transaction, 0)
 
-        journal.forget_posted(transaction)
+        journal.forget_chunks(transaction)
 
-        assert not journal.is_posted(transaction)
+        assert journal.is_posted(transaction)
         assert journal.read_chunks(transaction, 2) == [False, False]
+
+
+def test_the_last_time_at_which_something_was_posted_counts(
+    transaction: Transaction, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for now in (1000.0, 2000.0):
+        monkeypatch.setattr("time.time", lambda now=now: now)
+        with open_journal(ADDRESS, PARTS) as journal:
+            journal.note_posted(transaction)
+
+    with open_journal(ADDRESS, PARTS) as journal:
+        assert journal.posted_at(transaction) == 2000
 
 
 def test_what_is_signed_anew_is_not_finished(record: Record) -> None:

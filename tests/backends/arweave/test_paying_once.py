@@ -1,6 +1,7 @@
 """Nothing is paid for twice: not by another machine, not for equal files, not because an index is down."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from pydantic import BaseModel, create_model
 
 from ritual_artifacts import RitualArtifactManager
 from ritual_artifacts.backends import http
+from ritual_artifacts.backends.arweave import delivery
 from ritual_artifacts.backends.arweave.encoding import format_ar
 from ritual_artifacts.errors import (
     BackendError,
@@ -35,6 +37,14 @@ def another_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable
         monkeypatch.setenv("RITUAL_STATE_DIR", str(tmp_path / "another"))
 
     return move
+
+
+@contextmanager
+def hidden(client: Client) -> Iterator[None]:
+    """Let the index know nothing yet."""
+    client.node.faults.add("/graphql", node_faults.hide_edges(), kind="graphql")
+    yield
+    client.node.faults.clear()
 
 
 # --- another machine ------------------------------------------------------------------------------------
@@ -399,12 +409,16 @@ def test_an_upload_counts_all_that_it_posts(client: Client, sample: Sample, *, b
     assert sent[-2].bytes_done < sent[-1].bytes_total
 
 
-def test_an_upload_that_was_waited_for_leaves_no_journal(
-    client: Client, sample: Sample, own_folders: Path
+def test_a_journal_goes_once_an_index_knows_what_it_has(
+    client: Client, sample: Sample, own_folders: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(delivery, "RECHECK_SECONDS", 300.0)  # so that only what waits asks for the status
     client.node.faults.add("/tx/*/status", faults.run(client.node.mine), kind="tx-status", times=1)
-
     client.upload(sample, confirmations=1)
+    with hidden(client):
+        assert client.upload(sample).cost == 0
+
+    client.upload(sample)
 
     left = [path.name for path in (own_folders / "state" / "arweave").rglob("*") if path.is_file()]
     assert set(left) <= {"lock"}

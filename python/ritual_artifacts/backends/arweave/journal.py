@@ -10,14 +10,16 @@ nothing twice.
         upload.json      the transactions, signed, in the order in which they are posted
         <id>.data        data that is in no file of the user: manifests and bundles
         <id>.chunks      one byte for each chunk, 1 where a node has it
-        posted           ids of the transactions that a node has, one a line
+        posted           ids of the transactions that a node has, and when it got them, one a line
         finished         there once everything is posted
         lock
 """
 
 import hashlib
 import json
+import logging
 import os
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -26,11 +28,14 @@ from typing import Any, Final
 
 from filelock import FileLock, Timeout
 
+from ritual_artifacts.backends.arweave.contents import PATHS_NAME
 from ritual_artifacts.backends.arweave.encoding import is_id
 from ritual_artifacts.backends.arweave.transaction import Transaction
 from ritual_artifacts.errors import BackendError, ConflictError
 from ritual_artifacts.hashing import make_folder, read_regular, write_file
 from ritual_artifacts.settings import load_settings
+
+log = logging.getLogger(__name__)
 
 _VERSION: Final = 1
 _RECORD: Final = "upload.json"
@@ -38,6 +43,7 @@ _POSTED: Final = "posted"
 _FINISHED: Final = "finished"
 _MAX_RECORD_BYTES: Final = 1 << 30
 _LOCK: Final = "lock"
+_PAIR: Final = 2
 _ONE: Final = b"\1"
 _BINARY: Final = getattr(os, "O_BINARY", 0)  # Windows would write other line ends
 
@@ -66,6 +72,7 @@ class Record:
         reused: Ids of files that are stored already, by name.
         items: Ids of the data items in a bundle, by name.
         copies: Names of files that others have the same bytes as, by the others' names: stored once.
+        superseded: Winston that those transactions would have cost which were signed anew.
     """
 
     unix_time: str
@@ -74,12 +81,18 @@ class Record:
     reused: Mapping[str, str]
     items: Mapping[str, str]
     copies: Mapping[str, str] = field(default_factory=dict)
+    superseded: int = 0
 
     @property
     def ids(self) -> dict[str, str]:
         """Where each file is."""
         ids = {**self.reused, **self.items, **{entry.name: entry.transaction.id for entry in self.entries}}
         return ids | {name: ids[same] for name, same in self.copies.items()}
+
+    @property
+    def revision(self) -> str:
+        """The path manifest: a transaction of its own, or a data item of the bundle."""
+        return self.items.get(PATHS_NAME, self.final.transaction.id)
 
     @property
     def transactions(self) -> tuple[Entry, ...]:
@@ -125,6 +138,7 @@ class Journal:
                 reused=dict(values["reused"]),
                 items=dict(values["items"]),
                 copies=dict(values["copies"]),
+                superseded=int(values["superseded"]),
             )
             self._check(record)
         except (ValueError, KeyError, TypeError, RecursionError, BackendError):
@@ -157,6 +171,7 @@ class Journal:
             "reused": dict(record.reused),
             "items": dict(record.items),
             "copies": dict(record.copies),
+            "superseded": str(record.superseded),
         }
         write_file(self._folder / _RECORD, json.dumps(values, indent=1).encode())
 
@@ -177,17 +192,15 @@ class Journal:
         """Say whether a node has the transaction."""
         return transaction.id in self._posted
 
+    def posted_at(self, transaction: Transaction) -> float:
+        """Return when a node got the transaction, in seconds since 1970; 0 where that is not known."""
+        return self._posted.get(transaction.id, 0.0)
+
     def note_posted(self, transaction: Transaction) -> None:
         """Remember that a node has the transaction."""
-        if transaction.id not in self._posted:
-            _append(self._folder / _POSTED, f"{transaction.id}\n".encode())
-            self._posted.add(transaction.id)
-
-    def forget_posted(self, transaction: Transaction) -> None:
-        """Remember that no node has it any more, nor any of its chunks."""
-        self._posted.discard(transaction.id)
-        write_file(self._folder / _POSTED, "".join(f"{name}\n" for name in sorted(self._posted)).encode())
-        self._chunks_path(transaction).unlink(missing_ok=True)
+        now = int(time.time())
+        _append(self._folder / _POSTED, f"{transaction.id} {now}\n".encode())
+        self._posted[transaction.id] = float(now)
 
     def is_finished(self) -> bool:
         """Say whether an earlier process has posted everything."""
@@ -212,21 +225,28 @@ class Journal:
         finally:
             os.close(descriptor)
 
+    def forget_chunks(self, transaction: Transaction) -> None:
+        """Remember that no node has any chunk of it any more."""
+        self._chunks_path(transaction).unlink(missing_ok=True)
+
     def _chunks_path(self, transaction: Transaction) -> Path:
         return self._folder / f"{transaction.id}.chunks"
 
-    def _read_posted(self) -> set[str]:
+    def _read_posted(self) -> dict[str, float]:
         try:
             lines = (self._folder / _POSTED).read_text(encoding="ascii", errors="replace").split("\n")
         except FileNotFoundError:
-            return set()
-        return set(lines[:-1])  # a line without its end was being written
+            return {}
+        pairs = (line.split() for line in lines[:-1])  # a line without its end was being written
+        return {pair[0]: float(pair[1]) for pair in pairs if len(pair) == _PAIR and pair[1].isdecimal()}
 
     def clear(self) -> None:
         """Remove everything but the lock: the network has it all for good."""
+        (self._folder / _RECORD).unlink(missing_ok=True)  # first: without it all else means nothing
         for path in self._folder.iterdir():
             if path.name != _LOCK:
                 path.unlink()
+        self._posted = {}
 
 
 @contextmanager
@@ -256,6 +276,20 @@ def open_journal(address: str, parts: Iterable[str]) -> Iterator[Journal]:
         yield Journal(folder, address)
     finally:
         lock.release()
+
+
+def find_posted(address: str) -> Iterator[Transaction]:
+    """Yield what a wallet's uploads from this machine have posted, whatever an index knows of it yet."""
+    for folder in sorted((load_settings().state_dir / "arweave" / address).glob("*")):
+        journal = Journal(folder, address)
+        try:
+            record = journal.read()
+        except (BackendError, OSError) as error:  # it is of another upload, whose own turn comes
+            log.info("a journal is passed over: %s", error)
+            continue
+        for entry in () if record is None else record.transactions:
+            if journal.is_posted(entry.transaction):
+                yield entry.transaction
 
 
 def _write_entry(entry: Entry) -> dict[str, Any]:

@@ -40,6 +40,8 @@ POLL_SECONDS: Final = 15.0
 _PATIENCE_WITH_UNKNOWN: Final = 20
 """Looks: an index may take some minutes to hear of a new transaction."""
 _ENOUGH_HALVES: Final = 2
+_LOOKS_WHILE_FULL: Final = 240
+"""An hour's: a node keeps 10 GB of a transaction that is not mined, and takes the rest afterwards."""
 _MOST_APART: Final = 2
 """How many times as much as another a gateway may ask for."""
 _MAX_ANCHOR_BYTES: Final = 48
@@ -373,8 +375,11 @@ class Network:
 
     # --- posting ---
 
-    def post_transaction(self, transaction: Transaction, doing: str) -> None:
+    def post_transaction(self, transaction: Transaction, doing: str) -> bool:
         """Post a transaction until a node has it; one that is there already counts as well.
+
+        Returns:
+            Whether a node has taken it just now, so that it cannot have any of its chunks.
 
         Raises:
             StaleAnchor: its anchor is too old.
@@ -396,20 +401,29 @@ class Network:
                 except BackendError as error:
                     refusals.append(error)
                     continue
-                if verdict is Verdict.STORED:
-                    return
+                if verdict in {Verdict.STORED, Verdict.KNOWN}:
+                    return verdict is Verdict.STORED
                 if verdict is Verdict.STALE_ANCHOR:
                     stale = StaleAnchor(f"{doing}: {gateway} answered {answer}")
                 else:
                     problem, pause, is_temporary = f"{gateway} answered {answer}", answer.retry_after, True
             if not is_temporary:  # whoever could not be asked may have it already: never sign again before
                 raise stale or refusals[0]
-            patience.wait(problem, pause)
+            try:
+                patience.wait(problem, pause)
+            except TransferError:
+                if refusals:  # those who did answer know better than those who did not
+                    raise refusals[0] from None
+                raise
 
-    def post_chunk(self, transaction: Transaction, body: bytes, doing: str) -> None:
+    def post_chunk(self, transaction: Transaction, body: bytes, doing: str) -> bool:
         """Post a chunk until a node has it for good, or two have it for a while.
 
-        A node that does not know the transaction is told about it first.
+        A node that does not know the transaction is told about it first. One that keeps no more of it before
+        it is mined is waited for.
+
+        Returns:
+            Whether the node that took it had not known the transaction.
 
         Raises:
             StaleAnchor: all nodes have forgotten the transaction, and will not take it again.
@@ -417,28 +431,35 @@ class Network:
             BackendError: no node will ever take it.
         """
         patience = Patience(doing)
+        looks = 0
         while True:
-            problem, pause, halves, is_forgotten = "", None, 0, True
+            problem, pause, halves = "", None, 0
+            verdicts: set[Verdict | None] = set()
             refusals: list[BackendError] = []
             for gateway in self.gateways:
                 try:
-                    verdict, answer = _post_chunk_to(gateway, transaction, body)
+                    verdict, answer, was_unknown = _post_chunk_to(gateway, transaction, body)
                 except httpx2.HTTPError as error:
-                    problem, is_forgotten = f"{gateway}: {describe(error)}", False
+                    problem = f"{gateway}: {describe(error)}"
+                    verdicts.add(None)
                     continue
                 except BackendError as error:  # such as a gateway that only reads
                     refusals.append(error)
                     continue
                 halves += verdict is Verdict.HALF
                 if verdict is Verdict.STORED or halves >= _ENOUGH_HALVES:
-                    return
-                is_forgotten = is_forgotten and verdict is Verdict.STALE_ANCHOR
+                    return was_unknown
+                verdicts.add(verdict)
                 problem, pause = f"{gateway} answered {answer}", answer.retry_after
             if not problem:
                 raise refusals[0]
-            if is_forgotten:
+            if verdicts == {Verdict.STALE_ANCHOR}:
                 message = f"{doing}: {problem}"
                 raise StaleAnchor(message)
+            if Verdict.FULL in verdicts and looks < _LOOKS_WHILE_FULL:
+                looks += 1
+                time.sleep(POLL_SECONDS)
+                continue
             if halves:
                 problem += "; where a node keeps chunks only for a while, name more gateways"
             patience.wait(problem, pause)
@@ -483,13 +504,19 @@ def _ask(gateways: Iterable[Gateway], path: str, doing: str, accept: Callable[[A
             raise
 
 
-def _post_chunk_to(gateway: Gateway, transaction: Transaction, body: bytes) -> tuple[Verdict, Answer]:
-    """Post a chunk to one node, which is told about the transaction where it does not know it."""
+def _post_chunk_to(gateway: Gateway, transaction: Transaction, body: bytes) -> tuple[Verdict, Answer, bool]:
+    """Post a chunk to one node, which is told about the transaction where it does not know it.
+
+    Returns:
+        What became of it, the answer, and whether the node did not know the transaction.
+    """
     verdict, answer = gateway.post_chunk(body)
     if verdict is not Verdict.UNKNOWN_ROOT:
-        return verdict, answer
+        return verdict, answer, False
     told, said = gateway.post_transaction(transaction)
-    return gateway.post_chunk(body) if told is Verdict.STORED else (told, said)
+    if told in {Verdict.STORED, Verdict.KNOWN}:
+        return *gateway.post_chunk(body), True
+    return told, said, True
 
 
 def _rank(error: BackendError) -> int:

@@ -306,6 +306,18 @@ class DataReader:
             return False
         return True
 
+    def has_chunk(self, stored: Stored, offset: int) -> bool:
+        """Say whether a gateway still has the chunk with the byte at `offset`.
+
+        Raises:
+            TransferError: no gateway could be reached.
+        """
+        try:
+            self._read_chunk(stored, offset)
+        except ArtifactNotFoundError:
+            return False
+        return True
+
     def find_lost_chunks(self, stored: Stored) -> list[int]:
         """Return the indexes of the chunks that no gateway has, as arweave-js splits the data."""
         lost = []

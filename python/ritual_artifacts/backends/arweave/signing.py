@@ -8,8 +8,8 @@ from ritual_artifacts.backends.arweave.bundle import bundle_size, choose_bundled
 from ritual_artifacts.backends.arweave.contents import PATHS_NAME, Contents, Piece
 from ritual_artifacts.backends.arweave.journal import Entry, Journal, Record
 from ritual_artifacts.backends.arweave.network import Network
-from ritual_artifacts.backends.arweave.options import UploadOptions
-from ritual_artifacts.backends.arweave.payment import Prices, refuse_excess, refuse_unaffordable
+from ritual_artifacts.backends.arweave.options import Connection, UploadOptions
+from ritual_artifacts.backends.arweave.payment import Prices, refuse_unaffordable
 from ritual_artifacts.backends.arweave.transaction import Transaction
 from ritual_artifacts.backends.arweave.wallet import Wallet
 
@@ -20,7 +20,14 @@ class Signer:
     """Signs the transactions of one upload."""
 
     def __init__(
-        self, network: Network, wallet: Wallet, contents: Contents, journal: Journal, options: UploadOptions
+        self,
+        network: Network,
+        wallet: Wallet,
+        contents: Contents,
+        journal: Journal,
+        *,
+        connection: Connection,
+        options: UploadOptions,
     ) -> None:
         """Prepare; nothing is signed yet."""
         self._network = network
@@ -28,8 +35,13 @@ class Signer:
         self._contents = contents
         self._journal = journal
         self._options = options
-        self._prices: Final = Prices(network)
+        self._max_workers = connection.max_workers
+        self._prices = self._ask_prices()
         self._pieces: Final = {piece.name: piece for piece in contents.pieces}
+
+    def _ask_prices(self) -> Prices:
+        """Forget the prices that are known: they rise and fall while an upload takes hours."""
+        return Prices(self._network, max_workers=self._max_workers)
 
     def sign(self, reused: Mapping[str, str]) -> Record:
         """Sign everything that is not stored yet, and write it down; nothing is posted.
@@ -58,35 +70,40 @@ class Signer:
 
         Raises:
             BackendError: it costs more than the user allows now.
+            InsufficientFundsError: it costs more than the wallet has now.
         """
         paid = self._paid(record.transactions)
         if paid < record.cost:
-            refuse_excess(record.cost, paid, self._options.max_cost)
+            self._check_cost(record.cost - paid, paid=paid + record.superseded)
 
     def sign_again(self, record: Record, stale: Sequence[Entry]) -> Record:
         """Sign transactions anew that no node has and none will take, and write that down.
 
-        The final transaction is signed anew with any of them, because it names them.
+        The final transaction is signed anew with any of them, because it names them. That what is replaced
+        was not paid for is the word of gateways, so it counts where the user has set a limit.
 
         Raises:
             BackendError: the upload would now cost more than the user allows.
             InsufficientFundsError: it would cost more than the wallet has.
         """
         names = {entry.name for entry in stale}
-        log.info("signing %d transactions again: they named a block that is too old", len(names))
+        log.info("signing %d transactions again: no node takes them any more", len(names))
         kept = [entry for entry in record.entries if entry.name not in names]
         again = [entry for entry in record.entries if entry.name in names]
         sizes = [entry.transaction.data_size for entry in (*again, record.final)]
         paid = self._paid(kept)
         unpaid = sum(entry.transaction.reward for entry in kept) - paid
-        self._check_cost(self._prices.total(sizes) + unpaid, paid=paid)
+        superseded = record.superseded + sum(entry.transaction.reward for entry in again)
+        superseded += self._paid([record.final])
+        self._prices = self._ask_prices()
+        self._check_cost(self._prices.total(sizes) + unpaid, paid=paid + superseded)
         anchor = self._network.read_anchor()
         entries = tuple(
             self._sign_piece(self._pieces[entry.name], anchor) if entry.name in names else entry
             for entry in record.entries
         )
         bundled = [name for name in record.items if name != PATHS_NAME]
-        return self._finish(entries, record.reused, record.copies, bundled, anchor)
+        return self._finish(entries, record.reused, record.copies, bundled, anchor, superseded=superseded)
 
     def _paid(self, entries: Iterable[Entry]) -> int:
         """Return the winston that transactions cost which nodes have."""
@@ -109,6 +126,8 @@ class Signer:
         copies: Mapping[str, str],
         bundled: Sequence[str],
         anchor: bytes,
+        *,
+        superseded: int = 0,
     ) -> Record:
         """Sign what names all others, and write everything down."""
         ids = {**reused, **{entry.name: entry.transaction.id for entry in entries}}
@@ -128,6 +147,7 @@ class Signer:
             reused=reused,
             items=items,
             copies=copies,
+            superseded=superseded,
         )
         self._journal.write(record)
         return record
