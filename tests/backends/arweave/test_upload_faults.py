@@ -453,6 +453,7 @@ def test_where_one_gateway_cannot_be_asked_nothing_is_signed_and_paid_again(
     first = Client(arweave_node, wallet=wallet).upload(sample)
     for node in (arweave_node, ignorant):
         node.mine(60)
+        node.faults.add("/tx", node_faults.refuse(400, "Invalid anchor (last_tx)."), kind="post-tx")
         node.faults.add("/graphql", node_faults.hide_edges(), kind="graphql")
     arweave_node.faults.add("/tx/*/status", node_faults.refuse(503), kind="tx-status")
 
