@@ -21,6 +21,7 @@ __all__ = [
     "SplitRule",
     "check_chunk",
     "chunk_spans",
+    "chunk_starts",
     "deep_hash",
     "find_data_root",
     "find_good_prefix",
@@ -33,6 +34,9 @@ SplitRule: TypeAlias = Literal["arweave-js", "node", "naive"]
 
 CHUNK_BYTES: Final = 256 * 1024
 """Bytes of a chunk at most."""
+
+MAX_PROOFS: Final = 32
+"""That `find_good_prefix` asks for at most; a tree that is built here has fewer layers, whatever its size."""
 
 _RULES: Final[tuple[SplitRule, ...]] = ("arweave-js", "node", "naive")
 _SHORTEST_LAST: Final = 32 * 1024
@@ -69,6 +73,13 @@ def chunk_spans(size: int) -> list[tuple[int, int]]:
         spans.append((start, start + length))
         start += length
     return spans
+
+
+def chunk_starts(size: int) -> Iterator[int]:
+    """Yield where each chunk of `chunk_spans` begins, without holding what may be millions."""
+    full = max(0, size // CHUNK_BYTES - 1) * CHUNK_BYTES  # only the last two chunks may be shorter
+    yield from range(0, full, CHUNK_BYTES)
+    yield from (full + start for start, _ in chunk_spans(size - full))
 
 
 def find_data_root(data: bytes) -> bytes:
@@ -120,11 +131,13 @@ def check_chunk(data_root: bytes, data_size: int, offset: int, proof: bytes, chu
 
 def find_good_prefix(
     path: Path, data_root: bytes, data_size: int, fetch_proof: Callable[[int], bytes]
-) -> int:
+) -> tuple[int, bool]:
     """Return how many bytes at the beginning of a file are the ones that a signed root stands for.
 
     A proof names the nodes to both sides of its way down the tree. Where such a node is the same in the
-    file's own tree, everything below it is right; so a few proofs are enough for a file of any size.
+    file's own tree, everything below it is right; so a few proofs are enough for a file of any size. A tree
+    of another shape than those that are built here has no such nodes, and is followed chunk by chunk, but not
+    further than `MAX_PROOFS` proofs reach.
 
     Args:
         path: The file, with `data_size` bytes.
@@ -132,22 +145,27 @@ def find_good_prefix(
         data_size: Bytes of the data, from there too.
         fetch_proof: Returns the `data_path` of the chunk with the byte at an offset, from a stranger.
 
+    Returns:
+        How many bytes are proven to be right, and whether something is wrong in the chunk behind them. Where
+        it is not, the file is right to its end, or nobody knows what comes next.
+
     Raises:
         BackendError: a proof proves nothing.
         OSError: the file is missing or cannot be read.
     """
     trees = list(_split_as_all(open_tree(path)))
-    offset = 0
-    while offset < data_size:
+    offset = asked = 0
+    while offset < data_size and asked < MAX_PROOFS:
+        asked += 1
         proof = fetch_proof(offset)
         start, end, sha256 = _check_proof(data_root, data_size, offset, proof)
         good = _skip_right_nodes(trees, data_root, data_size, offset, proof)
         if good == offset:  # the tree may be of another shape than those that are built here
             if _hash_range(path, start, end) != sha256:
-                return start
+                return start, True
             good = end
         offset = good
-    return data_size
+    return offset, False
 
 
 def _skip_right_nodes(trees: Sequence[ChunkTree], root: bytes, size: int, offset: int, proof: bytes) -> int:

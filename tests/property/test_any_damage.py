@@ -56,13 +56,13 @@ def check(top: Node, data: bytes, damage: list[int], cut: int) -> None:
         path = Path(folder) / "data"
         path.write_bytes(damaged)
 
-        good = find_good_prefix(path, top.id, len(data), top.proof)
+        good, is_next_wrong = find_good_prefix(path, top.id, len(data), top.proof)
         is_whole = has_data_root(path, top.id)
 
-    bad = (
+    bad = [
         node.start for node in top.leaves() if damaged[node.start : node.end] != data[node.start : node.end]
-    )
-    assert good == next(bad, len(data))
+    ]
+    assert (good, is_next_wrong) == ((bad[0], True) if bad else (len(data), False))
     if is_whole:
         assert bytes(damaged) == data
 

@@ -12,8 +12,10 @@ import pytest
 
 from ritual_artifacts.chunks import (
     CHUNK_BYTES,
+    MAX_PROOFS,
     check_chunk,
     chunk_spans,
+    chunk_starts,
     deep_hash,
     find_data_root,
     find_good_prefix,
@@ -21,7 +23,7 @@ from ritual_artifacts.chunks import (
     open_tree,
 )
 from ritual_artifacts.errors import ArtifactModelError, BackendError, SourceChangedError
-from tests.merkle_oracle import CHUNK, RULES, Rule, root, split, tree
+from tests.merkle_oracle import CHUNK, RULES, Rule, leaf, pair_up, root, split, tree
 
 KIB = 1024
 BORDERS = sorted(
@@ -65,6 +67,7 @@ def test_trees_are_those_of_the_description_at_every_border(size: int, write: Ca
                 assert found.proof(index) == expected.proof(chunk.start)
                 assert found.read(index) == data[chunk.start : chunk.end]
     assert chunk_spans(size) == [base.span(index) for index in range(len(base))]
+    assert list(chunk_starts(size)) == [start for start, _ in chunk_spans(size)]
     assert find_data_root(data) == root(data, "arweave-js")
 
 
@@ -209,7 +212,7 @@ class Witness:
         assert top is not None
         self.top, self.size, self.asked = top, len(data), 0
 
-    def find_good_prefix(self, path: Path) -> int:
+    def find_good_prefix(self, path: Path) -> tuple[int, bool]:
         self.asked = 0
         return find_good_prefix(path, self.top.id, self.size, self.fetch)
 
@@ -229,7 +232,7 @@ def test_few_proofs_tell_which_chunk_is_wrong(rule: Rule, more: int, write: Call
         damaged = bytearray(data)
         damaged[start] = data[start] ^ 1
         damaged[-1] = data[-1] ^ 1
-        assert witness.find_good_prefix(write("data", content=damaged)) == start
+        assert witness.find_good_prefix(write("data", content=damaged)) == (start, True)
         assert witness.asked <= 5  # of 12 to 14 chunks: a proof for each layer, and the wrong one's
 
 
@@ -237,7 +240,7 @@ def test_a_right_file_is_right_to_its_end(write: Callable[..., Path]) -> None:
     data = sample(5 * CHUNK)
     witness = Witness(data, "node")
 
-    assert witness.find_good_prefix(write("data", content=data)) == len(data)
+    assert witness.find_good_prefix(write("data", content=data)) == (len(data), False)
     assert witness.asked == 1
 
 
@@ -250,7 +253,23 @@ def test_a_file_that_is_too_short_or_too_long_is_right_as_far_as_it_goes(
 
     good = witness.find_good_prefix(write("data", content=(data + b"x")[:size]))
 
-    assert good == (len(data) if size > len(data) else size // CHUNK * CHUNK)
+    assert good == ((len(data), False) if size > len(data) else (size // CHUNK * CHUNK, True))
+
+
+def test_a_tree_that_nobody_here_builds_is_not_followed_for_long(write: Callable[..., Path]) -> None:
+    data = sample(3 * MAX_PROOFS * 1000)
+    top = pair_up([leaf(data, start, start + 1000) for start in range(0, len(data), 1000)])
+    damaged = data[:-1] + bytes([data[-1] ^ 1])
+    asked: list[int] = []
+
+    def fetch(offset: int) -> bytes:
+        asked.append(offset)
+        return top.proof(offset)
+
+    good = find_good_prefix(write("data", content=damaged), top.id, len(data), fetch)
+
+    assert good == (MAX_PROOFS * 1000, False)
+    assert len(asked) == MAX_PROOFS
 
 
 def test_a_stranger_that_proves_nothing_is_named(write: Callable[..., Path]) -> None:

@@ -1,19 +1,33 @@
 """Small files and the manifests in one transaction."""
 
+import hashlib
+import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 
 from ritual_artifacts import RitualArtifactManager
 from ritual_artifacts.backends.arweave import bundle
-from ritual_artifacts.errors import ArtifactError, BackendError
+from ritual_artifacts.backends.arweave.backend import ArweaveBackend
+from ritual_artifacts.errors import ArtifactNotFoundError, BackendError
 from tests.backends.arweave.conftest import PLENTY, Client
 from tests.backends.sample import Sample, contents
 from tests.servers import faults
+from tests.servers.arweave import faults as node_faults
+from tests.servers.arweave.bundles import item_id, make_bundle, make_item
+from tests.servers.arweave.encoding import b64, unb64
 from tests.servers.arweave.fixtures import MakeArweave
+from tests.servers.arweave.node import ArweaveNode
+from tests.servers.arweave.publish import BUNDLE_TAGS, publish_bundle, publish_manifest
 from tests.servers.arweave.signing import Key
 
 MIB = 1 << 20
+
+
+class One(BaseModel):
+    weights: Path
 
 
 @pytest.fixture
@@ -99,33 +113,169 @@ def test_without_the_option_items_of_a_bundle_are_not_named(client: Client, samp
     assert set(second.transactions.values()).isdisjoint(first.transactions.values())
 
 
-def test_a_flipped_bit_in_a_bundle_is_seen(
-    client: Client, sample: Sample, make_arweave: MakeArweave, tmp_path: Path
-) -> None:
+# --- what gateways lack, and lies -------------------------------------------------------------------------
+
+
+@pytest.fixture
+def bundle_id(client: Client, sample: Sample) -> str:
+    """Publish the sample in a bundle and return the transaction."""
     result = client.upload(sample, bundle=True)
     client.node.mine()
-    client.node.faults.add(f"/raw/{result.final_transaction}", faults.flip_bit(500_000))
+    client.node.ledger.forget()
+    return result.final_transaction
+
+
+@pytest.fixture
+def second(client: Client, make_arweave: MakeArweave) -> ArweaveNode:
+    """Return another gateway to the same chain."""
+    return make_arweave(weave=client.node.weave)
+
+
+WAYS = [["raw"], ["raw", "data"]]
+WAY_NAMES = ["raw", "raw and plain"]
+
+
+@pytest.mark.usefixtures("bundle_id")
+@pytest.mark.parametrize("kinds", WAYS, ids=WAY_NAMES)
+def test_what_every_gateway_lacks_at_one_address_comes_from_the_next(
+    kinds: list[str], client: Client, second: ArweaveNode, sample: Sample, tmp_path: Path
+) -> None:
+    for node in (client.node, second):
+        for kind in kinds:
+            node.faults.add("*", node_faults.refuse(404), kind=kind)
+
+    pair = Client(client.node, second, wallet=client.wallet)
+
+    assert contents(pair.download(tmp_path / "out").artifact) == contents(sample)
+
+
+def test_a_bundle_that_no_gateway_has_is_an_error(client: Client, sample: Sample) -> None:
+    result = client.upload(sample, bundle=True)
+    client.node.mine()
+    for kind in ("raw", "data", "chunk"):
+        client.node.faults.add("*", node_faults.refuse(404), kind=kind)
+
+    with pytest.raises(ArtifactNotFoundError, match=f"of the bundle {result.final_transaction}"):
+        ArweaveBackend(**client.connection).identify(result.transaction_id)
+
+
+@pytest.mark.usefixtures("bundle_id")
+@pytest.mark.parametrize("kind", ["raw", "data", "chunk"])
+def test_what_may_pass_is_waited_out(kind: str, client: Client, sample: Sample, tmp_path: Path) -> None:
+    for other in {"raw", "data", "chunk"} - {kind}:
+        client.node.faults.add("*", node_faults.refuse(404), kind=other)
+    client.node.faults.add("*", node_faults.refuse(503), kind=kind, times=2)
+    client.node.faults.add("*", faults.drop(), kind=kind, skip=2, times=1)
+
+    assert contents(client.download(tmp_path / "out").artifact) == contents(sample)
+
+
+def swap_two_items(data: bytes) -> bytes:
+    """Return a bundle whose index has two entries in the wrong order."""
+    return data[:32] + data[96:160] + data[32:96] + data[160:]
+
+
+def hide_items(data: bytes) -> bytes:
+    """Return a bundle whose index names others."""
+    count = int.from_bytes(data[:32], "little")
+    entries = [data[32 + 64 * i :][:32] + bytes([i]) * 32 for i in range(count)]
+    return b"".join([data[:32], *entries, data[32 + 64 * count :]])
+
+
+def flip_bit_in_an_item(data: bytes) -> bytes:
+    return data[:500_000] + bytes([data[500_000] ^ 1]) + data[500_001:]
+
+
+@pytest.mark.parametrize("kinds", WAYS, ids=WAY_NAMES)
+@pytest.mark.parametrize(
+    "lie",
+    [
+        swap_two_items,
+        hide_items,
+        flip_bit_in_an_item,
+        lambda _: b"",
+        lambda _: b"\xff" * 64,
+        lambda _: bytes(32),
+        lambda _: b"<html>",
+        lambda _: b"\x01" + bytes(31) + b"\xff" * 64,
+    ],
+    ids=["swapped", "hidden", "flipped", "empty", "huge", "no items", "html", "large item"],
+)
+def test_who_lies_about_a_bundle_is_passed_over(
+    lie: Callable[[bytes], bytes], kinds: list[str], client: Client, bundle_id: str, sample: Sample
+) -> None:
+    told = lie(client.node.read(bundle_id))
+    for kind in kinds:
+        client.node.faults.add(f"*{bundle_id}", faults.replace_content(told), kind=kind)
+
+    assert contents(client.download(None).artifact) == contents(sample)
+
+
+def test_the_next_gateway_tells_the_truth_about_a_bundle(
+    client: Client, second: ArweaveNode, bundle_id: str, sample: Sample, tmp_path: Path
+) -> None:
+    told = flip_bit_in_an_item(client.node.read(bundle_id))
+    client.node.faults.add(f"/raw/{bundle_id}", faults.replace_content(told))
+
+    pair = Client(client.node, second, wallet=client.wallet)
+
+    assert contents(pair.download(tmp_path / "out").artifact) == contents(sample)
+    assert client.node.ledger.count("data", "chunk") == 0
+
+
+def test_where_everybody_lies_about_a_bundle_there_is_an_error_and_no_file(
+    client: Client, bundle_id: str, tmp_path: Path
+) -> None:
+    told = flip_bit_in_an_item(client.node.read(bundle_id))
+    for kind in ("raw", "data"):
+        client.node.faults.add(f"*{bundle_id}", faults.replace_content(told), kind=kind)
+    garbage = faults.change_json(lambda values: values.update(chunk=b64(b"x")))
+    client.node.faults.add("*", garbage, kind="chunk")
 
     with pytest.raises(BackendError, match="not what its owner has signed"):
-        client.download(tmp_path / "one")
-
-    second = make_arweave(weave=client.node.weave)
-    pair = Client(client.node, second, wallet=client.wallet)
-    assert contents(pair.download(tmp_path / "two").artifact) == contents(sample)
-
-
-@pytest.mark.parametrize(
-    "content", [b"", b"\xff" * 64, bytes(32), b"<html>", b"\x01" + bytes(31) + b"\xff" * 64]
-)
-def test_a_hostile_bundle_is_an_error(client: Client, sample: Sample, content: bytes, tmp_path: Path) -> None:
-    result = client.upload(sample, bundle=True)
-    client.node.mine()
-    client.node.faults.add(f"/raw/{result.final_transaction}", faults.replace_content(content))
-
-    with pytest.raises(ArtifactError):
         client.download(tmp_path / "out")
 
-    assert not list((tmp_path / "out").glob("*.bin"))
+    assert not (tmp_path / "out" / "weights.bin").exists()
+
+
+def test_an_index_that_claims_a_transaction_is_seen_through(
+    client: Client, big_sample: Sample, tmp_path: Path
+) -> None:
+    result = client.upload(big_sample, bundle=True)
+    client.node.mine()
+    bundle_id = result.final_transaction
+    data = client.node.read(bundle_id)
+    empty = data.index(unb64(result.transactions["empty.safetensors"]))
+    told = data[:empty] + unb64(result.transactions["weights.bin"]) + data[empty + 32 :]
+    client.node.faults.add(f"/raw/{bundle_id}", faults.replace_content(told))
+
+    assert contents(client.download(tmp_path / "out").artifact) == contents(big_sample)
+
+
+@pytest.mark.parametrize("kinds", [[], ["raw"]], ids=["all there", "no raw"])
+def test_items_of_a_bundle_inside_a_bundle_come_back(
+    kinds: list[str], client: Client, tmp_path: Path
+) -> None:
+    hashes = {"w.bin": hashlib.sha256(b"weights").hexdigest()}
+    manifest = {"artifact_type": "One", "weights": "w.bin", "file_hashes": hashes}
+    files = {"w.bin": b"weights", "ritual_manifest.json": json.dumps(manifest).encode()}
+    items = [make_item(client.wallet, data) for data in files.values()]
+    inner = make_bundle(items)
+    publish_bundle(client.node, client.wallet, [(inner, BUNDLE_TAGS), (b"beside", ())])
+    paths = dict(zip(files, map(item_id, items), strict=True))
+    tags = {"Type": "manifest", "App-Name": "Ritual", "Repo-Name": "nested"}
+    publish_manifest(client.node, client.wallet, paths, tags)
+    for kind in kinds:
+        client.node.faults.add("*", node_faults.refuse(404), kind=kind)
+
+    manager = RitualArtifactManager.from_arweave(
+        One, f"{client.wallet.address}/nested", tmp_path / "out", repomanager_kwargs=client.connection
+    )
+
+    assert manager.artifact.weights.read_bytes() == b"weights"
+
+
+# --- whose, and what fits -----------------------------------------------------------------------------------
 
 
 def test_a_bundle_of_another_owners_items_is_not_the_owners(

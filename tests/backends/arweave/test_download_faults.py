@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from ritual_artifacts import RitualArtifactManager
+from ritual_artifacts.backends.arweave import network
 from ritual_artifacts.errors import (
     ArtifactError,
     ArtifactNotFoundError,
@@ -215,6 +216,78 @@ def test_a_gateway_that_is_gone_costs_nothing_but_time(
     assert contents(client.download(tmp_path / "out").artifact) == contents(sample)
 
 
+# --- lies about where ---------------------------------------------------------------------------------------
+
+
+def move(step: int) -> Fault:
+    """Say that data is elsewhere on the weave."""
+
+    def change(place: dict[str, str]) -> None:
+        place["offset"] = str(int(place["offset"]) + step)
+
+    return faults.change_json(change)
+
+
+@pytest.fixture
+def chunks_only(client: Client, published: dict[str, str], make_arweave: MakeArweave) -> Client:
+    """Return a client with two gateways that have the largest file only chunk by chunk."""
+    second = make_arweave(weave=client.node.weave)
+    for node in (client.node, second):
+        for kind in ("raw", "data", "tx-data"):
+            node.faults.add(f"*{published['weights.bin']}*", node_faults.refuse(404), kind=kind)
+    return Client(client.node, second, wallet=client.wallet)
+
+
+@pytest.mark.parametrize(
+    ("step", "times"), [(10**12, None), (10**6, None), (10**6, 1), (1, None), (-1, None)]
+)
+def test_a_wrong_place_on_the_weave_is_not_believed(
+    step: int, times: int | None, chunks_only: Client, sample: Sample
+) -> None:
+    chunks_only.node.faults.add("*", move(step), kind="tx-offset", times=times)
+
+    assert contents(chunks_only.download(None).artifact) == contents(sample)
+
+
+def test_a_place_that_is_proven_is_not_asked_for_again(chunks_only: Client, sample: Sample) -> None:
+    assert contents(chunks_only.download(None).artifact) == contents(sample)
+    assert chunks_only.node.ledger.count("tx-offset") == 1
+
+
+@pytest.mark.parametrize("size", [0, 5, 1_000_000])
+def test_a_size_that_the_owner_has_not_signed_ends_it_before_anything_comes(
+    size: int, client: Client, published: dict[str, str], tmp_path: Path
+) -> None:
+    other = publish(client.node, client.wallet, bytes(size))
+    tags = {"Type": "manifest", "App-Name": "Ritual", "Repo-Name": "cut"}
+    files = {name: value for name, value in published.items() if name}
+    publish_manifest(client.node, client.wallet, {**files, "weights.bin": other}, tags)
+
+    with pytest.raises(IntegrityError, match=rf"'weights\.bin' .*expected 900000 bytes, got {size} bytes"):
+        client.download(tmp_path / "out", f"arweave/{client.wallet.address}/cut")
+
+    asked = client.node.ledger.of("raw", "data", "tx-data", "chunk")
+    assert not [e.path for e in asked if other in e.path]
+    assert not (tmp_path / "out" / "weights.bin").exists()
+
+
+@pytest.mark.parametrize("sizes", [[400_000, 400_000], [400_000, 500_001], [900_000, 100_000]])
+def test_so_does_the_size_of_all_sections(
+    sizes: list[int], client: Client, published: dict[str, str], tmp_path: Path
+) -> None:
+    parts = [publish(client.node, client.wallet, bytes(size)) for size in sizes]
+    sections = {f"{number}.section": part for number, part in enumerate(parts)}
+    sectioned = publish_manifest(client.node, client.wallet, sections, {"File-Type": "Sectioned"})
+    tags = {"Type": "manifest", "App-Name": "Ritual", "Repo-Name": "cut"}
+    files = {name: value for name, value in published.items() if name}
+    publish_manifest(client.node, client.wallet, {**files, "weights.bin": sectioned}, tags)
+
+    with pytest.raises(IntegrityError, match=rf"expected 900000 bytes, got {sum(sizes)} bytes"):
+        client.download(tmp_path / "out", f"arweave/{client.wallet.address}/cut")
+
+    assert not [e.path for e in client.node.ledger.of("raw", "data") if parts[0] in e.path]
+
+
 # --- lies about who, what and which -------------------------------------------------------------------------
 
 
@@ -293,6 +366,16 @@ def test_many_versions_come_in_pages(client: Client, sample: Sample, tmp_path: P
     client.node.faults.add("/graphql", node_faults.reverse_edges(), kind="graphql")
 
     assert client.download(tmp_path / "out").artifact.config.read_bytes() == b"5"
+
+
+def test_more_versions_than_fill_50_pages_are_all_seen(client: Client) -> None:
+    client.node.rules.page_limit = 1
+    tags = {"Type": "manifest", "App-Name": "Ritual", "Repo-Name": "many"}
+    for number in range(52):
+        publish_manifest(client.node, client.wallet, {f"{number}.txt": "A" * 43}, tags)
+
+    with pytest.raises(ArtifactNotFoundError, match=r"it has 51\.txt"):
+        client.download(None, f"arweave/{client.wallet.address}/many")
 
 
 @pytest.mark.usefixtures("published")
@@ -380,7 +463,8 @@ def test_an_index_that_makes_no_sense_is_an_error(client: Client, body: bytes) -
 
 
 @pytest.mark.usefixtures("published")
-def test_pages_without_end_are_an_error(client: Client) -> None:
+def test_pages_without_end_are_an_error(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(network, "_MAX_PAGES", 20)
     seen: list[node_faults.Edge] = []
 
     def again(answer: Any) -> None:
@@ -391,8 +475,10 @@ def test_pages_without_end_are_an_error(client: Client) -> None:
 
     client.node.faults.add("/graphql", faults.change_json(again), kind="graphql")
 
-    with pytest.raises(BackendError):
+    with pytest.raises(BackendError, match="without end"):
         client.download(None)
+
+    assert client.node.ledger.count("graphql") == 20
 
 
 @pytest.mark.parametrize("name", ['x"]}) { edges', "a\\b", "{", "name'; drop"])

@@ -1,5 +1,6 @@
 """Repositories that other tools have written."""
 
+import functools
 import hashlib
 import json
 from pathlib import Path
@@ -8,11 +9,19 @@ import pytest
 from pydantic import BaseModel
 
 from ritual_artifacts import RitualArtifactManager
+from ritual_artifacts.chunks import MAX_PROOFS
 from ritual_artifacts.errors import ArtifactNotFoundError, IntegrityError
 from tests.backends.arweave.conftest import Client
 from tests.servers import faults
 from tests.servers.arweave.fixtures import VECTORS
-from tests.servers.arweave.publish import publish_manifest, publish_recorded_repo, publish_ritual_repo
+from tests.servers.arweave.publish import (
+    g2,
+    publish,
+    publish_bundle,
+    publish_manifest,
+    publish_recorded_repo,
+    publish_ritual_repo,
+)
 
 KIB = 1024
 
@@ -139,6 +148,75 @@ def test_a_flipped_bit_in_a_section_is_seen_and_mended(client: Client, tmp_path:
     )
 
     assert manager.artifact.weights.read_bytes() == FILES["w.bin"]
+
+
+def publish_false(client: Client, weights: str, files: dict[str, bytes] = FILES) -> str:
+    """Publish a repository whose manifest promises other weights than those that are stored in `weights`."""
+    manifest = json.loads(files["ritual_manifest.json"])
+    manifest["file_hashes"]["w.bin"] = "0" * 64
+    publish_own = functools.partial(publish, client.node, client.wallet)
+    paths = {
+        "w.bin": weights,
+        "n.txt": publish_own(files["n.txt"]),
+        "ritual_manifest.json": publish_own(json.dumps(manifest).encode()),
+    }
+    tags = {"Type": "manifest", "App-Name": "Ritual", "Repo-Name": "false"}
+    publish_manifest(client.node, client.wallet, paths, tags)
+    return f"{client.wallet.address}/false"
+
+
+def split_small(size: int) -> list[tuple[int, int]]:
+    """Split data as no tool does."""
+    return [(start, min(start + 10_000, size)) for start in range(0, size, 10_000)]
+
+
+@pytest.mark.parametrize("size", [100_000, 700_000])
+def test_a_false_manifest_of_data_that_is_split_in_its_own_way_is_an_error(
+    size: int, client: Client, tmp_path: Path
+) -> None:
+    weights = publish(client.node, client.wallet, g2(size), split=split_small)
+    repo = publish_false(client, weights)
+
+    with pytest.raises(IntegrityError, match=r"w\.bin"):
+        RitualArtifactManager.from_arweave(Model, repo, tmp_path, repomanager_kwargs=client.connection)
+
+
+@pytest.mark.parametrize("bundled", [True, False])
+def test_a_false_manifest_of_sections_is_an_error(client: Client, tmp_path: Path, *, bundled: bool) -> None:
+    contents = [b"" if not bundled else b"0", b"1", b"2"]
+    if bundled:
+        _, parts = publish_bundle(client.node, client.wallet, [(data, ()) for data in contents])
+    else:
+        parts = [publish(client.node, client.wallet, data) for data in contents]
+    sections = {f"{number}.section": part for number, part in enumerate(parts)}
+    sectioned = publish_manifest(client.node, client.wallet, sections, {"File-Type": "Sectioned"})
+    repo = publish_false(client, sectioned)
+
+    with pytest.raises(IntegrityError, match=r"w\.bin"):
+        RitualArtifactManager.from_arweave(Model, repo, tmp_path, repomanager_kwargs=client.connection)
+
+
+@pytest.mark.parametrize("kinds", [["raw"], ["raw", "data", "tx-data"]], ids=["raw", "all but chunks"])
+@pytest.mark.parametrize("place", [25_000, 690_000])
+def test_lies_about_data_that_is_split_in_its_own_way_are_seen_through_with_few_proofs(
+    kinds: list[str], place: int, client: Client, tmp_path: Path
+) -> None:
+    data = g2(700_000)
+    weights = publish(client.node, client.wallet, data, split=split_small)
+    files = write_as_infernet_ml({"w.bin": data, "n.txt": b"n"}, weights="w.bin", notes="n.txt", layers=3)
+    ids = {name: publish(client.node, client.wallet, files[name]) for name in files if name != "w.bin"}
+    tags = {"Type": "manifest", "App-Name": "Ritual", "Repo-Name": "own"}
+    publish_manifest(client.node, client.wallet, {**ids, "w.bin": weights}, tags)
+    for kind in kinds:
+        client.node.faults.add(f"*{weights}*", faults.flip_bit(place), kind=kind)
+
+    manager = RitualArtifactManager.from_arweave(
+        Model, f"{client.wallet.address}/own", tmp_path, repomanager_kwargs=client.connection
+    )
+
+    assert manager.artifact.weights.read_bytes() == data
+    if kinds == ["raw"]:
+        assert client.node.ledger.count("chunk") <= MAX_PROOFS
 
 
 def test_a_new_version_of_an_old_repository_names_its_files_again(client: Client, tmp_path: Path) -> None:

@@ -126,6 +126,16 @@ def test_what_is_signed_here_is_proven() -> None:
     assert signed.tag("Näme") == "模型"
 
 
+def test_a_denomination_is_signed_and_written_again() -> None:
+    wallet = Wallet.load(KEY)
+    signed = Transaction(
+        owner=wallet.owner, anchor=b"", tags=(), reward=1, data_size=0, data_root=b"", denomination=2
+    ).sign(wallet)
+
+    assert signed.to_json()["denomination"] == "2"
+    assert Transaction.from_json(json.dumps(signed.to_json()), signed.id) == signed
+
+
 @pytest.mark.parametrize(
     ("tags", "said"),
     [

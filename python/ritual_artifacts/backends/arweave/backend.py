@@ -17,7 +17,14 @@ from ritual_artifacts.backends.arweave.repository import Repositories, Snapshot
 from ritual_artifacts.backends.arweave.upload import ArweaveUpload
 from ritual_artifacts.backends.arweave.wallet import Wallet
 from ritual_artifacts.backends.base import RemoteFile
-from ritual_artifacts.errors import ArtifactNotFoundError, NotFinalizedError, RepoIdError, TransferError
+from ritual_artifacts.errors import (
+    ArtifactNotFoundError,
+    IntegrityError,
+    Mismatch,
+    NotFinalizedError,
+    RepoIdError,
+    TransferError,
+)
 from ritual_artifacts.hashing import is_sha256
 from ritual_artifacts.manifest import MAX_MANIFEST_BYTES, ManifestEntry
 from ritual_artifacts.planning import MANIFEST_FILENAME
@@ -49,7 +56,7 @@ class ArweaveBackend:
         """
         self._connection = make_connection(options)
         self.network = Network(self._connection)
-        self._reader = DataReader(self.network)
+        self._reader = DataReader(self.network, max_workers=self._connection.max_workers)
         self.repositories = Repositories(self.network, self._reader)
         self._lock = threading.Lock()
         self._snapshots: dict[str, Snapshot] = {}
@@ -153,6 +160,22 @@ class ArweaveBackend:
                 self._parts[revision, path] = known
         return known
 
+    def _find_promised(
+        self, repo_id: RitualRepoId, revision: str, entry: ManifestEntry
+    ) -> tuple[Stored, ...]:
+        """Return a file's parts, which together are as long as the manifest says.
+
+        Raises:
+            IntegrityError: they are not, so no gateway can ever send the file.
+        """
+        parts = self._find_parts(revision, entry.path)
+        size = sum(part.data_size for part in parts)
+        if entry.size not in {None, size}:
+            raise IntegrityError.of(
+                [Mismatch(entry.path, f"{entry.size} bytes", f"{size} bytes", str(repo_id))]
+            )
+        return parts
+
     def read_manifest(self, repo_id: RitualRepoId, revision: str) -> bytes:
         """Return the artifact's manifest, every byte proven; see `Backend`."""
         snapshot = self._snapshot(revision)
@@ -173,9 +196,12 @@ class ArweaveBackend:
     def read_file(
         self, repo_id: RitualRepoId, revision: str, entry: ManifestEntry, *, offset: int = 0
     ) -> Iterator[bytes]:
-        """Stream a file, continued by another gateway where one fails; see `Backend`."""
-        del repo_id
-        for part in self._find_parts(revision, entry.path):
+        """Stream a file, continued by another gateway where one fails; see `Backend`.
+
+        Raises:
+            IntegrityError: what the owner has stored is longer or shorter than the manifest says.
+        """
+        for part in self._find_promised(repo_id, revision, entry):
             if offset < part.data_size:
                 yield from self._reader.stream(part, offset)
             offset = max(0, offset - part.data_size)
@@ -183,9 +209,12 @@ class ArweaveBackend:
     def find_good_prefix(
         self, repo_id: RitualRepoId, revision: str, entry: ManifestEntry, path: Path
     ) -> int | None:
-        """Say which bytes of a copy are wrong; see `FindsDamage`."""
-        del repo_id
-        parts = self._find_parts(revision, entry.path)
+        """Say which bytes of a copy are wrong; see `FindsDamage`.
+
+        Raises:
+            IntegrityError: what the owner has stored is longer or shorter than the manifest says.
+        """
+        parts = self._find_promised(repo_id, revision, entry)
         if len(parts) == 1:
             return self._reader.find_good_prefix(parts[0], path)
         blamed = [self._reader.blame(part) for part in parts]  # all of them, also after the first

@@ -6,35 +6,34 @@ them again.
 """
 
 import contextlib
+import functools
 import logging
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Generator, Iterator, Mapping
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from http import HTTPStatus
 from pathlib import Path
 from typing import Final, TypeVar
 
 import httpx2
 
 from ritual_artifacts.backends.arweave.encoding import decode, encode
-from ritual_artifacts.backends.arweave.gateway import (
-    MAX_ANSWER_BYTES,
-    Answer,
-    Gateway,
-    check_found,
-    read_json,
-)
+from ritual_artifacts.backends.arweave.gateway import MAX_ANSWER_BYTES, Answer, check_found, read_json
 from ritual_artifacts.backends.arweave.network import Listed, Network
+from ritual_artifacts.backends.arweave.routes import (
+    BY_CHUNKS,
+    AbsentError,
+    Route,
+    Senders,
+    TemporaryError,
+    check_answer,
+    sorted_out,
+    take,
+)
 from ritual_artifacts.backends.arweave.transaction import Tags, Transaction, find_tag, is_signed
 from ritual_artifacts.backends.arweave.wallet import address_of
-from ritual_artifacts.backends.http import RETRYABLE, Patience, describe, from_position, retry_after
-from ritual_artifacts.chunks import (
-    check_chunk,
-    chunk_spans,
-    find_good_prefix,
-    has_data_root,
-)
+from ritual_artifacts.backends.http import Patience, from_position
+from ritual_artifacts.chunks import CHUNK_BYTES, check_chunk, chunk_starts, find_good_prefix, has_data_root
 from ritual_artifacts.data_items import bundle_index_length, parse_bundle, parse_data_item
 from ritual_artifacts.errors import (
     ArtifactNotFoundError,
@@ -42,7 +41,10 @@ from ritual_artifacts.errors import (
     IntegrityError,
     Mismatch,
     NotFinalizedError,
+    TransferError,
 )
+from ritual_artifacts.progress import ProgressMeter
+from ritual_artifacts.workers import Job, run_jobs
 
 Value = TypeVar("Value")
 
@@ -105,37 +107,25 @@ class Stored:
         return all(self.tag(name) == value for name, value in tags.items())
 
 
-@dataclass(frozen=True)
-class _Route:
-    """One way to get data: a gateway, and what it calls the data."""
-
-    gateway: Gateway | None
-    template: str
-    encoded: bool = False
-
-    def path(self, name: str) -> str:
-        return self.template.format(name)
-
-    def __str__(self) -> str:
-        return "the chunks" if self.gateway is None else f"{self.gateway}{self.template}"
-
-
-_BY_CHUNKS: Final = _Route(None, "")
-
-
 class DataReader:
     """Reads what is stored, through whichever gateway tells the truth."""
 
-    def __init__(self, network: Network) -> None:
-        """Prepare; nothing is asked yet."""
+    def __init__(self, network: Network, *, max_workers: int) -> None:
+        """Prepare; nothing is asked yet.
+
+        Args:
+            network: The gateways.
+            max_workers: Requests in flight at once, where there are many to send.
+        """
         self._network = network
+        self._max_workers = max_workers
         self._lock = threading.Lock()
+        self._crowd = threading.Lock()
         self._known: dict[str, Stored] = {}
         self._items: OrderedDict[str, bytes] = OrderedDict()
-        self._indexes: dict[str, dict[str, tuple[int, int]]] = {}
+        self._indexes: dict[tuple[str, Route], dict[str, tuple[int, int]]] = {}
         self._ends: dict[str, int] = {}
-        self._liars: set[tuple[str, _Route]] = set()
-        self._served: dict[str, list[tuple[int, int, _Route]]] = {}
+        self._senders = Senders()
 
     # --- what something is ---
 
@@ -175,8 +165,9 @@ class DataReader:
         with self._lock:
             if name in self._known:
                 return self._known[name]
-        if bundle is not None and name in self._read_index(bundle):
-            return self.read_stored(Listed(name, None, 0, bundle))
+        if bundle is not None and self._seems_to_hold(bundle, name):
+            with contextlib.suppress(ArtifactNotFoundError):
+                return self.read_stored(Listed(name, None, 0, bundle))
         try:
             return self.read_stored(Listed(name, None, 0, None))
         except (
@@ -184,8 +175,25 @@ class DataReader:
         ):  # a data item has no transaction of its own; an index may know its bundle
             listed = self._network.list_by_id([name]).get(name)
             if listed is None or listed.bundle is None:
-                raise
+                if bundle is None:
+                    raise
+                listed = Listed(name, None, 0, bundle)
             return self.read_stored(listed)
+
+    def read_all_by_id(self, names: Sequence[str], *, bundle: str | None = None) -> list[Stored]:
+        """Fetch and prove many transactions or data items, several at a time; see `read_by_id`.
+
+        Raises:
+            BackendError: one of them could not be read.
+        """
+
+        def read(name: str, job: Job) -> Stored:
+            job.advance(0)  # which ends it when another one has failed
+            return self.read_by_id(name, bundle=bundle)
+
+        jobs = [functools.partial(read, name) for name in names]
+        with self._crowd:  # whoever calls has threads of its own, which would multiply these
+            return run_jobs(jobs, max_workers=self._max_workers, meter=ProgressMeter(None, "verify", 0))
 
     # --- small data ---
 
@@ -226,20 +234,20 @@ class DataReader:
             return
         doing = f"fetching the data of {stored.id}"
         patience = Patience(doing)
-        absent: dict[_Route, _AbsentError] = {}
+        absent: dict[Route, AbsentError] = {}
         position = offset
         while position < stored.data_size:
             problem, pause = "", None
             for route in self._routes(stored, absent):
                 try:
                     for block in self._read_route(route, stored, position, doing):
-                        self._note(stored, route, position, position + len(block))
+                        self._senders.note(stored.id, route, position, position + len(block))
                         position += len(block)
                         patience.renew()
                         yield block
-                except _AbsentError as error:
+                except AbsentError as error:
                     absent[route] = error
-                except _TemporaryError as error:
+                except TemporaryError as error:
                     problem, pause = f"{route}: {error}", error.retry_after
                 else:
                     problem = f"{route} ended at {position} of {stored.data_size} bytes"
@@ -252,35 +260,47 @@ class DataReader:
     def find_good_prefix(self, stored: Stored, path: Path) -> int | None:
         """Return how many bytes at the beginning of a copy are what the owner has signed.
 
-        Whoever sent the first wrong byte is not asked for this data again.
+        Whoever sent the first wrong byte is not asked for this data again; where nobody can say which byte
+        that is, whoever sent any of those that are not proven.
 
         Args:
             stored: The transaction.
             path: The copy, which is not what the manifest promises.
 
         Returns:
-            None where fetching the rest again would not help: the copy is what was signed, or nobody is
-                left who
-            could send something else.
+            None where fetching the rest again would not help: the copy is what was signed, or nobody is left
+            who could send something else.
         """
+        size = stored.data_size
         if stored.bundle is not None:  # its signature was checked over all of its data
             return None
-        if path.stat().st_size == stored.data_size and has_data_root(path, stored.data_root):
+        if path.stat().st_size == size and has_data_root(path, stored.data_root):
             return None
+        good, is_next_wrong = 0, False
         try:
-            good = find_good_prefix(
-                path, stored.data_root, stored.data_size, lambda offset: self._read_proof(stored, offset)
+            good, is_next_wrong = find_good_prefix(
+                path, stored.data_root, size, lambda offset: self._read_proof(stored, offset)
             )
         except BackendError as error:
             log.info("nobody says which bytes of %s are wrong: %s", stored.id, error)
-            good = None
-        if not self.blame(stored, good) or not self._can_go_on(stored, good or 0):
+        if good == size:
             return None
-        return good or 0
+        suspected = self.blame(stored, good, good + 1 if is_next_wrong else size)
+        return good if suspected and self._can_go_on(stored, good) else None
+
+    def blame(self, stored: Stored, start: int = 0, end: int | None = None) -> bool:
+        """Ask nobody again who sent a byte between `start` and `end`; see `Senders`.
+
+        Returns:
+            Whether it makes sense to fetch these bytes again; never for a data item, which is proven.
+        """
+        if stored.bundle is not None:
+            return False
+        return self._senders.blame(stored.id, start, stored.data_size if end is None else end)
 
     def _can_go_on(self, stored: Stored, offset: int) -> bool:
         """Say whether somebody is left to ask, who has not lied about this data yet."""
-        if any(route is not _BY_CHUNKS for route in self._routes(stored, ())):
+        if any(route is not BY_CHUNKS for route in self._routes(stored, ())):
             return True
         try:
             self._read_chunk(stored, offset)
@@ -319,16 +339,32 @@ class DataReader:
         return True
 
     def find_lost_chunks(self, stored: Stored) -> list[int]:
-        """Return the indexes of the chunks that no gateway has, as arweave-js splits the data."""
-        lost = []
-        for index, (start, _) in enumerate(chunk_spans(stored.data_size)):
-            try:
-                self._read_chunk(stored, start)
-            except ArtifactNotFoundError:
-                lost.append(index)
-        return lost
+        """Return the indexes of the chunks that no gateway has, as arweave-js splits the data.
 
-    def _routes(self, stored: Stored, absent: Collection[_Route]) -> Iterator[_Route]:
+        Raises:
+            BackendError: nobody could say whether a chunk is there.
+        """
+        waiting = enumerate(chunk_starts(stored.data_size))
+        lock = threading.Lock()
+
+        def look(job: Job) -> list[int]:
+            lost: list[int] = []
+            while True:
+                job.advance(0)  # which ends it when another one has failed
+                with lock:
+                    index, start = next(waiting, (-1, 0))
+                if index < 0:
+                    return lost
+                try:
+                    self._read_chunk(stored, start)
+                except ArtifactNotFoundError:
+                    lost.append(index)
+
+        workers = min(self._max_workers, -(-stored.data_size // CHUNK_BYTES))
+        found = run_jobs([look] * workers, max_workers=workers, meter=ProgressMeter(None, "verify", 0))
+        return sorted(index for lost in found for index in lost)
+
+    def _routes(self, stored: Stored, absent: Collection[Route]) -> Iterator[Route]:
         # A gateway answers a path manifest's own address with what it leads to.
         is_resolved = stored.tag("Content-Type") == PATH_MANIFEST_TYPE
         templates = [("/raw/{}", False), ("/{}", False), ("/tx/{}/data", True)]
@@ -336,45 +372,21 @@ class DataReader:
             if is_resolved and template == "/{}":
                 continue
             for gateway in self._network.gateways:
-                route = _Route(gateway, template, encoded)
-                if route not in absent and (stored.id, route) not in self._liars:
+                route = Route(gateway, template, encoded)
+                if route not in absent and not self._senders.is_liar(stored.id, route):
                     yield route
-        if _BY_CHUNKS not in absent:
-            yield _BY_CHUNKS
+        if BY_CHUNKS not in absent:
+            yield BY_CHUNKS
 
-    def _note(self, stored: Stored, route: _Route, start: int, end: int) -> None:
-        with self._lock:
-            pieces = self._served.setdefault(stored.id, [])
-            if pieces and pieces[-1][1:] == (start, route):
-                start = pieces.pop()[0]
-            pieces.append((start, end, route))
-
-    def blame(self, stored: Stored, offset: int | None = None) -> bool:
-        """Ask nobody again who sent the byte at `offset`, or any byte where it is not known which is wrong.
-
-        Returns:
-            Whether it makes sense to fetch something again.
-        """
-        with self._lock:
-            pieces = self._served.pop(stored.id, [])
-            guilty = {route for start, end, route in pieces if offset is None or start <= offset < end}
-            guilty.discard(_BY_CHUNKS)  # each of these was proven when it came
-            self._liars |= {(stored.id, route) for route in guilty}
-            for route in guilty:
-                log.warning("%s sent wrong bytes of %s, and is not asked for them again", route, stored.id)
-            # What an earlier process left behind is nobody's here; it is fetched anew.
-            was_left_behind = not any(offset is None or start <= offset < end for start, end, _ in pieces)
-        return bool(guilty) or was_left_behind
-
-    def _read_route(self, route: _Route, stored: Stored, position: int, doing: str) -> Iterator[bytes]:
+    def _read_route(self, route: Route, stored: Stored, position: int, doing: str) -> Iterator[bytes]:
         if route.gateway is None:
-            with _sorted_out():
+            with sorted_out():
                 yield from self._read_chunks(stored, position)
             return
         headers = {"range": f"bytes={position}-"} if position and not route.encoded else {}
         left = stored.data_size - position
-        with _sorted_out(), route.gateway.open(route.path(stored.id), headers) as response:
-            _check_answer(response)
+        with sorted_out(), route.gateway.open(route.path(stored.id), headers) as response:
+            check_answer(response)
             blocks = (
                 iter([_decode_body(response, stored)[position:]])
                 if route.encoded
@@ -396,10 +408,29 @@ class DataReader:
         return self._read_chunk(stored, offset)[2]
 
     def _read_chunk(self, stored: Stored, offset: int) -> tuple[int, bytes, bytes]:
-        """Return the chunk with the byte at `offset`: its start, its bytes and its proof, all proven."""
+        """Return the chunk with the byte at `offset`: its start, its bytes and its proof, all proven.
+
+        Where the data is on the weave is a gateway's word, and counts only where the chunk is found there.
+        """
+        refusals: dict[int, BackendError] = {}
         end = self._ends.get(stored.id)
-        if end is None:
-            end = self._ends[stored.id] = self._network.read_data_end(stored.id, stored.data_size)
+        while True:
+            try:
+                end = end or self._network.read_data_end(stored.id, stored.data_size, but=refusals)
+            except BackendError as error:
+                lost = (e for e in refusals.values() if isinstance(e, ArtifactNotFoundError))
+                raise next(lost, next(iter(refusals.values()), error)) from None
+            try:
+                found = self._read_chunk_at(stored, offset, end)
+            except TransferError:
+                raise
+            except BackendError as error:
+                refusals[end], end = error, None
+            else:
+                self._ends[stored.id] = end
+                return found
+
+    def _read_chunk_at(self, stored: Stored, offset: int, end: int) -> tuple[int, bytes, bytes]:
         place = end - stored.data_size + 1 + offset
 
         def accept(answer: Answer) -> tuple[int, bytes, bytes]:
@@ -418,35 +449,36 @@ class DataReader:
 
     def _read_item(self, listed: Listed, bundle: str) -> tuple[Stored, bytes]:
         """Fetch a data item out of its bundle and prove it: its signature covers header and data."""
-        place = self._read_index(bundle).get(listed.id)
-        if place is None:
+        what = f"the data item {listed.id}"
+
+        def attempt(route: Route) -> tuple[Stored, bytes] | None:
+            place = self._read_index(bundle, route).get(listed.id)
+            if place is None:
+                if route is BY_CHUNKS:  # this index is proven
+                    return None
+                message = f"the bundle {bundle} has no data item {listed.id}"
+                raise ArtifactNotFoundError(message)
+            offset, size = place
+            if size > MAX_ITEM_BYTES:
+                message = f"{what} has {size} bytes, more than the {MAX_ITEM_BYTES} that are read"
+                raise BackendError(message)
+            data = self._read_part(bundle, route, offset, size)
+            try:
+                return _prove_item(data, listed)
+            except BackendError:
+                with self._lock:  # whoever sends a wrong item may have sent a wrong index, too
+                    self._indexes.pop((bundle, route), None)
+                raise
+
+        found = self._ask_for_part(bundle, f"reading {what} of the bundle {bundle}", attempt)
+        if found is None:
             message = f"the bundle {bundle} has no data item {listed.id}"
             raise ArtifactNotFoundError(message)
-        offset, size = place
-        if size > MAX_ITEM_BYTES:
-            message = (
-                f"the data item {listed.id} has {size} bytes, more than the {MAX_ITEM_BYTES} that are read"
-            )
-            raise BackendError(message)
-
-        def accept(data: bytes) -> tuple[Stored, bytes]:
-            item = parse_data_item(data)
-            is_proven = item.signature_type == RSA_SIGNATURE and is_signed(
-                item.owner, item.signature, item.message
-            )
-            if item.id != listed.id or not is_proven:
-                message = f"the data item {listed.id} is not what its owner has signed"
-                raise BackendError(message)
-            address = address_of(item.owner)
-            content = data[item.data_offset :]
-            return Stored(listed.id, address, item.tags, len(content), b"", listed), content
-
-        stored, content = self._read_part(bundle, offset, size, accept)
         with self._lock:
-            self._items[listed.id] = content
+            self._items[listed.id] = found[1]
             while sum(map(len, self._items.values())) > _MAX_KEPT_ITEM_BYTES and len(self._items) > 1:
                 self._items.popitem(last=False)
-        return stored, content
+        return found
 
     def _read_item_data(self, stored: Stored) -> bytes:
         with self._lock:
@@ -455,72 +487,108 @@ class DataReader:
             _, content = self._read_item(stored.listed, stored.bundle)  # others may push it out at once
         return content or b""
 
-    def _read_index(self, bundle: str) -> dict[str, tuple[int, int]]:
+    def _seems_to_hold(self, bundle: str, name: str) -> bool:
+        """Say whether the first index of a bundle that comes names a data item, which may be a lie."""
+        doing = f"reading the index of the bundle {bundle}"
+        return name in self._ask_for_part(bundle, doing, lambda route: self._read_index(bundle, route))
+
+    def _read_index(self, bundle: str, route: Route) -> dict[str, tuple[int, int]]:
         """Return where each data item is in the data of a bundle; each item proves itself when it is read."""
         with self._lock:
-            if bundle in self._indexes:
-                return self._indexes[bundle]
-        length = self._read_part(bundle, 0, _BUNDLE_COUNT_BYTES, bundle_index_length)
+            if (bundle, route) in self._indexes:
+                return self._indexes[bundle, route]
+        length = bundle_index_length(self._read_part(bundle, route, 0, _BUNDLE_COUNT_BYTES))
         if length > _MAX_BUNDLE_INDEX_BYTES:
             message = f"the index of the bundle {bundle} has {length} bytes, more than are read"
             raise BackendError(message)
-        entries = self._read_part(bundle, 0, length, parse_bundle)
+        entries = parse_bundle(self._read_part(bundle, route, 0, length))
         index = {entry.id: (entry.offset, entry.size) for entry in entries}
         with self._lock:
-            self._indexes[bundle] = index
+            self._indexes[bundle, route] = index
         return index
 
-    def _read_part(self, name: str, offset: int, size: int, accept: Callable[[bytes], Value]) -> Value:
-        """Read a part of a transaction's data from whoever sends one that `accept` takes."""
-        doing = f"reading {size} bytes of {name}"
+    def _ask_for_part(self, bundle: str, doing: str, attempt: Callable[[Route], Value]) -> Value:
+        """Try all routes to a bundle's data until one gives what `attempt` takes.
+
+        Args:
+            bundle: The transaction, or the data item, that holds it.
+            doing: What is wanted, for messages.
+            attempt: Turns what comes on a route into a value, or raises what is wrong with it.
+
+        Raises:
+            NotFinalizedError: it is not mined yet.
+            ArtifactNotFoundError: no gateway has it.
+            TransferError: those who may have it could not be reached.
+            BackendError: nothing that came is what it has to be.
+        """
         patience = Patience(doing)
-        headers = {"range": f"bytes={offset}-{offset + size - 1}"}
+        plain = [Route(gateway, path) for path in ("/raw/{}", "/{}") for gateway in self._network.gateways]
+        with self._lock:  # who has sent a good index is asked first
+            left = sorted([*plain, BY_CHUNKS], key=lambda route: (bundle, route) not in self._indexes)
+        refusals: list[BackendError] = []
         while True:
-            problem, pause, refusal = "", None, BackendError(f"{doing}: there is no gateway")
-            for gateway in self._network.gateways:
+            failed: list[Route] = []
+            problem, pause = "", None
+            for route in left:
                 try:
-                    with _sorted_out(), gateway.open(f"/raw/{name}", headers) as response:
-                        _check_answer(response)
-                        data = _take(from_position(response, offset, doing), size)
-                    return accept(data)
-                except _AbsentError as error:
-                    refusal = error.cause
-                except _TemporaryError as error:
-                    problem, pause = f"{gateway}: {error}", error.retry_after
-                except BackendError as error:  # what came is not what its owner has signed
-                    refusal = error
-            if not problem:
-                raise refusal
+                    return attempt(route)
+                except (
+                    TransferError
+                ):  # nobody answers, and chunks were asked for with a patience of their own
+                    raise
+                except TemporaryError as error:
+                    problem, pause = f"{route}: {error}", error.retry_after
+                    failed.append(route)
+                except AbsentError as error:
+                    refusals.append(type(error.cause)(f"{doing}: {error} ({route})"))
+                except BackendError as error:
+                    refusals.append(type(error)(f"{doing}: {error} ({route})"))
+            if not failed:
+                raise _choose(refusals)
+            left = failed
             patience.wait(problem, pause)
 
+    def _read_part(self, bundle: str, route: Route, offset: int, size: int) -> bytes:
+        """Return a part of a bundle's data as it comes on a route; only from chunks it is proven.
 
-class _TemporaryError(Exception):
-    """A gateway may answer better later."""
+        Raises:
+            AbsentError: it is not there.
+            TemporaryError: it may come later.
+            BackendError: the chunks are not there, or not what was signed.
+        """
+        if route.gateway is None:
+            return take(self._read_chunks(self._read_holder(bundle), offset), size)
+        headers = {"range": f"bytes={offset}-{offset + size - 1}"}
+        with sorted_out(), route.gateway.open(route.path(bundle), headers) as response:
+            check_answer(response)
+            return take(from_position(response, offset, f"reading {size} bytes of {bundle}"), size)
 
-    def __init__(self, message: str, retry_after: float | None = None) -> None:
-        super().__init__(message)
-        self.retry_after = retry_after
+    def _read_holder(self, bundle: str) -> Stored:
+        stored = self.read_stored(Listed(bundle, None, 0, None))
+        if not stored.data_root:
+            message = f"{bundle} is no transaction, so it has no chunks of its own"
+            raise ArtifactNotFoundError(message)
+        return stored
 
 
-class _AbsentError(Exception):
-    """A gateway does not have the data, and will not have it soon."""
+def _prove_item(data: bytes, listed: Listed) -> tuple[Stored, bytes]:
+    """Return a data item and its content.
 
-    def __init__(self, cause: BackendError) -> None:
-        super().__init__(str(cause))
-        self.cause = cause
+    Raises:
+        BackendError: it is not the one that is meant, or not signed by its owner.
+    """
+    item = parse_data_item(data)
+    is_proven = item.signature_type == RSA_SIGNATURE and is_signed(item.owner, item.signature, item.message)
+    if item.id != listed.id or not is_proven:
+        message = f"the data item {listed.id} is not what its owner has signed"
+        raise BackendError(message)
+    content = data[item.data_offset :]
+    return Stored(listed.id, address_of(item.owner), item.tags, len(content), b"", listed), content
 
 
-@contextlib.contextmanager
-def _sorted_out() -> Iterator[None]:
-    """Sort what goes wrong in the block into what may pass and what will not."""
-    try:
-        yield
-    except (ArtifactNotFoundError, NotFinalizedError) as error:
-        raise _AbsentError(error) from None
-    except BackendError as error:
-        raise _TemporaryError(str(error)) from None
-    except httpx2.HTTPError as error:
-        raise _TemporaryError(describe(error)) from None
+def _choose(refusals: Sequence[BackendError]) -> BackendError:
+    """Return the refusal that says the most: one that is more than not found."""
+    return next((error for error in refusals if not isinstance(error, ArtifactNotFoundError)), refusals[0])
 
 
 def _describe(transaction: Transaction, listed: Listed) -> Stored:
@@ -534,28 +602,9 @@ def _describe(transaction: Transaction, listed: Listed) -> Stored:
     )
 
 
-def _check_answer(response: httpx2.Response) -> None:
-    """Check that a body follows which may be the data.
-
-    Raises:
-        _TemporaryError: the same request may succeed later.
-        ArtifactNotFoundError: it will not.
-        NotFinalizedError: the data is not mined yet.
-    """
-    if response.status_code in RETRYABLE:
-        message = f"answered {response.status_code}"
-        raise _TemporaryError(message, retry_after(response))
-    if response.status_code == HTTPStatus.ACCEPTED:
-        message = "it is not mined yet; that takes some minutes, so try again later"
-        raise NotFinalizedError(message)
-    if response.status_code not in {HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT}:
-        message = f"answered {response.status_code}"
-        raise ArtifactNotFoundError(message)
-
-
 def _decode_body(response: httpx2.Response, stored: Stored) -> bytes:
     """Read a body that is base64url, as nodes send data of up to 12 MiB."""
-    body = _take(response.iter_bytes(), MAX_ANSWER_BYTES)
+    body = take(response.iter_bytes(), MAX_ANSWER_BYTES)
     return decode(body.decode("ascii", errors="replace"), f"the data of {stored.id}")
 
 
@@ -567,16 +616,7 @@ def _read_at(source: Path | bytes, offset: int, size: int) -> bytes:
         return file.read(size)
 
 
-def _take(blocks: Iterator[bytes], size: int) -> bytes:
-    data = bytearray()
-    for block in blocks:
-        data += block
-        if len(data) >= size:
-            break
-    return bytes(data[:size])
-
-
-def _explain_absence(stored: Stored, causes: list[_AbsentError]) -> BackendError:
+def _explain_absence(stored: Stored, causes: list[AbsentError]) -> BackendError:
     for cause in causes:
         if isinstance(cause.cause, NotFinalizedError):
             return NotFinalizedError(f"the data of {stored.id} is not mined yet; try again in some minutes")

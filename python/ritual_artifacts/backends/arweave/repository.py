@@ -250,11 +250,14 @@ class Repositories:
         if name is None:
             message = f"the path manifest {snapshot.stored.id} has no {path!r}"
             raise ArtifactNotFoundError(message)
-        stored = self._read_own(snapshot, name, path)
+        stored = self._reader.read_by_id(name, bundle=snapshot.stored.bundle)
+        _check_owner(snapshot, stored, path)
         if stored.tag("Content-Type") != PATH_MANIFEST_TYPE or not stored.has_tags(_SECTIONED):
             return (stored,)
         sections = _in_order(self._read_paths(stored), path)
-        parts = tuple(self._read_own(snapshot, section, path) for section in sections)
+        parts = tuple(self._reader.read_all_by_id(sections, bundle=snapshot.stored.bundle))
+        for part in parts:
+            _check_owner(snapshot, part, path)
         size = sum(part.data_size for part in parts)
         if stored.tag("File-Size") not in {None, str(size)}:
             message = (
@@ -263,15 +266,19 @@ class Repositories:
             raise ArtifactNotFoundError(message)
         return parts
 
-    def _read_own(self, snapshot: Snapshot, transaction_id: str, path: str) -> Stored:
-        stored = self._reader.read_by_id(transaction_id, bundle=snapshot.stored.bundle)
-        if stored.address != snapshot.stored.address:
-            message = (
-                f"{path!r} is in the transaction {transaction_id}, which {stored.address} owns, not "
-                f"{snapshot.stored.address}"
-            )
-            raise BackendError(message)
-        return stored
+
+def _check_owner(snapshot: Snapshot, stored: Stored, path: str) -> None:
+    """Check that a file, or a section of one, is the repository's owner's.
+
+    Raises:
+        BackendError: it is somebody else's.
+    """
+    if stored.address != snapshot.stored.address:
+        message = (
+            f"{path!r} is in the transaction {stored.id}, which {stored.address} owns, not "
+            f"{snapshot.stored.address}"
+        )
+        raise BackendError(message)
 
 
 def _height(item: Listed) -> float:

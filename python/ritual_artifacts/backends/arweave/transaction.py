@@ -133,6 +133,7 @@ class Transaction:
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON object that is posted; numbers are decimal strings, as the node wants them."""
+        denomination = {"denomination": str(self.denomination)} if self.denomination else {}
         return {
             "format": _FORMAT,
             "id": self.id,
@@ -146,6 +147,7 @@ class Transaction:
             "data_root": encode(self.data_root),
             "reward": str(self.reward),
             "signature": encode(self.signature),
+            **denomination,
         }
 
     @classmethod
