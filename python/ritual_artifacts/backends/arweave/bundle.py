@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from ritual_artifacts.backends.arweave.contents import BUNDLE_NAME, Piece
@@ -11,6 +12,7 @@ from ritual_artifacts.backends.arweave.transaction import Tags
 from ritual_artifacts.backends.arweave.wallet import RSA_BYTES, Wallet
 from ritual_artifacts.chunks import find_data_root
 from ritual_artifacts.data_items import bundle_index, data_item_header, data_item_message, write_data_item
+from ritual_artifacts.errors import SourceChangedError
 
 MAX_BUNDLED_BYTES: Final = 4 << 20
 """Of a file that goes into the bundle; a larger one has a transaction of its own."""
@@ -46,8 +48,17 @@ def choose_bundled(pieces: Sequence[Piece]) -> list[Piece]:
 
 
 def sign_item(piece: Piece, wallet: Wallet) -> Item:
-    """Sign a small file as a data item."""
+    """Sign a small file as a data item.
+
+    Raises:
+        SourceChangedError: it is no longer what its tags and the manifest say.
+    """
     data = piece.read()
+    if len(data) != piece.size or piece.sha256 not in {None, hashlib.sha256(data).hexdigest()}:
+        message = (
+            f"{piece.source if isinstance(piece.source, Path) else piece.name} changed after it was read"
+        )
+        raise SourceChangedError(message)
     signature = wallet.sign(data_item_message(wallet.owner, piece.tags, data))
     whole = write_data_item(wallet.owner, signature, piece.tags, data)
     return Item(name=piece.name, id=encode(hashlib.sha256(signature).digest()), data=whole)

@@ -13,7 +13,14 @@ from typing import Final
 from ritual_artifacts.backends.arweave.encoding import ID_LENGTH, decode
 from ritual_artifacts.backends.arweave.options import UploadOptions
 from ritual_artifacts.backends.arweave.reader import PATH_MANIFEST_TYPE
-from ritual_artifacts.backends.arweave.repository import APP_NAME, DIGEST_TAG, MANIFEST_TYPE, VERSION_TAG
+from ritual_artifacts.backends.arweave.repository import (
+    APP_NAME,
+    BUNDLE_TYPE,
+    BUNDLED_TAG,
+    DIGEST_TAG,
+    MANIFEST_TYPE,
+    VERSION_TAG,
+)
 from ritual_artifacts.backends.arweave.transaction import Tags, make_tags
 from ritual_artifacts.chunks import find_data_root
 from ritual_artifacts.errors import BackendError
@@ -26,9 +33,6 @@ PATHS_NAME: Final = ":paths"
 """Stands for the path manifest among the names of files, none of which can have a colon."""
 BUNDLE_NAME: Final = ":bundle"
 """Stands for the bundle."""
-
-BUNDLE_TYPE: Final = "bundle"
-"""`Type` of a bundle that has the path manifest inside."""
 
 _UNVERSIONED: Final = "0.0.0"
 _DEFAULT_TYPE: Final = "application/octet-stream"
@@ -57,8 +61,11 @@ class Piece:
     sha256: str | None = None
 
     def read(self) -> bytes:
-        """Return the data, which is small."""
-        return self.source if isinstance(self.source, bytes) else self.source.read_bytes()
+        """Return the data, which is small; of a file that has grown, one byte more."""
+        if isinstance(self.source, bytes):
+            return self.source
+        with self.source.open("rb") as file:
+            return file.read(self.size + 1)
 
 
 class Contents:
@@ -124,10 +131,13 @@ class Contents:
         """Make the path manifest that names these transactions; a name without one gets a placeholder."""
         paths = {piece.name: {"id": ids.get(piece.name, _PLACEHOLDER)} for piece in self.pieces}
         data = json.dumps({"manifest": "arweave/paths", "version": "0.1.0", "paths": paths}).encode()
-        tags = [("Content-Type", PATH_MANIFEST_TYPE), ("Type", MANIFEST_TYPE), *self._common_tags()]
-        if self._repo_id.version is not None:
-            tags.append((VERSION_TAG, self._repo_id.version))
-        tags.append((DIGEST_TAG, str(self._digest)))
+        tags = [
+            ("Content-Type", PATH_MANIFEST_TYPE),
+            ("Type", MANIFEST_TYPE),
+            *self._common_tags(),
+            *self._version_tags(),
+            (DIGEST_TAG, str(self._digest)),
+        ]
         return Piece(
             name=PATHS_NAME,
             source=data,
@@ -136,14 +146,20 @@ class Contents:
             tags=make_tags(tags, f"the repository {self._repo_id}"),
         )
 
-    def make_bundle_tags(self) -> Tags:
-        """Make the tags of a bundle's transaction, which is found by them before its items are."""
+    def make_bundle_tags(self, paths: str) -> Tags:
+        """Make the tags of a bundle's transaction, by which the path manifest inside is found.
+
+        Args:
+            paths: Id of the path manifest's data item.
+        """
         tags = [
             ("Bundle-Format", "binary"),
             ("Bundle-Version", "2.0.0"),
             ("Type", BUNDLE_TYPE),
             *self._common_tags(),
+            *self._version_tags(),
             (DIGEST_TAG, str(self._digest)),
+            (BUNDLED_TAG, paths),
         ]
         return make_tags(tags, f"the bundle of {self._repo_id}")
 
@@ -166,6 +182,10 @@ class Contents:
             tags=make_tags(tags, repr(name)),
             sha256=sha256,
         )
+
+    def _version_tags(self) -> Iterator[tuple[str, str]]:
+        if self._repo_id.version is not None:
+            yield VERSION_TAG, self._repo_id.version
 
     def _common_tags(self) -> Iterator[tuple[str, str]]:
         yield "App-Name", APP_NAME

@@ -20,7 +20,7 @@ _OWN_TAGS: Final = frozenset(
     {
         *("App-Name", "App-Version", "Artifact-Digest", "Bundle-Format", "Bundle-Version", "File-Name"),
         *("File-SHA256", "File-Size", "File-Type", "File-Version", "Repo-Name", "Repo-Version", "Type"),
-        "Unix-Time",
+        *("Path-Manifest", "Unix-Time"),
     }
 )
 """Tags by which things are found again: of two with one name, the first would count."""

@@ -135,9 +135,9 @@ class Signer:
         if self._options.bundle:
             signed = [sign_item(self._pieces[name], self._wallet) for name in bundled]
             ids |= {item.name: item.id for item in signed}
-            signed.append(sign_item(self._make_paths(ids, copies), self._wallet))
-            items = {item.name: item.id for item in signed}
-            last = make_bundle(signed, self._contents.make_bundle_tags())
+            paths = sign_item(self._make_paths(ids, copies), self._wallet)
+            items = {item.name: item.id for item in [*signed, paths]}
+            last = make_bundle([*signed, paths], self._contents.make_bundle_tags(paths.id))
         else:
             last = self._make_paths(ids, copies)
         record = Record(

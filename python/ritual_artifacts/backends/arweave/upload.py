@@ -11,13 +11,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from ritual_artifacts.backends.arweave.contents import BUNDLE_TYPE, PATHS_NAME, Contents, Piece
+from ritual_artifacts.backends.arweave.contents import PATHS_NAME, Contents, Piece
 from ritual_artifacts.backends.arweave.delivery import Delivery, ForgottenError
 from ritual_artifacts.backends.arweave.journal import Entry, Journal, Record, find_posted, open_journal
 from ritual_artifacts.backends.arweave.network import Listed, Network
 from ritual_artifacts.backends.arweave.options import Connection, UploadOptions
 from ritual_artifacts.backends.arweave.reader import DataReader, Stored
-from ritual_artifacts.backends.arweave.repository import APP_NAME, DIGEST_TAG, MANIFEST_TYPE, Repositories
+from ritual_artifacts.backends.arweave.repository import (
+    APP_NAME,
+    BUNDLE_TYPE,
+    DIGEST_TAG,
+    MANIFEST_TYPE,
+    Repositories,
+)
 from ritual_artifacts.backends.arweave.result import ArweaveUploadResult
 from ritual_artifacts.backends.arweave.signing import Signer
 from ritual_artifacts.backends.arweave.transaction import MAX_BODY_BYTES
@@ -207,9 +213,8 @@ class ArweaveUpload:
         if first is not None and first.tag(DIGEST_TAG) != result.digest:
             message = f"{ours} was given to the transaction {first.id} before; choose another label"
             raise ConflictError(message)
-        rivals = [
-            name for name in waiting if name != result.transaction_id and not self._network.is_gone(name)
-        ]
+        ours_too = {result.transaction_id, result.final_transaction}
+        rivals = [name for name in waiting if name not in ours_too and not self._network.is_gone(name)]
         if first is None and rivals:
             message = (
                 f"{ours} is given to the transaction {rivals[0]}, too, and will name what is mined first; "
