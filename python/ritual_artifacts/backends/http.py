@@ -81,7 +81,8 @@ class Patience:
             message = f"{self._doing}: {problem}, and the server asks to wait {retry_after:.0f} seconds"
             raise TransferError(message, retryable=True)
         step = min(_LONGEST_STEP, FIRST_WAIT * 2 ** (self._failures - 1))
-        pause = step * random.uniform(0.75, 1.25) if retry_after is None else retry_after  # noqa: S311 - jitter
+        # A server that asks for no pause at all must not use up the attempts at once.
+        pause = max(step * random.uniform(0.75, 1.25), retry_after or 0.0)  # noqa: S311 - jitter
         log.info("%s: %s; trying again in %.1f s", self._doing, problem, pause)
         time.sleep(pause)
 

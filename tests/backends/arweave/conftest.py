@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from ritual_artifacts import RitualArtifactManager
 from ritual_artifacts.backends import http
-from ritual_artifacts.backends.arweave import ArweaveUploadResult, network
+from ritual_artifacts.backends.arweave import ArweaveUploadResult, delivery, network
 from tests.backends.sample import Sample, make_sample
 from tests.servers.arweave.node import ArweaveNode
 from tests.servers.arweave.signing import Key
@@ -62,3 +62,4 @@ def client(arweave_node: ArweaveNode, wallet: Key) -> Client:
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http, "FIRST_WAIT", 0.001)
     monkeypatch.setattr(network, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(delivery, "RECHECK_SECONDS", 0.0)

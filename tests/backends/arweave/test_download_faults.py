@@ -348,6 +348,7 @@ def test_the_order_in_which_an_index_answers_does_not_matter(
 
 
 def test_in_one_block_the_later_time_is_the_newer(client: Client, sample: Sample, tmp_path: Path) -> None:
+    sample.weights.write_bytes(b"so small that nobody waits for it")
     for content in (b"1", b"2"):
         sample.config.write_bytes(content)
         client.upload(sample)

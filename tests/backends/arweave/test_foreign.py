@@ -181,25 +181,19 @@ def test_a_false_manifest_of_data_that_is_split_in_its_own_way_is_an_error(
         RitualArtifactManager.from_arweave(Model, repo, tmp_path, repomanager_kwargs=client.connection)
 
 
-def check_false_sections(client: Client, parts: list[str], folder: Path) -> None:
+@pytest.mark.parametrize("bundled", [True, False])
+def test_a_false_manifest_of_sections_is_an_error(client: Client, tmp_path: Path, *, bundled: bool) -> None:
+    contents = [b"" if not bundled else b"0", b"1", b"2"]
+    if bundled:
+        _, parts = publish_bundle(client.node, client.wallet, [(data, ()) for data in contents])
+    else:
+        parts = [publish(client.node, client.wallet, data) for data in contents]
     sections = {f"{number}.section": part for number, part in enumerate(parts)}
     sectioned = publish_manifest(client.node, client.wallet, sections, {"File-Type": "Sectioned"})
     repo = publish_false(client, sectioned)
 
     with pytest.raises(IntegrityError, match=r"w\.bin"):
-        RitualArtifactManager.from_arweave(Model, repo, folder, repomanager_kwargs=client.connection)
-
-
-def test_a_false_manifest_of_sections_is_an_error(client: Client, tmp_path: Path) -> None:
-    parts = [publish(client.node, client.wallet, data) for data in (b"", b"1", b"2")]
-
-    check_false_sections(client, parts, tmp_path)
-
-
-def test_a_false_manifest_of_sections_in_a_bundle_is_an_error(client: Client, tmp_path: Path) -> None:
-    _, parts = publish_bundle(client.node, client.wallet, [(data, ()) for data in (b"0", b"1", b"2")])
-
-    check_false_sections(client, parts, tmp_path)
+        RitualArtifactManager.from_arweave(Model, repo, tmp_path, repomanager_kwargs=client.connection)
 
 
 @pytest.mark.parametrize("kinds", [["raw"], ["raw", "data", "tx-data"]], ids=["raw", "all but chunks"])

@@ -10,6 +10,7 @@ from ritual_artifacts.backends.arweave.wallet import Wallet
 from ritual_artifacts.errors import BackendError, ConflictError
 
 KEY = Path(__file__).parents[2] / "vectors" / "arweave" / "test_key_rsa4096.json"
+ADDRESS = Wallet.load(KEY).address
 PARTS = ("arweave/me/repo", "sha256:1")
 
 
@@ -35,18 +36,18 @@ def record(transaction: Transaction) -> Record:
 
 @pytest.fixture
 def folder(own_folders: Path) -> Path:
-    with open_journal("address", PARTS):
+    with open_journal(ADDRESS, PARTS):
         pass
-    (found,) = (own_folders / "state" / "arweave" / "address").iterdir()
+    (found,) = (own_folders / "state" / "arweave" / ADDRESS).iterdir()
     return found
 
 
 def test_what_was_signed_is_there_for_the_next_process(record: Record) -> None:
-    with open_journal("address", PARTS) as journal:
+    with open_journal(ADDRESS, PARTS) as journal:
         assert journal.read() is None
         journal.write(record)
 
-    with open_journal("address", PARTS) as journal:
+    with open_journal(ADDRESS, PARTS) as journal:
         assert journal.read() == record
         assert record.cost == 10
         assert record.ids == {"a.bin": record.entries[0].transaction.id, "b.bin": "B" * 43}
@@ -56,25 +57,25 @@ def test_data_inside_of_a_transaction_is_not_written_down(record: Record, folder
     entry = record.entries[0]
     whole = Entry(name=entry.name, transaction=entry.transaction.with_data(b"abc"))
 
-    with open_journal("address", PARTS) as journal:
+    with open_journal(ADDRESS, PARTS) as journal:
         journal.write(replace(record, entries=(whole,)))
 
     assert '"data": ""' in (folder / "upload.json").read_text()
 
 
 def test_another_upload_has_another_journal(record: Record) -> None:
-    with open_journal("address", PARTS) as journal:
+    with open_journal(ADDRESS, PARTS) as journal:
         journal.write(record)
 
-    with open_journal("address", ("arweave/me/repo", "sha256:2")) as journal:
+    with open_journal(ADDRESS, ("arweave/me/repo", "sha256:2")) as journal:
         assert journal.read() is None
 
 
 def test_two_processes_are_not_at_the_same_upload() -> None:
     with (
-        open_journal("address", PARTS),
+        open_journal(ADDRESS, PARTS),
         pytest.raises(ConflictError, match="another process"),
-        open_journal("address", PARTS),
+        open_journal(ADDRESS, PARTS),
     ):
         pass
 
@@ -83,74 +84,131 @@ def test_only_its_owner_reads_a_journal(folder: Path) -> None:
     assert folder.stat().st_mode & 0o777 == 0o700
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"version": 2}', '{"version": 1}'])
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"version": 2}', '{"version": 1}', "[" * 100_000])
 def test_a_journal_that_cannot_be_read_is_not_passed_over(folder: Path, content: str) -> None:
     (folder / "upload.json").write_text(content)
 
     with (
-        open_journal("address", PARTS) as journal,
+        open_journal(ADDRESS, PARTS) as journal,
         pytest.raises(BackendError, match="may have been paid for"),
     ):
         journal.read()
 
 
 def test_a_journal_whose_transactions_were_altered_is_refused(record: Record, folder: Path) -> None:
-    with open_journal("address", PARTS) as journal:
+    with open_journal(ADDRESS, PARTS) as journal:
         journal.write(record)
     values = json.loads((folder / "upload.json").read_text())
     values["transactions"][0]["tx"]["reward"] = "6"
     (folder / "upload.json").write_text(json.dumps(values))
 
-    with open_journal("address", PARTS) as journal, pytest.raises(BackendError, match="cannot be read"):
+    with open_journal(ADDRESS, PARTS) as journal, pytest.raises(BackendError, match="cannot be read"):
         journal.read()
 
 
+def test_a_journal_of_another_wallet_is_refused(record: Record) -> None:
+    with open_journal("another", PARTS) as journal:
+        journal.write(record)
+
+        with pytest.raises(BackendError, match="cannot be read"):
+            journal.read()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"reused": {"b.bin": "../b"}},
+        {"reused": {"b.bin": 5}},
+        {"items": {"b.bin": ""}},
+        {"copies": {"c.bin": "nowhere.bin"}},
+    ],
+)
+def test_a_journal_with_ids_that_are_none_is_refused(
+    record: Record, folder: Path, change: dict[str, object]
+) -> None:
+    with open_journal(ADDRESS, PARTS) as journal:
+        journal.write(record)
+        values = json.loads((folder / "upload.json").read_text())
+        (folder / "upload.json").write_text(json.dumps(values | change))
+
+        with pytest.raises(BackendError, match="cannot be read"):
+            journal.read()
+
+
 def test_what_was_posted_stays_noted(transaction: Transaction) -> None:
-    with open_journal("address", PARTS) as journal:
+    with open_journal(ADDRESS, PARTS) as journal:
         assert not journal.is_posted(transaction)
         journal.note_posted(transaction)
         journal.note_posted(transaction)
 
-    with open_journal("address", PARTS) as journal:
+    with open_journal(ADDRESS, PARTS) as journal:
         assert journal.is_posted(transaction)
 
 
 def test_a_note_that_was_cut_short_counts_as_none(transaction: Transaction, folder: Path) -> None:
     (folder / "posted").write_text(transaction.id)
 
-    assert not Journal(folder).is_posted(transaction)
+    assert not Journal(folder, ADDRESS).is_posted(transaction)
 
 
 def test_chunks_stay_noted(transaction: Transaction) -> None:
-    with open_journal("address", PARTS) as journal:
-        log = journal.open_chunks(transaction, 5)
-        log.note(3)
-        log.note(0)
-        log.close()
+    with open_journal(ADDRESS, PARTS) as journal:
+        assert journal.read_chunks(transaction, 5) == [False] * 5
+        journal.note_chunk(transaction, 3)
+        journal.note_chunk(transaction, 0)
 
-    with open_journal("address", PARTS) as journal:
-        log = journal.open_chunks(transaction, 5)
-        assert log.find_missing() == [1, 2, 4]
-        log.close()
+    with open_journal(ADDRESS, PARTS) as journal:
+        assert journal.read_chunks(transaction, 5) == [True, False, False, True, False]
 
 
-def test_what_the_network_has_forgotten_is_posted_again(transaction: Transaction) -> None:
-    with open_journal("address", PARTS) as journal:
+def test_forgotten_chunks_are_noted_no_more(transaction: Transaction) -> None:
+    with open_journal(ADDRESS, PARTS) as journal:
         journal.note_posted(transaction)
-        log = journal.open_chunks(transaction, 2)
-        log.note(0)
-        log.close()
+        journal.note_chunk(transaction, 0)
 
-        journal.forget_posted(transaction)
+        journal.forget_chunks(transaction)
 
-        assert not journal.is_posted(transaction)
-        log = journal.open_chunks(transaction, 2)
-        assert log.find_missing() == [0, 1]
-        log.close()
+        assert journal.is_posted(transaction)
+        assert journal.read_chunks(transaction, 2) == [False, False]
+
+
+def test_the_last_time_at_which_something_was_posted_counts(
+    transaction: Transaction, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for now in (1000.0, 2000.0):
+        monkeypatch.setattr("time.time", lambda now=now: now)
+        with open_journal(ADDRESS, PARTS) as journal:
+            journal.note_posted(transaction)
+
+    with open_journal(ADDRESS, PARTS) as journal:
+        assert journal.posted_at(transaction) == 2000
+
+
+def test_what_is_signed_anew_is_not_finished(record: Record) -> None:
+    with open_journal(ADDRESS, PARTS) as journal:
+        journal.write(record)
+        journal.note_finished()
+        assert journal.is_finished()
+
+        journal.write(replace(record, unix_time="2.5"))
+
+        assert not journal.is_finished()
+
+
+def test_a_copy_is_where_the_file_is_whose_bytes_it_has(record: Record) -> None:
+    copies = {"c.bin": "a.bin", "d.bin": "b.bin"}
+    with open_journal(ADDRESS, PARTS) as journal:
+        journal.write(replace(record, copies=copies))
+
+        read = journal.read()
+
+    assert read is not None
+    assert read.copies == copies
+    assert (read.ids["c.bin"], read.ids["d.bin"]) == (read.ids["a.bin"], read.ids["b.bin"])
 
 
 def test_a_cleared_journal_is_empty(record: Record, folder: Path) -> None:
-    with open_journal("address", PARTS) as journal:
+    with open_journal(ADDRESS, PARTS) as journal:
         journal.write(record)
         journal.write_data(record.final.transaction, b"data")
         journal.note_posted(record.final.transaction)

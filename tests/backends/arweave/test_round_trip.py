@@ -51,6 +51,7 @@ def test_the_documented_calls_run_as_written(client: Client, sample: Sample) -> 
     first = manager.to_arweave(
         repo_name="my-repo-name", wallet_path=wallet_path, repo_manager_kwargs=client.connection
     )
+    client.node.mine()
     second = manager.to_repo(
         repo_id="arweave/my-username/my-model",
         repo_type="arweave",
@@ -180,6 +181,25 @@ def test_a_new_version_pays_for_what_changed(client: Client, sample: Sample, tmp
     assert second.transactions["config.json"] != first.transactions["config.json"]
     assert second.cost < first.cost
     assert contents(client.download(tmp_path / "2", client.repo("v2")).artifact) == contents(sample)
+
+
+def test_an_older_artifact_can_become_the_newest_again(
+    client: Client, sample: Sample, tmp_path: Path
+) -> None:
+    first = client.upload(sample)
+    client.node.mine()
+    sample.config.write_bytes(b"new")
+    client.upload(sample)
+    client.node.mine()
+    sample.config.write_bytes(b'{"layers": 2}\n')
+
+    third = client.upload(sample)
+
+    client.node.mine()
+    assert client.download(tmp_path / "out").artifact.config.read_bytes() == b'{"layers": 2}\n'
+    assert third.transaction_id != first.transaction_id
+    assert third.transactions["weights.bin"] == first.transactions["weights.bin"]
+    assert third.bytes_sent == 0
 
 
 # --- versions -------------------------------------------------------------------------------------------

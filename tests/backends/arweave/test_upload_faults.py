@@ -80,6 +80,17 @@ def test_a_transaction_that_is_there_already_counts_as_posted(
     assert is_published(client, sample, tmp_path / "out")
 
 
+def test_a_node_that_takes_the_rest_after_mining_is_waited_for(
+    client: Client, sample: Sample, tmp_path: Path
+) -> None:
+    full = node_faults.refuse_chunk("exceeds_disk_pool_size_limit")
+    client.node.faults.add("/chunk", full, kind="post-chunk", skip=1, times=100)
+
+    client.upload(sample)
+
+    assert is_published(client, sample, tmp_path / "out")
+
+
 @pytest.mark.parametrize("error", ["data_root_not_found", "exceeds_disk_pool_size_limit", "disk_full"])
 def test_a_chunk_that_a_node_cannot_take_now_is_posted_again(
     error: str, client: Client, sample: Sample, tmp_path: Path
@@ -224,10 +235,8 @@ def test_roots_that_a_node_forgets_are_known_again_once_they_are_mined(
 
 
 def test_transactions_that_are_dropped_in_mid_upload_are_signed_again(
-    client: Client, sample: Sample, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    client: Client, sample: Sample, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(delivery, "RECHECK_SECONDS", 0.0)
-
     def vanish() -> None:
         for transaction in client.node.transactions():
             if transaction.data_size > 262_144:
@@ -242,8 +251,10 @@ def test_transactions_that_are_dropped_in_mid_upload_are_signed_again(
 
 
 def test_what_is_lost_while_it_is_waited_for_is_posted_again(
-    client: Client, sample: Sample, tmp_path: Path
+    client: Client, sample: Sample, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(delivery, "RECHECK_SECONDS", 300.0)  # so that only what waits asks for the status
+
     def lose() -> None:
         client.node.mine(3)
         for transaction in client.node.transactions():

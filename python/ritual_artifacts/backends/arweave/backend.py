@@ -98,7 +98,7 @@ class ArweaveBackend:
         Raises:
             TransferError: no gateway could be reached.
         """
-        return estimate(self.network, sizes)
+        return estimate(self.network, sizes, max_workers=self._connection.max_workers)
 
     # --- reading ---
 

@@ -3,22 +3,22 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from ritual_artifacts.backends.arweave.contents import BUNDLE_NAME, Piece
 from ritual_artifacts.backends.arweave.encoding import ID_LENGTH, encode
-from ritual_artifacts.backends.arweave.transaction import make_tags
+from ritual_artifacts.backends.arweave.transaction import Tags
 from ritual_artifacts.backends.arweave.wallet import RSA_BYTES, Wallet
 from ritual_artifacts.chunks import find_data_root
 from ritual_artifacts.data_items import bundle_index, data_item_header, data_item_message, write_data_item
+from ritual_artifacts.errors import SourceChangedError
 
 MAX_BUNDLED_BYTES: Final = 4 << 20
 """Of a file that goes into the bundle; a larger one has a transaction of its own."""
 
 MAX_BUNDLE_BYTES: Final = 128 << 20
 """Of all files in the bundle, which is made in memory; what does not fit has a transaction of its own."""
-
-_TAGS: Final = (("Bundle-Format", "binary"), ("Bundle-Version", "2.0.0"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,18 +48,26 @@ def choose_bundled(pieces: Sequence[Piece]) -> list[Piece]:
 
 
 def sign_item(piece: Piece, wallet: Wallet) -> Item:
-    """Sign a small file as a data item."""
+    """Sign a small file as a data item.
+
+    Raises:
+        SourceChangedError: it is no longer what its tags and the manifest say.
+    """
     data = piece.read()
+    if len(data) != piece.size or piece.sha256 not in {None, hashlib.sha256(data).hexdigest()}:
+        message = (
+            f"{piece.source if isinstance(piece.source, Path) else piece.name} changed after it was read"
+        )
+        raise SourceChangedError(message)
     signature = wallet.sign(data_item_message(wallet.owner, piece.tags, data))
     whole = write_data_item(wallet.owner, signature, piece.tags, data)
     return Item(name=piece.name, id=encode(hashlib.sha256(signature).digest()), data=whole)
 
 
-def make_bundle(items: Sequence[Item]) -> Piece:
-    """Put data items behind each other, with an index before them."""
+def make_bundle(items: Sequence[Item], tags: Tags) -> Piece:
+    """Put data items behind each other, with an index before them, for a transaction with these tags."""
     index = bundle_index([(item.id, len(item.data)) for item in items])
     data = b"".join([index, *(item.data for item in items)])
-    tags = make_tags(_TAGS, "the bundle")
     return Piece(name=BUNDLE_NAME, source=data, size=len(data), data_root=find_data_root(data), tags=tags)
 
 

@@ -13,7 +13,14 @@ from typing import Final
 from ritual_artifacts.backends.arweave.encoding import ID_LENGTH, decode
 from ritual_artifacts.backends.arweave.options import UploadOptions
 from ritual_artifacts.backends.arweave.reader import PATH_MANIFEST_TYPE
-from ritual_artifacts.backends.arweave.repository import APP_NAME, DIGEST_TAG, VERSION_TAG
+from ritual_artifacts.backends.arweave.repository import (
+    APP_NAME,
+    BUNDLE_TYPE,
+    BUNDLED_TAG,
+    DIGEST_TAG,
+    MANIFEST_TYPE,
+    VERSION_TAG,
+)
 from ritual_artifacts.backends.arweave.transaction import Tags, make_tags
 from ritual_artifacts.chunks import find_data_root
 from ritual_artifacts.errors import BackendError
@@ -54,8 +61,11 @@ class Piece:
     sha256: str | None = None
 
     def read(self) -> bytes:
-        """Return the data, which is small."""
-        return self.source if isinstance(self.source, bytes) else self.source.read_bytes()
+        """Return the data, which is small; of a file that has grown, one byte more."""
+        if isinstance(self.source, bytes):
+            return self.source
+        with self.source.open("rb") as file:
+            return file.read(self.size + 1)
 
 
 class Contents:
@@ -121,10 +131,13 @@ class Contents:
         """Make the path manifest that names these transactions; a name without one gets a placeholder."""
         paths = {piece.name: {"id": ids.get(piece.name, _PLACEHOLDER)} for piece in self.pieces}
         data = json.dumps({"manifest": "arweave/paths", "version": "0.1.0", "paths": paths}).encode()
-        tags = [("Content-Type", PATH_MANIFEST_TYPE), ("Type", "manifest"), *self._common_tags()]
-        if self._repo_id.version is not None:
-            tags.append((VERSION_TAG, self._repo_id.version))
-        tags.append((DIGEST_TAG, str(self._digest)))
+        tags = [
+            ("Content-Type", PATH_MANIFEST_TYPE),
+            ("Type", MANIFEST_TYPE),
+            *self._common_tags(),
+            *self._version_tags(),
+            (DIGEST_TAG, str(self._digest)),
+        ]
         return Piece(
             name=PATHS_NAME,
             source=data,
@@ -132,6 +145,23 @@ class Contents:
             data_root=find_data_root(data),
             tags=make_tags(tags, f"the repository {self._repo_id}"),
         )
+
+    def make_bundle_tags(self, paths: str) -> Tags:
+        """Make the tags of a bundle's transaction, by which the path manifest inside is found.
+
+        Args:
+            paths: Id of the path manifest's data item.
+        """
+        tags = [
+            ("Bundle-Format", "binary"),
+            ("Bundle-Version", "2.0.0"),
+            ("Type", BUNDLE_TYPE),
+            *self._common_tags(),
+            *self._version_tags(),
+            (DIGEST_TAG, str(self._digest)),
+            (BUNDLED_TAG, paths),
+        ]
+        return make_tags(tags, f"the bundle of {self._repo_id}")
 
     def _make_file(self, name: str, source: Path | bytes, size: int, sha256: str, data_root: bytes) -> Piece:
         tags = [
@@ -152,6 +182,10 @@ class Contents:
             tags=make_tags(tags, repr(name)),
             sha256=sha256,
         )
+
+    def _version_tags(self) -> Iterator[tuple[str, str]]:
+        if self._repo_id.version is not None:
+            yield VERSION_TAG, self._repo_id.version
 
     def _common_tags(self) -> Iterator[tuple[str, str]]:
         yield "App-Name", APP_NAME

@@ -61,13 +61,17 @@ class Verdict(Enum):
     """What became of a post."""
 
     STORED = auto()
-    """Taken, or there already."""
+    """Taken."""
+    KNOWN = auto()
+    """A transaction that is there already."""
     HALF = auto()
     """Taken for a while by a node that will not keep it."""
     UNKNOWN_ROOT = auto()
     """A chunk of a transaction that the node does not know."""
     STALE_ANCHOR = auto()
     """A transaction whose anchor is too old: it has to be signed again."""
+    FULL = auto()
+    """A chunk of a transaction of which the node keeps no more before it is mined."""
     TEMPORARY = auto()
     """Refused for now."""
 
@@ -127,10 +131,12 @@ class Gateway:
         """
         answer = self.post("/tx", json.dumps(transaction.to_json()).encode())
         words = answer.words.lower()
-        if answer.status in {HTTPStatus.OK, HTTPStatus.ALREADY_REPORTED}:
+        if answer.status == HTTPStatus.OK:
             return Verdict.STORED, answer
+        if answer.status == HTTPStatus.ALREADY_REPORTED:
+            return Verdict.KNOWN, answer
         if answer.status == HTTPStatus.BAD_REQUEST and _KNOWN in words:
-            return Verdict.STORED, answer
+            return Verdict.KNOWN, answer
         if answer.is_temporary:
             return Verdict.TEMPORARY, answer
         if "anchor" in words:
@@ -156,7 +162,9 @@ class Gateway:
         error = _error_code(answer)
         if error == "data_root_not_found":
             return Verdict.UNKNOWN_ROOT, answer
-        if answer.is_temporary or error in {"exceeds_disk_pool_size_limit", "disk_full"}:
+        if error == "exceeds_disk_pool_size_limit":
+            return Verdict.FULL, answer
+        if answer.is_temporary or error == "disk_full":
             return Verdict.TEMPORARY, answer
         message = f"{self} refuses a chunk: {answer}"
         raise BackendError(message)

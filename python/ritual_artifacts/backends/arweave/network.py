@@ -1,6 +1,7 @@
 """Several gateways as one network: the first good answer counts, whoever gives it."""
 
 import json
+import logging
 import time
 import weakref
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -31,12 +32,18 @@ from ritual_artifacts.errors import (
 
 Value = TypeVar("Value")
 
+log = logging.getLogger(__name__)
+
 POLL_SECONDS: Final = 15.0
 """A block takes two minutes."""
 
 _PATIENCE_WITH_UNKNOWN: Final = 20
 """Looks: an index may take some minutes to hear of a new transaction."""
 _ENOUGH_HALVES: Final = 2
+_LOOKS_WHILE_FULL: Final = 240
+"""An hour's: a node keeps 10 GB of a transaction that is not mined, and takes the rest afterwards."""
+_MOST_APART: Final = 2
+"""How many times as much as another a gateway may ask for."""
 _MAX_ANCHOR_BYTES: Final = 48
 _MAX_NUMBER_BYTES: Final = 64
 _PAGE_SIZE: Final = 100
@@ -56,6 +63,14 @@ query($owners: [String!], $tags: [TagFilter!], $ids: [ID!], $first: Int, $after:
 
 class StaleAnchor(Exception):  # noqa: N818 - no error yet: a transaction that nobody has can be signed again
     """A transaction's anchor is too old, so that no node will ever take it."""
+
+
+class _NotNowError(Exception):
+    """A gateway may answer better later."""
+
+    def __init__(self, problem: str, retry_after: float | None = None) -> None:
+        super().__init__(problem)
+        self.retry_after = retry_after
 
 
 @dataclass(frozen=True)
@@ -103,6 +118,7 @@ class Network:
         client = make_client(connection.timeout, 2 * connection.max_workers + len(connection.gateways))
         self._finalizer = weakref.finalize(self, client.close)
         self.gateways = tuple(Gateway(url, client) for url in connection.gateways)
+        self._silent: set[Gateway] = set()  # whose indexes were waited for in vain
 
     # --- small questions ---
 
@@ -213,6 +229,29 @@ class Network:
         """Return what it costs to store data of `size` bytes, in winston."""
         return self.ask(f"/price/{size}", f"asking for the price of {size} bytes", _read_winston)
 
+    def compare_prices(self, size: int, price: int) -> None:
+        """Check that no other gateway names a price that is far from the one that is going to be paid.
+
+        Args:
+            size: Bytes of the data.
+            price: Winston that a gateway has named for it.
+
+        Raises:
+            BackendError: one of them must be wrong.
+        """
+        for gateway in self.gateways[1:]:
+            try:
+                other = _read_winston(gateway.get(f"/price/{size}"))
+            except (httpx2.HTTPError, BackendError) as error:
+                log.info("%s names no price to compare with: %s", gateway, error)
+                continue
+            if max(price, other) > _MOST_APART * min(price, other):
+                message = (
+                    f"to store {size} bytes costs {price} winston, and {gateway} says {other}; "
+                    f"name only gateways that you trust"
+                )
+                raise BackendError(message)
+
     def read_balance(self, address: str) -> int:
         """Return what a wallet has, in winston."""
         return self.ask(f"/wallet/{address}/balance", f"asking for the balance of {address}", _read_winston)
@@ -273,7 +312,8 @@ class Network:
     ) -> Iterator[list[Listed]]:
         """Yield what each gateway's index says, one list for a gateway; what it says is not proven.
 
-        A gateway that cannot answer is left out; so is one whose list is empty.
+        A gateway whose list is empty is left out. One that cannot answer now is asked again for a while after
+        all others; one that never does is left out too, which is logged, and not waited for a second time.
 
         Args:
             owner: Address of the owner.
@@ -289,20 +329,47 @@ class Network:
             "ids": None if ids is None else list(ids),
         }
         given = {name: value for name, value in variables.items() if value is not None}
-        failures: list[Exception] = []
-        answered = False
-        for gateway in self.gateways:
-            try:
-                found = list(_read_pages(gateway, given))
-            except (BackendError, httpx2.HTTPError) as error:
-                failures.append(error)
-                continue
-            answered = True
-            if found:
-                yield found
+        patience = Patience("searching an index")
+        refusals: list[BackendError] = []
+        left, answered = list(self.gateways), False
+        while left:
+            failed: dict[Gateway, _NotNowError] = {}
+            for gateway in left:
+                try:
+                    found = list(_read_pages(gateway, given))
+                except _NotNowError as error:
+                    failed[gateway] = error
+                except BackendError as error:  # such as a node without an index
+                    refusals.append(error)
+                else:
+                    answered = True
+                    if found:
+                        yield found
+            left = self._find_worth_waiting(failed, patience, is_needed=not answered)
         if not answered:
-            message = f"no gateway could search its index: {'; '.join(map(_say, failures))}; try again"
+            message = f"no gateway could search its index: {'; '.join(map(str, refusals))}; try again"
             raise TransferError(message, retryable=True)
+
+    def _find_worth_waiting(
+        self, failed: Mapping[Gateway, _NotNowError], patience: Patience, *, is_needed: bool
+    ) -> list[Gateway]:
+        """Wait, and return the gateways that are worth to be asked again.
+
+        Raises:
+            TransferError: there have been enough attempts, and nobody else has answered.
+        """
+        left = [gateway for gateway in failed if is_needed or gateway not in self._silent]
+        if left:
+            problem = failed[left[0]]
+            try:
+                patience.wait(str(problem), problem.retry_after)
+            except TransferError as error:
+                if is_needed:
+                    raise
+                log.warning("%s; the other indexes are believed", error)
+                self._silent |= set(left)
+                return []
+        return left
 
     def list_by_id(self, ids: Iterable[str]) -> dict[str, Listed]:
         """Return what the first index that has it says about each of these transactions."""
@@ -318,8 +385,11 @@ class Network:
 
     # --- posting ---
 
-    def post_transaction(self, transaction: Transaction, doing: str) -> None:
+    def post_transaction(self, transaction: Transaction, doing: str) -> bool:
         """Post a transaction until a node has it; one that is there already counts as well.
+
+        Returns:
+            Whether a node has taken it just now, so that it cannot have any of its chunks.
 
         Raises:
             StaleAnchor: its anchor is too old.
@@ -341,20 +411,29 @@ class Network:
                 except BackendError as error:
                     refusals.append(error)
                     continue
-                if verdict is Verdict.STORED:
-                    return
+                if verdict in {Verdict.STORED, Verdict.KNOWN}:
+                    return verdict is Verdict.STORED
                 if verdict is Verdict.STALE_ANCHOR:
                     stale = StaleAnchor(f"{doing}: {gateway} answered {answer}")
                 else:
                     problem, pause, is_temporary = f"{gateway} answered {answer}", answer.retry_after, True
             if not is_temporary:  # whoever could not be asked may have it already: never sign again before
                 raise stale or refusals[0]
-            patience.wait(problem, pause)
+            try:
+                patience.wait(problem, pause)
+            except TransferError:
+                if refusals:  # those who did answer know better than those who did not
+                    raise refusals[0] from None
+                raise
 
-    def post_chunk(self, transaction: Transaction, body: bytes, doing: str) -> None:
+    def post_chunk(self, transaction: Transaction, body: bytes, doing: str) -> bool:
         """Post a chunk until a node has it for good, or two have it for a while.
 
-        A node that does not know the transaction is told about it first.
+        A node that does not know the transaction is told about it first. One that keeps no more of it before
+        it is mined is waited for.
+
+        Returns:
+            Whether the node that took it had not known the transaction.
 
         Raises:
             StaleAnchor: all nodes have forgotten the transaction, and will not take it again.
@@ -362,28 +441,35 @@ class Network:
             BackendError: no node will ever take it.
         """
         patience = Patience(doing)
+        looks = 0
         while True:
-            problem, pause, halves, is_forgotten = "", None, 0, True
+            problem, pause, halves = "", None, 0
+            verdicts: set[Verdict | None] = set()
             refusals: list[BackendError] = []
             for gateway in self.gateways:
                 try:
-                    verdict, answer = _post_chunk_to(gateway, transaction, body)
+                    verdict, answer, was_unknown = _post_chunk_to(gateway, transaction, body)
                 except httpx2.HTTPError as error:
-                    problem, is_forgotten = f"{gateway}: {describe(error)}", False
+                    problem = f"{gateway}: {describe(error)}"
+                    verdicts.add(None)
                     continue
                 except BackendError as error:  # such as a gateway that only reads
                     refusals.append(error)
                     continue
                 halves += verdict is Verdict.HALF
                 if verdict is Verdict.STORED or halves >= _ENOUGH_HALVES:
-                    return
-                is_forgotten = is_forgotten and verdict is Verdict.STALE_ANCHOR
+                    return was_unknown
+                verdicts.add(verdict)
                 problem, pause = f"{gateway} answered {answer}", answer.retry_after
             if not problem:
                 raise refusals[0]
-            if is_forgotten:
+            if verdicts == {Verdict.STALE_ANCHOR}:
                 message = f"{doing}: {problem}"
                 raise StaleAnchor(message)
+            if Verdict.FULL in verdicts and looks < _LOOKS_WHILE_FULL:
+                looks += 1
+                time.sleep(POLL_SECONDS)
+                continue
             if halves:
                 problem += "; where a node keeps chunks only for a while, name more gateways"
             patience.wait(problem, pause)
@@ -428,22 +514,24 @@ def _ask(gateways: Iterable[Gateway], path: str, doing: str, accept: Callable[[A
             raise
 
 
-def _post_chunk_to(gateway: Gateway, transaction: Transaction, body: bytes) -> tuple[Verdict, Answer]:
-    """Post a chunk to one node, which is told about the transaction where it does not know it."""
+def _post_chunk_to(gateway: Gateway, transaction: Transaction, body: bytes) -> tuple[Verdict, Answer, bool]:
+    """Post a chunk to one node, which is told about the transaction where it does not know it.
+
+    Returns:
+        What became of it, the answer, and whether the node did not know the transaction.
+    """
     verdict, answer = gateway.post_chunk(body)
     if verdict is not Verdict.UNKNOWN_ROOT:
-        return verdict, answer
+        return verdict, answer, False
     told, said = gateway.post_transaction(transaction)
-    return gateway.post_chunk(body) if told is Verdict.STORED else (told, said)
+    if told in {Verdict.STORED, Verdict.KNOWN}:
+        return *gateway.post_chunk(body), True
+    return told, said, True
 
 
 def _rank(error: BackendError) -> int:
     """Order refusals by how much they say: not mined yet, a lie or nonsense, not found."""
     return 0 if isinstance(error, NotFinalizedError) else 2 if isinstance(error, ArtifactNotFoundError) else 1
-
-
-def _say(error: Exception) -> str:
-    return describe(error) if isinstance(error, httpx2.HTTPError) else str(error)
 
 
 def _read_winston(answer: Answer) -> int:
@@ -459,13 +547,20 @@ def _read_pages(gateway: Gateway, variables: Mapping[str, Any]) -> Iterator[List
     """Yield what one gateway's index says.
 
     Raises:
+        _NotNowError: it may answer later.
         BackendError: the answer makes no sense, or does not end.
-        httpx2.HTTPError: the connection failed.
     """
     after: str | None = None
     for _ in range(_MAX_PAGES):
         paged = {**variables, "first": _PAGE_SIZE} | ({} if after is None else {"after": after})
-        answer = gateway.post("/graphql", json.dumps({"query": _QUERY, "variables": paged}).encode())
+        try:
+            answer = gateway.post("/graphql", json.dumps({"query": _QUERY, "variables": paged}).encode())
+        except httpx2.HTTPError as error:
+            message = f"{gateway}: {describe(error)}"
+            raise _NotNowError(message) from None
+        if answer.is_temporary:
+            message = f"{gateway} answered {answer}"
+            raise _NotNowError(message, answer.retry_after)
         if answer.status != HTTPStatus.OK:
             message = f"{gateway} answered {answer}"
             raise BackendError(message)

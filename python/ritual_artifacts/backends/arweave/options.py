@@ -20,7 +20,7 @@ _OWN_TAGS: Final = frozenset(
     {
         *("App-Name", "App-Version", "Artifact-Digest", "Bundle-Format", "Bundle-Version", "File-Name"),
         *("File-SHA256", "File-Size", "File-Type", "File-Version", "Repo-Name", "Repo-Version", "Type"),
-        "Unix-Time",
+        *("Path-Manifest", "Unix-Time"),
     }
 )
 """Tags by which things are found again: of two with one name, the first would count."""
@@ -57,7 +57,8 @@ class UploadOptions:
         reseed: Ask the gateways for every chunk of what is stored already, and post again what they lost.
         version_mapping: `File-Version` of a file, by its name in the artifact; default the repository's
             version, else `0.0.0`.
-        extra_file_tags: More tags of a file, by its name in the artifact.
+        extra_file_tags: More tags of a file, by its name in the artifact. A file that is stored already, or
+            equal to another one of the artifact, keeps the tags that it was stored with.
     """
 
     max_cost: int | None = None

@@ -1,11 +1,14 @@
 """What an upload costs, and whether it may."""
 
-from collections.abc import Iterable, Sequence
+import functools
+from collections.abc import Sequence
 from typing import Final
 
 from ritual_artifacts.backends.arweave.encoding import format_ar
 from ritual_artifacts.backends.arweave.network import Network
 from ritual_artifacts.errors import BackendError, InsufficientFundsError
+from ritual_artifacts.progress import ProgressMeter
+from ritual_artifacts.workers import Job, run_jobs
 
 _PRICE_STEP: Final = 256 * 1024
 """Data is priced in whole chunks."""
@@ -14,21 +17,44 @@ _PRICE_STEP: Final = 256 * 1024
 class Prices:
     """Asks for each price once."""
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network, *, max_workers: int) -> None:
         """Prepare; nothing is asked yet."""
         self._network = network
+        self._max_workers = max_workers
         self._known: dict[int, int] = {}
 
     def price(self, size: int) -> int:
-        """Return what it costs to store data of `size` bytes, in winston."""
-        rounded = -(-size // _PRICE_STEP) * _PRICE_STEP
+        """Return what it costs to store data of `size` bytes, in winston.
+
+        Raises:
+            BackendError: the gateways disagree about it.
+        """
+        rounded = round_up(size)
         if rounded not in self._known:
-            self._known[rounded] = self._network.read_price(rounded)
+            price = self._network.read_price(rounded)
+            self._network.compare_prices(rounded, price)
+            self._known[rounded] = price
         return self._known[rounded]
 
-    def total(self, sizes: Iterable[int]) -> int:
-        """Return what several transactions cost together, in winston."""
+    def total(self, sizes: Sequence[int]) -> int:
+        """Return what several transactions cost together, in winston.
+
+        Raises:
+            BackendError: the gateways disagree about it.
+        """
+
+        def ask(size: int, job: Job) -> None:
+            job.advance(0)  # which ends it when another one has failed
+            self.price(size)
+
+        jobs = [functools.partial(ask, size) for size in {round_up(size) for size in sizes}]
+        run_jobs(jobs, max_workers=self._max_workers, meter=ProgressMeter(None, "upload", 0))
         return sum(map(self.price, sizes))
+
+
+def round_up(size: int) -> int:
+    """Return the bytes that are paid for: those of whole chunks."""
+    return -(-size // _PRICE_STEP) * _PRICE_STEP
 
 
 def refuse_unaffordable(
@@ -75,6 +101,6 @@ def _say_paid(paid: int) -> str:
     return f"{format_ar(paid)} are paid, for what the next try finds" if paid else "nothing was posted"
 
 
-def estimate(network: Network, sizes: Sequence[int]) -> int:
+def estimate(network: Network, sizes: Sequence[int], *, max_workers: int) -> int:
     """Return what it costs to store data of these sizes, in winston, a transaction each."""
-    return Prices(network).total(sizes)
+    return Prices(network, max_workers=max_workers).total(sizes)

@@ -170,9 +170,7 @@ class DataReader:
                 return self.read_stored(Listed(name, None, 0, bundle))
         try:
             return self.read_stored(Listed(name, None, 0, None))
-        except (
-            ArtifactNotFoundError
-        ):  # a data item has no transaction of its own; an index may know its bundle
+        except ArtifactNotFoundError:  # of a data item; an index may know its bundle
             listed = self._network.list_by_id([name]).get(name)
             if listed is None or listed.bundle is None:
                 if bundle is None:
@@ -323,6 +321,18 @@ class DataReader:
                     self._read_chunk(stored, offset)  # somebody lies; a chunk proves itself
         except BackendError as error:
             log.info("not all data of %s is there: %s", stored.id, error)
+            return False
+        return True
+
+    def has_chunk(self, stored: Stored, offset: int) -> bool:
+        """Say whether a gateway still has the chunk with the byte at `offset`.
+
+        Raises:
+            TransferError: no gateway could be reached.
+        """
+        try:
+            self._read_chunk(stored, offset)
+        except ArtifactNotFoundError:
             return False
         return True
 
@@ -520,9 +530,7 @@ class DataReader:
             for route in left:
                 try:
                     return attempt(route)
-                except (
-                    TransferError
-                ):  # nobody answers, and chunks were asked for with a patience of their own
+                except TransferError:  # chunks were asked for with a patience of their own
                     raise
                 except TemporaryError as error:
                     problem, pause = f"{route}: {error}", error.retry_after

@@ -23,6 +23,12 @@ log = logging.getLogger(__name__)
 APP_NAME: Final = "Ritual"
 VERSION_TAG: Final = "Repo-Version"
 DIGEST_TAG: Final = "Artifact-Digest"
+MANIFEST_TYPE: Final = "manifest"
+"""`Type` of a path manifest."""
+BUNDLE_TYPE: Final = "bundle"
+"""`Type` of a bundle that has a path manifest inside: few gateways open bundles and list what is in them."""
+BUNDLED_TAG: Final = "Path-Manifest"
+"""Tag of a bundle with the id of the path manifest inside."""
 
 _SECTIONED: Final = {"File-Type": "Sectioned"}
 _SECTION_SUFFIX: Final = ".section"
@@ -115,10 +121,10 @@ class Repositories:
 
         What cannot be proven yet, because nodes do not show it before it is mined, goes to `waiting`.
         """
-        tags = {"App-Name": APP_NAME, "Repo-Name": repo_id.name, "Type": "manifest"}
+        tags = {"App-Name": APP_NAME, "Repo-Name": repo_id.name}
         if repo_id.version is not None:
             tags[VERSION_TAG] = repo_id.version
-        filters = {name: [value] for name, value in tags.items()}
+        filters = {name: [value] for name, value in tags.items()} | {"Type": [MANIFEST_TYPE, BUNDLE_TYPE]}
         for listed in self._network.list_transactions(owner=repo_id.owner, tags=filters):
             yield self._prove_all(
                 listed,
@@ -145,15 +151,23 @@ class Repositories:
             yield from sorted(found, key=lambda stored: (stored.unix_time, stored.id), reverse=newest_first)
 
     def _prove(self, item: Listed, owner: str, tags: Mapping[str, str], waiting: list[str]) -> Stored | None:
+        """Return a path manifest that an index lists, or the one in a bundle that it lists."""
         try:
             stored = self._reader.read_stored(item)
+            if stored.address == owner and stored.has_tags({**tags, "Type": BUNDLE_TYPE}):
+                inside = stored.tag(BUNDLED_TAG) or ""
+                if not is_id(inside):
+                    log.warning("the bundle %s does not say which path manifest is inside", item.id)
+                    return None
+                place = Listed(inside, item.height, item.timestamp, bundle=item.id)
+                stored = self._reader.read_stored(place)
         except NotFinalizedError:
             waiting.append(item.id)
             return None
         except BackendError as error:
             log.warning("an index lists what cannot be proven: %s", error)
             return None
-        if stored.address != owner or any(stored.tag(name) != value for name, value in tags.items()):
+        if stored.address != owner or not stored.has_tags({**tags, "Type": MANIFEST_TYPE}):
             log.warning("an index lists the transaction %s, whose owner or tags are others", item.id)
             return None
         return stored

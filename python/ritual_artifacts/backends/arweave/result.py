@@ -2,11 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from pydantic import JsonValue
 
 from ritual_artifacts.backends.arweave.network import Network, Status
 from ritual_artifacts.backends.base import UploadResult
+
+_SHORTEST_WAIT: Final = 3600.0
+_BLOCK_SECONDS: Final = 300.0
+"""A block takes two minutes, and sometimes longer."""
 
 
 @dataclass(frozen=True)
@@ -48,15 +53,17 @@ class ArweaveUploadResult(UploadResult):
         """
         return self._network.read_status(self.final_transaction)
 
-    def wait_for(self, confirmations: int = 1, *, timeout: float = 3600.0) -> Status:
+    def wait_for(self, confirmations: int = 1, *, timeout: float | None = None) -> Status:
         """Wait until the artifact is mined, and that many blocks deep.
 
         Args:
             confirmations: Blocks, the one with the artifact included; after 10 or so nothing takes it back.
-            timeout: Seconds.
+            timeout: Seconds; default an hour, and five minutes for each block beyond twelve.
 
         Raises:
             NotFinalizedError: it was not within that time, or the network has dropped it.
             TransferError: no gateway could be reached.
         """
+        if timeout is None:
+            timeout = max(_SHORTEST_WAIT, confirmations * _BLOCK_SECONDS)
         return self._network.wait_for(self.final_transaction, confirmations, timeout=timeout)
