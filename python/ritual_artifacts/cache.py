@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
-from filelock import Timeout
+from filelock import FileLock, Timeout
 from pydantic import BaseModel, JsonValue
 
 from ritual_artifacts.errors import ArtifactNotFoundError, ManifestError, Mismatch, RepoIdError
-from ritual_artifacts.locks import lock_folder
+from ritual_artifacts.locks import CACHE_LOCKS_DIRNAME, lock_folder, lock_path
 from ritual_artifacts.manifest import Manifest, ManifestEntry
 from ritual_artifacts.planning import MANIFEST_FILENAME, STAGING_DIRNAME
 from ritual_artifacts.progress import ProgressCallback
@@ -99,6 +99,22 @@ class CacheFolder:
         return read_part(self.path)
 
     @property
+    def has_bad_manifest(self) -> bool:
+        """Whether something has the manifest's place and cannot be read: what else is here is not known."""
+        return self.manifest is None and os.path.lexists(self.path / MANIFEST_FILENAME)
+
+    def describe(self) -> Manifest | None:
+        """Return the manifest of what is here: whole, in part, or cut short on its way into place.
+
+        None where nothing says what it is.
+        """
+        staging = self.path / STAGING_DIRNAME
+        if self.manifest is not None or self.has_bad_manifest or not _is_folder(staging):
+            return self.manifest
+        notes = (_read(path) for name in ("*/*.json", "*/old") for path in sorted(staging.glob(name)))
+        return self.part or next(filter(None, notes), None)
+
+    @property
     def is_complete(self) -> bool:
         """Whether every file is there, with its size; the bytes are not read."""
         return self.manifest is not None and all(_fits(self.path, entry) for entry in self.manifest.files)
@@ -114,18 +130,26 @@ class CacheFolder:
         """Bytes of all that is in the folder, partial files too."""
         return _size_of(self.path)
 
-    def find_leftovers(self) -> Path | None:
-        """Return what can go without a loss: partial files, or the whole folder of a download cut short.
+    def find_leftovers(self, *, incomplete: bool = False) -> Path | None:
+        """Return what downloads left: partial files beside a whole artifact, or a folder with nothing in it.
 
-        A download keeps its partial files in the folder until its manifest is there. A folder without either
-        may be anybody's.
+        Files that nothing names may be anybody's.
+
+        Args:
+            incomplete: Where the artifact is not whole, too, although the next download would continue it.
         """
         staging = self.path / STAGING_DIRNAME
-        if self.path.is_symlink():  # what it leads to has another purpose
+        if self.path.is_symlink() or self.has_bad_manifest:  # what is there may have another purpose
             return None
+        others = [path for path in self.path.iterdir() if path != staging]
         if not _is_folder(staging):
-            return None if any(self.path.iterdir()) else self.path
-        return staging if self.manifest is not None else self.path
+            return None if others or os.path.lexists(staging) else self.path
+        if self.is_complete:
+            return staging
+        if not incomplete:
+            return None
+        is_ours = self.manifest is None and self.describe() is not None
+        return self.path if is_ours or not others else staging
 
 
 def list_folders(cache_dir: Path | str | None = None) -> Iterator[CacheFolder]:
@@ -164,12 +188,16 @@ def find_folder(repo_id: RitualRepoId, cache_dir: Path | str | None = None) -> C
 
 
 def _read_manifest(folder: Path) -> Manifest | None:
+    return _read(folder / MANIFEST_FILENAME)
+
+
+def _read(path: Path) -> Manifest | None:
     try:
-        return Manifest.read(folder / MANIFEST_FILENAME)
+        return Manifest.read(path)
     except FileNotFoundError:
         return None
     except (ManifestError, OSError) as error:
-        log.info("ignoring %s: %s", folder, error)
+        log.info("ignoring %s: %s", path, error)
         return None
 
 
@@ -180,13 +208,7 @@ def part_path(folder: Path) -> Path:
 
 def read_part(folder: Path) -> Manifest | None:
     """Return the manifest of the artifact of which a folder has a part; None where it has no such note."""
-    try:
-        return Manifest.read(part_path(folder))
-    except FileNotFoundError:
-        return None
-    except (ManifestError, OSError) as error:
-        log.info("ignoring the note of a part in %s: %s", folder, error)
-        return None
+    return _read(part_path(folder))
 
 
 def place_of(
@@ -250,42 +272,70 @@ def remove_cached(repo_id: RitualRepoId, cache_dir: Path | str | None = None) ->
         return _remove(path)
 
 
-def prune(cache_dir: Path | str | None = None) -> int:
-    """Remove downloads that were cut short, and the partial files of others.
+def prune(cache_dir: Path | str | None = None, *, incomplete: bool = False) -> int:
+    """Remove the partial files beside whole artifacts, and folders with nothing in them.
 
     What another process is downloading at this moment is passed over, and so is what no download left.
+
+    Args:
+        cache_dir: Root of the cache; default `RITUAL_CACHE_DIR`.
+        incomplete: Also remove downloads that were cut short, and artifacts of which only a part is here.
 
     Returns:
         Bytes freed.
     """
     freed = 0
-    for listed in list_folders(cache_dir):
-        with contextlib.suppress(Timeout), lock_folder(listed.path, timeout=0):
-            folder = find_folder(listed.repo_id, cache_dir)  # it may have become complete since
-            if leftovers := folder.find_leftovers():
+    for folder in _hold_each(cache_dir):
+        if leftovers := folder.find_leftovers(incomplete=incomplete):
+            freed += _remove(leftovers)
+    return freed
+
+
+def clear(artifact_type: str, cache_dir: Path | str | None = None, *, incomplete: bool = False) -> int:
+    """Remove the artifacts of one type, whole or in part, and folders with nothing in them.
+
+    What another process is downloading at this moment is passed over, and so is what no download left.
+
+    Args:
+        artifact_type: Name of the artifacts' class.
+        cache_dir: Root of the cache; default `RITUAL_CACHE_DIR`.
+        incomplete: Also remove downloads that were cut short before it was known of which type they are.
+
+    Returns:
+        Bytes freed.
+    """
+    freed = 0
+    for folder in _hold_each(cache_dir):
+        manifest = folder.describe()
+        if manifest is None:
+            if leftovers := folder.find_leftovers(incomplete=incomplete):
                 freed += _remove(leftovers)
+        elif manifest.artifact_type == artifact_type:
+            freed += _remove(folder.path)
     return freed
 
 
-def clear(artifact_type: str, cache_dir: Path | str | None = None) -> int:
-    """Remove the artifacts of one type, whole or in part, and what downloads left that were cut short.
+def _hold_each(cache_dir: Path | str | None) -> Iterator[CacheFolder]:
+    """Yield every folder in the cache that nobody is writing to, while nobody can."""
+    root = load_settings().cache_dir if cache_dir is None else Path(cache_dir)
+    for listed in list_folders(root):
+        with contextlib.ExitStack() as locks:
+            try:
+                locks.enter_context(lock_folder(listed.path, timeout=0))
+                for path in _other_locks(listed.path, root):
+                    locks.enter_context(FileLock(path, timeout=0))
+            except Timeout:
+                continue
+            yield find_folder(listed.repo_id, root)  # it may have become another one since
 
-    What another process is downloading at this moment is passed over, and so is what no download left.
 
-    Returns:
-        Bytes freed.
-    """
-    freed = 0
-    for listed in list_folders(cache_dir):
-        with contextlib.suppress(Timeout), lock_folder(listed.path, timeout=0):
-            folder = find_folder(listed.repo_id, cache_dir)  # it may have become another one since
-            manifest = folder.manifest or folder.part
-            if manifest is None:
-                if leftovers := folder.find_leftovers():
-                    freed += _remove(leftovers)
-            elif manifest.artifact_type == artifact_type:
-                freed += _remove(folder.path)
-    return freed
+def _other_locks(folder: Path, root: Path) -> set[Path]:
+    """Name the locks that those hold who take another folder for the cache of this machine."""
+    own = lock_path(folder)
+    return {
+        root.absolute() / CACHE_LOCKS_DIRNAME / own.name,
+        load_settings().state_dir / "locks" / own.name,
+    } - {own}
 
 
 def _remove(folder: Path) -> int:

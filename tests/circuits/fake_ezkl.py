@@ -3,6 +3,7 @@
 The environment says what goes wrong: `FAKE_EZKL` is `call:what`. Every call is noted in `FAKE_EZKL_CALLS`.
 """
 
+import ctypes
 import json
 import os
 import signal
@@ -47,6 +48,8 @@ def _note(call: str, arguments: dict[str, Any]) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         case "sleep":
             time.sleep(60)
+        case "hold the lock":  # of the interpreter, as ezkl does while it computes
+            ctypes.PyDLL(None).sleep(60)
         case _ if what.startswith("make "):
             folder = Path(what.removeprefix("make "))
             folder.mkdir()

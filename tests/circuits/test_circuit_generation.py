@@ -226,6 +226,17 @@ def test_bad_arguments_are_refused_before_any_work(
     assert only_sources(model)
 
 
+@pytest.mark.parametrize("name", ["onnx_path", "srs_path", "calibration_path", "output_dir"])
+def test_a_path_with_a_nul_is_refused_before_any_work(name: str, fake_ezkl: FakeEzkl, model: Path) -> None:
+    arguments = {"onnx_path": model, name: Path("a\0b")}
+
+    with pytest.raises(CircuitError, match=f"{name}: .* holds a NUL"):
+        generate(**arguments)
+
+    assert not fake_ezkl.calls
+    assert only_sources(model)
+
+
 def test_an_srs_that_is_too_small_is_refused_before_keys_are_made(
     fake_ezkl: FakeEzkl, model: Path, write: Callable[..., Path]
 ) -> None:

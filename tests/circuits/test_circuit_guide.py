@@ -27,7 +27,7 @@ def test_every_snippet_of_the_guide_runs(real_ezkl: str, tmp_path: Path) -> None
     )
 
     assert done.returncode == 0, done.stderr
-    assert len(blocks) == 7
+    assert len(blocks) == 8
     assert SMALL in script
     assert done.stdout.splitlines()[-1] == "verifier_key_path"
     assert {"model.ezkl", "small", "proof.json"} <= {path.name for path in tmp_path.iterdir()}

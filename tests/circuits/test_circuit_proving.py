@@ -1,6 +1,7 @@
 """Nothing is proven or verified with files that were not verified first."""
 
 import asyncio
+import hashlib
 import json
 import logging
 import os
@@ -21,7 +22,9 @@ from ritual_artifacts import (
     RitualArtifactManager,
 )
 from ritual_artifacts.ezkl import (
+    VERIFIER_FIELDS,
     EZKLProof,
+    EZKLVerifierArtifact,
     generate_proof,
     generate_proof_from_repo_id,
     prove,
@@ -30,6 +33,7 @@ from ritual_artifacts.ezkl import (
     verify_proof_from_repo,
 )
 from tests.circuits.conftest import FakeEzkl, generate
+from tests.servers.hub import Hub
 
 FILES = list(EZKLArtifact.model_fields)
 
@@ -286,6 +290,61 @@ def test_what_is_no_proof_is_an_error(
     assert not fake_ezkl.calls
 
 
+@pytest.mark.parametrize(
+    "value", [{1, 2}, b"bytes", Path("path"), {("a", "tuple"): 1}, ["nested", object()], float]
+)
+def test_a_proof_with_values_that_json_does_not_have_is_an_error(
+    value: object, fake_ezkl: FakeEzkl, artifact: EZKLArtifact
+) -> None:
+    proof = good_proof(timestamp=value)
+
+    for given in (proof, EZKLProof(ezkl_proof=proof, witness={})):
+        with pytest.raises(CircuitError, match="what JSON cannot say"):
+            verify(artifact, given)
+    with pytest.raises(CircuitError, match="what JSON cannot say"):
+        EZKLProof.from_proof_and_verify_key(proof, b"key")
+
+    assert not fake_ezkl.calls
+
+
+def test_a_proof_that_contains_itself_is_an_error(artifact: EZKLArtifact) -> None:
+    proof = good_proof()
+    proof["itself"] = proof
+
+    with pytest.raises(CircuitError, match="what JSON cannot say"):
+        verify(artifact, proof)
+
+
+def test_a_proof_may_be_json_text(artifact: EZKLArtifact) -> None:
+    text = json.dumps(good_proof(), indent=4)
+
+    assert verify(artifact, text)
+    assert verify(artifact, f"\n {text}")
+    assert not verify(artifact, json.dumps(good_proof(hex_proof="0x09")))
+
+
+@pytest.mark.parametrize("text", ["{", "{]}", '{"instances": []}', '{"proof": ' + "[" * 100_000])
+def test_json_text_that_is_no_proof_is_an_error(
+    text: str, fake_ezkl: FakeEzkl, artifact: EZKLArtifact
+) -> None:
+    with pytest.raises(CircuitError, match="proof"):
+        verify(artifact, text)
+
+    assert not fake_ezkl.calls
+
+
+def test_a_path_with_a_nul_is_an_error_of_ours(fake_ezkl: FakeEzkl, artifact: EZKLArtifact) -> None:
+    broken = artifact.model_copy(update={"onnx_path": Path("network\0.onnx")})
+
+    for circuit in (broken, RitualArtifactManager(artifact=broken)):
+        with pytest.raises(ArtifactError):
+            verify(circuit, good_proof())
+    with pytest.raises(CircuitError, match="proof"):
+        verify(artifact, "proof\0.json")
+
+    assert not fake_ezkl.calls
+
+
 def test_a_proof_that_brings_its_own_key_is_refused(artifact: EZKLArtifact) -> None:
     own_key = EZKLProof.from_proof_and_verify_key(good_proof(), b"a key that accepts everything")
     right_key = EZKLProof.from_proof_and_verify_key(good_proof(), "0x" + b"verifying key".hex())
@@ -384,3 +443,116 @@ def test_a_whole_number_that_no_float_can_be_is_refused(
         prove(artifact, [number])
 
     assert not fake_ezkl.calls
+
+
+# --- without the proving key -------------------------------------------------------------------------------
+
+
+def files_in(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def test_a_verifier_fetches_only_what_verifying_needs(artifact: EZKLArtifact, own_folders: Path) -> None:
+    result = RitualArtifactManager(artifact=artifact).to_repo("local/me/circuit")
+
+    held = asyncio.run(
+        verify_proof_from_repo(good_proof(), "local/me/circuit", expected_digest=result.digest)
+    )
+
+    assert held
+    cached = own_folders / "cache" / "local" / "me" / "circuit" / "default"
+    assert files_in(cached) == {"settings.json", "test.vk", "insecure_srs_file.srs"}
+
+
+def test_of_a_circuit_on_the_hub_that_infernet_ml_published_no_proving_key_is_fetched(
+    artifact: EZKLArtifact, hub: Hub, own_folders: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", hub.endpoint)
+    files = {path.name: path.read_bytes() for _, path in artifact}
+    manifest = {
+        **{field: path.name for field, path in artifact},
+        "repo_id": "huggingface/me/circuit",
+        "artifact_type": "EZKLArtifact",
+        "file_hashes": {name: hashlib.sha256(data).hexdigest() for name, data in files.items()},
+    }
+    repo = hub.create_repo("me/circuit")
+    hub.put(repo, {**files, "ritual_manifest.json": json.dumps(manifest).encode()})
+    cached = own_folders / "cache" / "huggingface" / "me" / "circuit" / "default"
+    digest = RitualArtifactManager(artifact=artifact).digest
+
+    held = asyncio.run(verify_proof_from_repo(good_proof(), "huggingface/me/circuit"))
+    part = files_in(cached)
+    pinned = asyncio.run(
+        verify_proof_from_repo(good_proof(), "huggingface/me/circuit", expected_digest=digest)
+    )
+
+    assert held
+    assert part == {"settings.json", "test.vk", "insecure_srs_file.srs"}
+    assert pinned  # the digest of a manifest without sizes shows in the whole artifact only
+    assert "test.pk" in files_in(cached)
+
+
+def test_a_whole_copy_that_is_pinned_verifies_without_the_storage(
+    artifact: EZKLArtifact, hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", hub.endpoint)
+    monkeypatch.setenv("HF_TOKEN", hub.token)
+    repo = "huggingface/alice/circuit"
+    result = RitualArtifactManager(artifact=artifact).to_repo(repo)
+    RitualArtifactManager.from_repo(EZKLArtifact, repo)
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+
+    pinned = asyncio.run(verify_proof_from_repo(good_proof(), repo, expected_digest=result.digest))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    offline = asyncio.run(verify_proof_from_repo(good_proof(), repo))
+
+    assert pinned
+    assert offline
+
+
+def test_what_a_verifier_has_cannot_prove(
+    artifact: EZKLArtifact, fake_ezkl: FakeEzkl, tmp_path: Path
+) -> None:
+    RitualArtifactManager(artifact=artifact).to_repo("local/me/circuit")
+    manager = RitualArtifactManager.from_repo(
+        EZKLVerifierArtifact, "local/me/circuit", tmp_path / "out", fields=VERIFIER_FIELDS
+    )
+
+    circuits: list[Any] = [manager, manager.artifact]  # which a type checker does not let prove
+    for circuit in circuits:
+        assert verify(circuit, good_proof())
+        with pytest.raises(CircuitError, match="prover_key_path was not fetched"):
+            prove(circuit, [0.5])
+
+    assert files_in(tmp_path / "out") == {"settings.json", "test.vk", "insecure_srs_file.srs"}
+    assert "prove" not in fake_ezkl.calls
+
+
+@pytest.mark.parametrize("field", VERIFIER_FIELDS)
+def test_a_flipped_bit_in_what_a_verifier_has_is_caught(
+    field: str, artifact: EZKLArtifact, fake_ezkl: FakeEzkl, tmp_path: Path
+) -> None:
+    RitualArtifactManager(artifact=artifact).to_repo("local/me/circuit")
+    part = RitualArtifactManager.from_repo(
+        EZKLVerifierArtifact, "local/me/circuit", tmp_path / "out", fields=VERIFIER_FIELDS
+    )
+    beside_the_whole = EZKLVerifierArtifact(**{name: getattr(artifact, name) for name in VERIFIER_FIELDS})
+    flip_one_bit(getattr(part.artifact, field))
+    flip_one_bit(getattr(artifact, field))
+
+    for circuit in (part, beside_the_whole):
+        with pytest.raises(IntegrityError, match=field):
+            verify(circuit, good_proof())
+
+    assert not fake_ezkl.calls
+
+
+def test_a_circuit_of_a_class_of_ones_own_verifies_without_its_proving_key(
+    artifact: EZKLArtifact, own_folders: Path
+) -> None:
+    RitualArtifactManager(artifact=Labelled(**dict(artifact), version="v1")).to_repo("local/me/circuit")
+
+    held = asyncio.run(verify_proof_from_repo(good_proof(), "local/me/circuit"))
+
+    assert held
+    assert "test.pk" not in files_in(own_folders / "cache" / "local" / "me" / "circuit" / "default")

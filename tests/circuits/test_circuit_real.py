@@ -182,6 +182,22 @@ def test_a_forged_proof_is_refused(made_circuit: Path) -> None:
     assert not verify(circuit, EZKLProof.from_proof_and_verify_key(forged(), b"another key"))
 
 
+def test_a_verifier_needs_no_proving_key(made_circuit: Path, own_folders: Path) -> None:
+    circuit = open_circuit(made_circuit)
+    result = circuit.to_repo("local/me/circuit")
+    proof = prove(circuit, INPUTS).ezkl_proof
+    flipped = [proof["proof"][0] ^ 1, *proof["proof"][1:]]
+
+    held = asyncio.run(verify_proof_from_repo(proof, "local/me/circuit", expected_digest=result.digest))
+    forged = asyncio.run(
+        verify_proof_from_repo({**proof, "proof": flipped, "hex_proof": None}, "local/me/circuit")
+    )
+
+    assert (held, forged) == (True, False)
+    fetched = own_folders / "cache" / "local" / "me" / "circuit" / "default"
+    assert {path.name for path in fetched.iterdir()} == {"settings.json", "test.vk", "insecure_srs_file.srs"}
+
+
 # --- bad input ---------------------------------------------------------------------------------------------
 
 

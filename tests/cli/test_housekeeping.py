@@ -107,13 +107,16 @@ def test_a_malformed_id_is_wrong_usage(run: Run) -> None:
     assert run("store", "rm", "me/model").code == 2
 
 
-def test_pruning_removes_only_what_is_incomplete(run: Run, cached: Path) -> None:
+def test_pruning_removes_what_is_incomplete_only_where_asked(run: Run, cached: Path) -> None:
     broken = cached.parent / "v2"
     (broken / ".ritual-partial").mkdir(parents=True)
     (broken / ".ritual-partial" / "bytes").write_bytes(b"12345")
 
-    outcome = run("cache", "prune", "--json")
+    kept = run("cache", "prune", "--json")
+    was_kept = broken.exists()
+    outcome = run("cache", "prune", "--incomplete", "--json")
 
+    assert (json.loads(kept.out), was_kept) == ({"bytes_freed": 0}, True)
     assert json.loads(outcome.out) == {"bytes_freed": 5}
     assert cached.exists()
     assert not broken.exists()

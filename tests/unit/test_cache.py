@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from pydantic import BaseModel
 
 from ritual_artifacts import RitualArtifactManager, RitualRepoId, cache
@@ -191,21 +192,76 @@ def leave_partial_files(folder: Path, size: int) -> Path:
     return partial
 
 
-def test_pruning_removes_what_was_cut_short_and_keeps_the_rest(
+def test_pruning_removes_what_is_of_no_use_and_keeps_what_can_be_continued(
     fetch: Callable[..., object], root: Path
 ) -> None:
     fetch("local/me/model/whole")
-    fetch("local/me/model/half")
-    (root / "local/me/model/half/ritual_manifest.json").unlink()
-    leave_partial_files(root / "local/me/model/half", 0)
     partial = leave_partial_files(root / "local/me/model/whole", 100)
     (root / "local/me/model/empty").mkdir()
+    (root / "local/me/model/half").mkdir()
+    half = leave_partial_files(root / "local/me/model/half", 10)
 
-    assert cache.prune() == 100 + len(b"weights")
+    by_default = cache.prune()
+    kept = half.exists(), partial.exists(), listed()
+    with_the_rest = cache.prune(incomplete=True)
 
+    assert (by_default, with_the_rest) == (100, 10)
+    assert kept == (True, False, ["local/me/model/half", "local/me/model/whole"])
     assert listed() == ["local/me/model/whole"]
     assert RitualArtifactManager.has_artifact("local/me/model/whole")
+
+
+def keep_as_pending(folder: Path, manifest: Path) -> None:
+    """Leave what a process leaves that is killed while it puts files in place."""
+    staging = folder / ".ritual-partial" / ("0" * 32)
+    staging.mkdir(parents=True)
+    manifest.rename(staging / "replace.json")
+
+
+def test_a_download_that_was_killed_at_its_end_goes_as_a_whole(
+    fetch: Callable[..., object], root: Path
+) -> None:
+    fetch("local/me/model/v1")
+    folder = root / "local/me/model/v1"
+    keep_as_pending(folder, folder / "ritual_manifest.json")
+
+    assert cache.prune() == 0
+    assert (folder / "weights.bin").exists()
+    assert cache.clear("Other", incomplete=True) == 0
+    assert cache.prune(incomplete=True) > len(b"weights")
+    assert not folder.exists()
+
+
+def test_files_beside_a_download_that_was_cut_short_stay(root: Path) -> None:
+    mine = root / "local/me/model/v1/mine.bin"
+    mine.parent.mkdir(parents=True)
+    mine.write_bytes(b"mine")
+    partial = leave_partial_files(mine.parent, 100)
+
+    assert cache.prune(incomplete=True) == 100
+
+    assert mine.exists()
     assert not partial.exists()
+
+
+def make_unreadable(manifest: Path) -> None:
+    manifest.unlink()
+    manifest.mkdir()
+
+
+@pytest.mark.parametrize("damage", [lambda path: path.write_bytes(b"{"), make_unreadable])
+def test_a_folder_whose_manifest_cannot_be_read_is_left_alone(
+    damage: Callable[[Path], object], fetch: Callable[..., object], root: Path
+) -> None:
+    fetch("local/me/model/v1")
+    folder = root / "local/me/model/v1"
+    damage(folder / "ritual_manifest.json")
+    partial = leave_partial_files(folder, 100)
+
+    assert cache.prune(incomplete=True) == 0
+    assert cache.clear("Sample", incomplete=True) == 0
+    assert partial.exists()
+    assert (folder / "weights.bin").exists()
 
 
 @pytest.mark.parametrize("place", ["huggingface/me/model/default", "arweave/a/b/c"])
@@ -240,7 +296,8 @@ def test_pruning_leaves_an_artifact_that_lost_a_file_to_be_repaired(
     (folder / "weights.bin").write_bytes(b"cut")
     partial = leave_partial_files(folder, 100)
 
-    assert cache.prune() == 100
+    assert cache.prune() == 0
+    assert cache.prune(incomplete=True) == 100
     assert (folder / "weights.bin").exists()
     assert not partial.exists()
 
@@ -279,17 +336,42 @@ def test_the_cache_may_be_named_by_a_text(fetch: Callable[..., object], root: Pa
 
 
 def test_pruning_passes_over_what_is_being_downloaded(fetch: Callable[..., object], root: Path) -> None:
-    fetch("local/me/model/half")
-    folder = root / "local/me/model/half"
-    (folder / "ritual_manifest.json").unlink()
-    leave_partial_files(folder, 100)
+    fetch("local/me/model/whole")
+    folder = root / "local/me/model/whole"
+    partial = leave_partial_files(folder, 100)
 
-    with lock_folder(folder):
+    with FileLock(lock_path(folder)):
         assert cache.prune() == 0
-    assert folder.exists()
+    assert partial.exists()
 
-    assert cache.prune() > 0
-    assert not folder.exists()
+    assert cache.prune() == 100
+
+
+@pytest.mark.parametrize("theirs_is_another", [True, False])
+def test_what_is_being_downloaded_by_somebody_with_another_cache_is_passed_over(
+    fetch: Callable[..., object],
+    root: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    theirs_is_another: bool,
+) -> None:
+    fetch("local/me/model/v1")
+    folder = root / "local/me/model/v1"
+    partial = leave_partial_files(folder, 100)
+    caches = [root, tmp_path / "another"]
+    mine, theirs = caches if theirs_is_another else reversed(caches)
+    monkeypatch.setenv("RITUAL_CACHE_DIR", str(theirs))
+    their_lock = lock_path(folder)
+    monkeypatch.setenv("RITUAL_CACHE_DIR", str(mine))
+    assert lock_path(folder) != their_lock
+
+    with FileLock(their_lock):
+        assert cache.prune(root) == 0
+        assert cache.clear("Sample", root) == 0
+
+    assert partial.exists()
+    assert cache.clear("Sample", root) > 100
 
 
 def test_verifying_names_what_differs(fetch: Callable[..., object], root: Path) -> None:

@@ -53,9 +53,17 @@ def cache_rm(repo: RepoArgument, as_json: JsonOption = False) -> None:
 
 
 @cache_app.command("prune")
-def cache_prune(as_json: JsonOption = False) -> None:
-    """Remove downloads that were cut short, and the partial files of others."""
-    _show_freed(cache.prune(), as_json=as_json)
+def cache_prune(
+    incomplete: Annotated[
+        bool, typer.Option("--incomplete", help="Also downloads that were cut short, and parts of artifacts.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Remove partial files that no download needs any more.
+
+    A download that was cut short is kept for the next one to continue, unless --incomplete is given.
+    """
+    _show_freed(cache.prune(incomplete=incomplete), as_json=as_json)
 
 
 @cache_app.command("verify")

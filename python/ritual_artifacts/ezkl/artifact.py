@@ -1,9 +1,9 @@
 """The files of a zero-knowledge circuit, and what it takes to make them."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from ritual_artifacts.errors import CircuitError
 from ritual_artifacts.introspection import explain
@@ -34,6 +34,37 @@ class EZKLArtifact(BaseModel):
     srs_path: Path
     verifier_key_path: Path
     prover_key_path: Path
+
+
+class EZKLVerifierArtifact(BaseModel):
+    """What verifying needs of a circuit, without the proving key, which is most of it.
+
+    It opens whatever was published as an `EZKLArtifact`; `fields=VERIFIER_FIELDS` of `from_repo` fetches the
+    files without a default only.
+
+    Attributes:
+        settings_path: The circuit's settings.
+        srs_path: The structured reference string (SRS).
+        verifier_key_path: The verifying key.
+        compiled_model_path: The circuit, where it was fetched too.
+        onnx_path: The model, where it was fetched too.
+        calibration_path: The inputs of the calibration, where they were fetched too.
+        prover_key_path: The proving key, where it was fetched too.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    settings_path: Path
+    srs_path: Path
+    verifier_key_path: Path
+    compiled_model_path: Path | None = None
+    onnx_path: Path | None = None
+    calibration_path: Path | None = None
+    prover_key_path: Path | None = None
+
+
+VERIFIER_FIELDS: Final = ("settings_path", "srs_path", "verifier_key_path")
+"""The fields whose files verifying needs."""
 
 
 class ArtifactGenerationArgs(BaseModel):
@@ -73,6 +104,14 @@ class ArtifactGenerationArgs(BaseModel):
     calibration_target: Literal["resources", "accuracy"] = "resources"
     max_logrows: Annotated[int, Field(ge=1, le=MAX_LOGROWS)] | None = None
     run_args: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("onnx_path", "srs_path", "output_dir", "calibration_path")
+    @classmethod
+    def _check_path(cls, path: Path | None) -> Path | None:
+        if path is not None and "\0" in str(path):
+            message = "it holds a NUL, which no path can"
+            raise ValueError(message)
+        return path
 
     if not TYPE_CHECKING:  # a type checker knows the arguments from the attributes
 

@@ -4,6 +4,7 @@ import contextlib
 import json
 import logging
 import os
+import re
 import shutil
 import stat
 import threading
@@ -12,6 +13,8 @@ import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
+
+from filelock import FileLock
 
 from ritual_artifacts.errors import ArtifactError, CircuitError, ConflictError
 from ritual_artifacts.ezkl.artifact import ArtifactGenerationArgs, EZKLArtifact
@@ -79,6 +82,7 @@ def _generate(args: ArtifactGenerationArgs, cancel: threading.Event) -> EZKLArti
     model = _find_source(args.onnx_path, "ONNX model")
     calibration = args.calibration_path and _find_source(args.calibration_path, "calibration data")
     srs = _find_srs(args)
+    _clear_up(_choose_target(args))
     target = _find_target(args)
     make_folder(target.parent)
     with _work_folder(target) as folder:
@@ -132,11 +136,14 @@ def _find_srs(args: ArtifactGenerationArgs) -> Path | None:
     return srs
 
 
-def _find_target(args: ArtifactGenerationArgs) -> Path:
+def _choose_target(args: ArtifactGenerationArgs) -> Path:
     if args.output_dir is None:
-        target = args.onnx_path.absolute().with_suffix(".ezkl")
-    else:
-        target = args.output_dir.absolute()
+        return args.onnx_path.absolute().with_suffix(".ezkl")
+    return args.output_dir.absolute()
+
+
+def _find_target(args: ArtifactGenerationArgs) -> Path:
+    target = _choose_target(args)
     if args.overwrite and _is_circuit(target):
         _refuse_others_files(target)
         return target.resolve() if target.is_symlink() else target
@@ -278,13 +285,55 @@ def _has_fixed_values(artifact: EZKLArtifact) -> bool:
 
 @contextlib.contextmanager
 def _work_folder(target: Path) -> Iterator[Path]:
-    """Yield a folder beside the target, which is gone afterwards unless it was renamed."""
+    """Yield a folder beside the target, which is gone afterwards unless it was renamed.
+
+    The lock beside it tells other processes that it is in use.
+    """
     folder = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
-    folder.mkdir()
+    lock = _lock_path(folder)
     try:
-        yield folder
+        with FileLock(lock):
+            try:
+                folder.mkdir()
+                yield folder
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        with contextlib.suppress(OSError):  # another process looks at it just now, and removes it
+            lock.unlink(missing_ok=True)
+
+
+def _lock_path(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}.lock")
+
+
+def _aside_path(folder: Path) -> Path:
+    """Return where the circuit waits that is being replaced by the one in a work folder."""
+    return folder.with_name(f"{folder.name}.old")
+
+
+def _clear_up(target: Path) -> None:
+    """Remove what killed processes left beside the target, and bring back what they had put aside."""
+    target = target.resolve() if target.is_symlink() else target
+    name = re.compile(rf"(\.{re.escape(target.name)}\.[0-9a-f]{{32}})\.lock")
+    found = [match[1] for path in _list(target.parent) if (match := name.fullmatch(path.name))]
+    for folder in map(target.with_name, found):
+        aside = _aside_path(folder)
+        with contextlib.suppress(OSError):  # a timeout, too: it is in use
+            with FileLock(_lock_path(folder), timeout=0):
+                if _is_circuit(aside) and not os.path.lexists(target):
+                    aside.rename(target)
+                for left in (folder, aside):
+                    shutil.rmtree(left, ignore_errors=True)
+                log.info("removed %s, which a killed process left", folder)
+            _lock_path(folder).unlink(missing_ok=True)
+
+
+def _list(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except OSError:  # it is not there yet, or cannot be read
+        return []
 
 
 def _sync(folder: Path) -> None:
@@ -298,7 +347,7 @@ def _land(folder: Path, target: Path, *, overwrite: bool) -> None:
     aside = None
     if overwrite and _is_circuit(target):
         _refuse_others_files(target)
-        aside = folder.with_name(f"{folder.name}.old")
+        aside = _aside_path(folder)
         target.rename(aside)
     try:
         if aside is None and target.is_dir() and os.name == "nt":  # where no rename replaces a folder

@@ -2,7 +2,8 @@
 
 ezkl keeps the interpreter's lock for as long as it computes, which may be minutes; it prints, it panics, and
 it leaves a cache in the user's home. In a process of its own it holds up no event loop and no Ctrl-C, can be
-ended at any time, and what it prints and caches goes away with it.
+ended at any time, and what it prints and caches goes away with it. It ends with the process that waits for
+it.
 """
 
 import contextlib
@@ -112,7 +113,7 @@ def run_steps(steps: Sequence[Step], cancel: threading.Event | None = None) -> l
 def _run_worker(job: Path, output: int, environment: dict[str, str], cancel: threading.Event | None) -> int:
     process = subprocess.Popen(  # noqa: S603 - our own interpreter and script
         [sys.executable, "-P", str(_WORKER), str(job)],
-        stdin=subprocess.DEVNULL,
+        stdin=subprocess.PIPE,  # it ends with this process, and the worker with it
         stdout=output,
         stderr=subprocess.STDOUT,
         env=environment,

@@ -125,25 +125,41 @@ def check_shape(proof: object) -> dict[str, Any]:
         instances, data = proof.get("instances"), proof.get("proof")
         rows = isinstance(instances, list) and all(isinstance(row, list) for row in instances)
         if rows and isinstance(data, list) and data and all(_is_byte(item) for item in data):
-            return dict(proof)
+            return _check_json(proof)
     message = "this is no proof of ezkl: it has no lists 'instances' and 'proof'"
     raise CircuitError(message)
 
 
-def read_json(path: Path, what: str) -> dict[str, Any]:
-    """Read a file that holds a JSON object.
+def _check_json(proof: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `proof` where JSON can say it.
+
+    Raises:
+        CircuitError: it cannot.
+    """
+    checked = dict(proof)
+    try:
+        json.dumps(checked)
+    except (TypeError, ValueError, RecursionError) as error:
+        message = f"this is no proof of ezkl: it holds what JSON cannot say: {error}"
+        raise CircuitError(message) from None
+    return checked
+
+
+def read_json(source: Path | str, what: str) -> dict[str, Any]:
+    """Read a JSON object from a file, or from a text that has it.
 
     Raises:
         CircuitError: it holds something else.
         OSError: it cannot be read.
     """
+    where = f"{what} in {source}" if isinstance(source, Path) else what
     try:
-        value = json.loads(path.read_bytes())
+        value = json.loads(source.read_bytes() if isinstance(source, Path) else source)
     except (ValueError, RecursionError) as error:
-        message = f"{what} in {path} is no JSON: {error}"
+        message = f"{where} is no JSON: {error}"
         raise CircuitError(message) from None
     if not isinstance(value, dict):
-        message = f"{what} in {path} is no JSON object"
+        message = f"{where} is no JSON object"
         raise CircuitError(message)
     return value
 

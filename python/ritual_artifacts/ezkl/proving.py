@@ -2,27 +2,26 @@
 
 import json
 import logging
-import os
 import tempfile
 import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from ritual_artifacts.errors import ArtifactError, CircuitError
+from ritual_artifacts.errors import CircuitError
 from ritual_artifacts.ezkl.artifact import EZKLArtifact
+from ritual_artifacts.ezkl.files import AnyArtifact, check_files, fetch, fetch_for_verifying, require_all
 from ritual_artifacts.ezkl.inputs import flatten, lay_out
 from ritual_artifacts.ezkl.process import Step, StepFailed, require_ezkl, run_in_thread, run_steps
 from ritual_artifacts.ezkl.proof import EZKLProof, check_shape, find_contradiction, keep, read_json
 from ritual_artifacts.ezkl.srs import INSECURE_SRS_NAME
 from ritual_artifacts.manager import RitualArtifactManager
-from ritual_artifacts.manifest import Manifest
-from ritual_artifacts.planning import MANIFEST_FILENAME
 from ritual_artifacts.repo_id import RitualRepoId
 
 log = logging.getLogger(__name__)
 
 Files = TypeVar("Files", bound=EZKLArtifact)
+AnyFiles = TypeVar("AnyFiles", bound=AnyArtifact)
 
 _REFUSED: Final = "[halo2]"
 """How ezkl's errors begin that say that a proof is none; all others are about the files."""
@@ -53,11 +52,12 @@ def prove(
         OSError: a file cannot be read.
     """
     require_ezkl()
-    return _prove(_verified(circuit), inputs, directory=proof_directory)
+    return _prove(require_all(check_files(circuit)), inputs, directory=proof_directory)
 
 
 def verify(
-    circuit: EZKLArtifact | RitualArtifactManager[Files], proof: EZKLProof | Mapping[str, Any] | Path | str
+    circuit: AnyArtifact | RitualArtifactManager[AnyFiles],
+    proof: EZKLProof | Mapping[str, Any] | Path | str,
 ) -> bool:
     """Say whether a proof is one of this circuit, and shows what it proves.
 
@@ -65,8 +65,10 @@ def verify(
     circuit's, and a proof whose readable values are not those that it proves is refused.
 
     Args:
-        circuit: A manager, as `from_repo` and `from_dir` return it, or its artifact; see `prove`.
-        proof: The proof, as `prove` returned it, as ezkl writes it, or the path of a file with that.
+        circuit: A manager, as `from_repo` and `from_dir` return it, or its artifact; see `prove`. An
+            `EZKLVerifierArtifact` is enough.
+        proof: The proof, as `prove` returned it, as ezkl writes it, as JSON text, or the path of a file with
+            that; a text that begins with `{` is JSON.
 
     Raises:
         IntegrityError: a file of the circuit is not what the manifest promises.
@@ -75,7 +77,7 @@ def verify(
         OSError: a file cannot be read.
     """
     require_ezkl()
-    return _verify(_verified(circuit), _read_proof(proof))
+    return _verify(check_files(circuit), _read_proof(proof))
 
 
 # --- the names of infernet-ml ------------------------------------------------------------------------------
@@ -104,7 +106,7 @@ async def generate_proof(
     def job(cancel: threading.Event) -> EZKLProof:
         require_ezkl()
         return _prove(
-            _verified(artifact_files),
+            require_all(check_files(artifact_files)),
             input_data,
             outputs=output_data,
             proving_key=prover_key,
@@ -137,13 +139,15 @@ async def generate_proof_from_repo_id(
     """
 
     def job(cancel: threading.Event) -> EZKLProof:
-        circuit = _fetch(repo_id, hf_token, expected_digest)
+        circuit = fetch(repo_id, hf_token, expected_digest)
         return _prove(circuit, input_vector, cancel=cancel)
 
     return await run_in_thread(job)
 
 
-async def verify_proof(proof: EZKLProof, artifact_files: EZKLArtifact | RitualArtifactManager[Files]) -> bool:
+async def verify_proof(
+    proof: EZKLProof, artifact_files: AnyArtifact | RitualArtifactManager[AnyFiles]
+) -> bool:
     """Do what `verify` does, without holding up the event loop.
 
     A proof that comes with another verifying key than the circuit's is not one of this circuit.
@@ -154,24 +158,28 @@ async def verify_proof(proof: EZKLProof, artifact_files: EZKLArtifact | RitualAr
 
     def job(cancel: threading.Event) -> bool:
         require_ezkl()
-        return _verify(_verified(artifact_files), _read_proof(proof), cancel)
+        return _verify(check_files(artifact_files), _read_proof(proof), cancel)
 
     return await run_in_thread(job)
 
 
 async def verify_proof_from_repo(
-    proof_dict: Mapping[str, Any],
+    proof_dict: EZKLProof | Mapping[str, Any] | Path | str,
     repo_id: str | RitualRepoId,
     hf_token: str | None = None,
     *,
     expected_digest: str | None = None,
 ) -> bool:
-    """Bring a circuit from a repository, verified, and say whether a proof is one of it; see `verify`.
+    """Bring what verifying needs from a repository, and say whether a proof is one of its circuit.
+
+    Only the files of `VERIFIER_FIELDS` are fetched, and the proving key is not among them; but all where the
+    manifest is infernet-ml's and `expected_digest` is given, because that shows in the whole only. A whole
+    copy in the cache will do where the id is pinned, and must be there in offline mode.
 
     Whoever can publish to the repository decides what is proven, unless `expected_digest` does.
 
     Args:
-        proof_dict: The proof as ezkl writes it.
+        proof_dict: The proof; see `verify`.
         repo_id: `{storage}/{owner}/{name}[/{version}]`.
         hf_token: Token for Hugging Face.
         expected_digest: Accept only the circuit with this digest.
@@ -183,60 +191,17 @@ async def verify_proof_from_repo(
     """
 
     def job(cancel: threading.Event) -> bool:
-        circuit = _fetch(repo_id, hf_token, expected_digest)
-        return _verify(circuit, _read_proof(proof_dict), cancel)
+        require_ezkl()
+        proof = _read_proof(proof_dict)
+        return _verify(fetch_for_verifying(repo_id, hf_token, expected_digest), proof, cancel)
 
     return await run_in_thread(job)
 
 
-# --- the files ---------------------------------------------------------------------------------------------
+# --- what is given -----------------------------------------------------------------------------------------
 
 
-def _verified(circuit: EZKLArtifact | RitualArtifactManager[Files]) -> EZKLArtifact:
-    """Return the artifact, with absolute paths, whose files were just found to be what they must be.
-
-    Raises:
-        IntegrityError: they are not.
-    """
-    if isinstance(circuit, RitualArtifactManager):
-        circuit.verify()
-        return _absolute(circuit.artifact)
-    artifact = _absolute(circuit)
-    folder = Path(os.path.commonpath([path.parent for path in _files_of(artifact)]))
-    if _has_manifest_for(circuit, folder):
-        return _absolute(RitualArtifactManager.from_dir(EZKLArtifact, folder).artifact)
-    log.warning("no manifest in %s says what the files of the circuit must be: not verified", folder)
-    for path in _files_of(artifact):
-        if not path.is_file():
-            message = f"the circuit has no file {path}"
-            raise CircuitError(message)
-    return artifact
-
-
-def _absolute(artifact: EZKLArtifact) -> EZKLArtifact:
-    return EZKLArtifact(**{name: getattr(artifact, name).absolute() for name in EZKLArtifact.model_fields})
-
-
-def _files_of(artifact: EZKLArtifact) -> list[Path]:
-    return [path for _, path in artifact]
-
-
-def _has_manifest_for(artifact: EZKLArtifact, folder: Path) -> bool:
-    """Say whether the folder is the one of this artifact; a manifest that cannot be read is an error."""
-    path = folder / MANIFEST_FILENAME
-    if not path.exists():
-        return False
-    kind = Manifest.read(path).artifact_type
-    try:  # whatever class it was published as: what counts is that it describes these files
-        described = RitualArtifactManager.get_instance_from_manifest(EZKLArtifact, path)
-    except ArtifactError:
-        if kind in {EZKLArtifact.__name__, type(artifact).__name__}:
-            raise
-        return False
-    return _absolute(described) == _absolute(artifact)
-
-
-def _read_settings(artifact: EZKLArtifact) -> dict[str, Any]:
+def _read_settings(artifact: AnyArtifact) -> dict[str, Any]:
     settings = read_json(artifact.settings_path, "the circuit's settings")
     expected = {"input_types": list, "model_input_scales": list, "model_output_scales": list}
     for name, kind in expected.items():
@@ -253,7 +218,10 @@ def _read_proof(proof: EZKLProof | Mapping[str, Any] | Path | str) -> EZKLProof:
     if isinstance(proof, EZKLProof):
         check_shape(proof.ezkl_proof)
         return proof
-    value = read_json(Path(proof), "the proof") if isinstance(proof, Path | str) else proof
+    value: object = proof
+    if isinstance(proof, Path | str):
+        is_json = isinstance(proof, str) and proof.lstrip().startswith("{")
+        value = read_json(proof if is_json else Path(proof), "the proof")
     return EZKLProof(ezkl_proof=check_shape(value), witness={})
 
 
@@ -264,15 +232,6 @@ def _explain(error: StepFailed, settings: Mapping[str, Any]) -> str:
 
 
 # --- the work ----------------------------------------------------------------------------------------------
-
-
-def _fetch(repo_id: str | RitualRepoId, hf_token: str | None, expected_digest: str | None) -> EZKLArtifact:
-    """Bring a circuit from a repository, verified; not before ezkl is known to be there."""
-    require_ezkl()
-    manager = RitualArtifactManager.from_repo(
-        EZKLArtifact, repo_id, hf_token=hf_token, expected_digest=expected_digest
-    )
-    return manager.artifact
 
 
 def _prove(
@@ -352,7 +311,7 @@ def _witness_step(
     return "gen_witness", arguments
 
 
-def _verify_step(artifact: EZKLArtifact, proof_path: Path) -> Step:
+def _verify_step(artifact: AnyArtifact, proof_path: Path) -> Step:
     return (
         "verify",
         {
@@ -364,7 +323,7 @@ def _verify_step(artifact: EZKLArtifact, proof_path: Path) -> Step:
     )
 
 
-def _verify(artifact: EZKLArtifact, proof: EZKLProof, cancel: threading.Event | None = None) -> bool:
+def _verify(artifact: AnyArtifact, proof: EZKLProof, cancel: threading.Event | None = None) -> bool:
     if artifact.srs_path.name == INSECURE_SRS_NAME:
         log.warning(
             "whoever generated the SRS of %s can forge proofs: it is for tests", artifact.settings_path

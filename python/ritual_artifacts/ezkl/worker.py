@@ -1,17 +1,43 @@
 """What runs in a process of its own: the calls into ezkl.
 
 A script, which knows nothing of the package: it reads the job from the file that it is given, and writes what
-came of it to the file that the job names. ezkl prints to the standard output, so that is no channel.
+came of it to the file that the job names. ezkl prints to the standard output, so that is no channel. The
+standard input is a pipe that only ends; it does so when the process that waits for the job is gone.
 """
 
+import contextlib
+import ctypes
 import importlib
 import json
 import logging
+import os
+import signal
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
 _MAX_LOG_LINES = 5
+_PR_SET_PDEATHSIG = 1
+_ORPHANED = 1
+
+
+def _end_with_parent() -> None:
+    """Let this process end when the one that waits for it does.
+
+    The thread cannot run while ezkl computes, because ezkl keeps the interpreter's lock; on Linux the kernel
+    needs none.
+    """
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    threading.Thread(target=_wait_for_end, daemon=True).start()
+
+
+def _wait_for_end() -> None:
+    while os.read(sys.stdin.fileno(), 1):
+        pass
+    os._exit(_ORPHANED)
 
 
 class _Notes(logging.Handler):
@@ -68,5 +94,6 @@ def _run(steps: list[tuple[str, dict[str, Any]]]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
+    _end_with_parent()
     job = json.loads(Path(sys.argv[1]).read_bytes())
     Path(job["result"]).write_text(json.dumps(_run(job["steps"])), encoding="utf-8")

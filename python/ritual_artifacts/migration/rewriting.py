@@ -102,6 +102,11 @@ class _Rewriter(cst.CSTTransformer):
         new = cst.parse_expression(self._replacements[original_node])
         return new.with_changes(lpar=updated_node.lpar, rpar=updated_node.rpar)
 
+    def leave_SimpleString(  # noqa: N802
+        self, original_node: cst.SimpleString, updated_node: cst.SimpleString
+    ) -> cst.BaseExpression:
+        return updated_node.with_changes(value=self._replacements.get(original_node, updated_node.value))
+
     def leave_SimpleStatementLine(  # noqa: N802
         self, original_node: cst.SimpleStatementLine, updated_node: cst.SimpleStatementLine
     ) -> cst.SimpleStatementLine | cst.FlattenSentinel[cst.SimpleStatementLine]:

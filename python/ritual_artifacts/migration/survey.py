@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -16,9 +16,10 @@ from libcst.metadata import (
     ScopeProvider,
 )
 
-from ritual_artifacts.migration.table import HOMES, OLD_PACKAGE, advise, find, is_old
+from ritual_artifacts.migration.table import HOMES, OLD_PACKAGE, Moved, advise, find, is_old
 
 _IN_TEXT: Final = re.compile(rf"\b{OLD_PACKAGE}(?:\.\w+)+|^{OLD_PACKAGE}$")
+_PATH_IN_TEXT: Final = re.compile(rf"(?<![\w.]){OLD_PACKAGE}(?:\.\w+)*")
 _ImportStatement: TypeAlias = cst.Import | cst.ImportFrom
 
 
@@ -80,7 +81,7 @@ class Survey:
 
     Attributes:
         bindings: What becomes of each name in an import statement.
-        replacements: Names with their whole path that change, and what to.
+        replacements: Names with their whole path that change, and annotations in quotes, and what to.
         problems: What is left to do by hand.
     """
 
@@ -94,6 +95,8 @@ class Survey:
         self._positions = wrapper.resolve(PositionProvider)
         self._uses: dict[cst.ImportAlias, list[_Use]] = defaultdict(list)
         self._whole_uses: list[_Use] = []  # through `import infernet_ml.…` without `as`
+        self._whole_texts: list[cst.CSTNode] = []  # the same, in annotations in quotes
+        self._unbound_uses: list[_Use] = []  # through nothing that is imported here
 
     def decide(self) -> None:
         """Fill the attributes."""
@@ -101,7 +104,7 @@ class Survey:
         self._wrapper.module.visit(finder)
         self._collect_uses()
         whole = [alias for statement in finder.imports for alias in statement.names if alias.asname is None]
-        self._decide_whole([alias for alias in whole if is_old(alias.evaluated_name)])
+        self._decide_whole([alias for alias in whole if is_old(alias.evaluated_name)], finder.texts)
         for statement in finder.imports:
             for alias in statement.names:
                 if alias.asname is not None and is_old(alias.evaluated_name):
@@ -109,7 +112,7 @@ class Survey:
         for from_import in finder.from_imports:
             self._decide_from(from_import)
         for text, node in finder.texts:
-            for match in _IN_TEXT.finditer(text):
+            for match in () if node in self.replacements else _IN_TEXT.finditer(text):
                 line = self._line(node) + text.count("\n", 0, match.start())
                 why = "what a text is for shows only when it is used"
                 self.problems.append(Problem(line, f"the text {match[0]!r}", why, advise(match[0])))
@@ -122,6 +125,10 @@ class Survey:
             for assignment in scope.assignments:
                 if isinstance(assignment, ImportAssignment):
                     self._collect_uses_of(assignment)
+            for access in scope.accesses:  # which another module binds, if any does
+                dotted = get_full_name_for_node(access.node) or ""
+                if not access.referents and is_old(dotted):
+                    self._unbound_uses.append(_Use(*self._extend(access.node, dotted)))
 
     def _collect_uses_of(self, assignment: ImportAssignment) -> None:
         statement = assignment.node
@@ -136,7 +143,9 @@ class Survey:
         for access in assignment.references:
             if not isinstance(access.node, _TEXTS):
                 uses.append(_Use(*self._extend(access.node, meaning)))
-            elif not is_whole:  # an annotation in quotes; one with the whole path is reported as a text
+            elif is_whole:
+                self._whole_texts.append(access.node)
+            else:
                 uses += _find_in_text(access.node, assignment.name, meaning)
 
     def _extend(self, node: cst.CSTNode, dotted: str) -> tuple[cst.CSTNode, str]:
@@ -200,19 +209,31 @@ class Survey:
         else:
             self._report(use.node, use.dotted, "is not in this package", advise(use.dotted))
 
-    def _decide_whole(self, aliases: Sequence[cst.ImportAlias]) -> None:
-        """Decide about `import infernet_ml.….module`, whose names are used with the whole path."""
+    def _decide_whole(
+        self, aliases: Sequence[cst.ImportAlias], texts: Iterable[tuple[str, cst.CSTNode]]
+    ) -> None:
+        """Decide about `import infernet_ml.….module`, whose names are used with the whole path.
+
+        An import stays where a text says its path and is not rewritten: the text may be evaluated. Those that
+        stand alone, such as docstrings, are for readers only.
+        """
         homes = {HOMES[alias.evaluated_name] for alias in aliases if alias.evaluated_name in HOMES}
         left, new = [], set()
         for use in self._whole_uses:
-            moved = find(use.dotted)
-            if moved and any(f"{home}.".startswith(f"{moved.module}.") for home in homes):
+            moved = _find_in(homes, use.dotted)
+            if moved:
                 node = self._cut(use.node, len(moved.rest.split(".")) - 1)
                 self.replacements[node] = moved.new
                 new.add(moved.module)
             else:
                 left.append(use.dotted)
                 self._report_use(use, None)
+        for use in self._unbound_uses:
+            left.append(use.dotted)
+            self._report_use(use, None)
+        for dotted, modules in self._decide_texts(homes, texts):
+            left += dotted
+            new |= modules
         for alias in aliases:
             name = alias.evaluated_name
             home = HOMES.get(name)
@@ -223,6 +244,31 @@ class Survey:
                 needed = any(f"{dotted}.".startswith(f"{name}.") or _has_modules(dotted) for dotted in left)
                 wanted = not needed or any(f"{home}.".startswith(f"{module}.") for module in new)
                 self.bindings[alias] = Binding(keep=needed, modules=(home,) if wanted else ())
+
+    def _decide_texts(
+        self, homes: Collection[str], texts: Iterable[tuple[str, cst.CSTNode]]
+    ) -> Iterator[tuple[list[str], set[str]]]:
+        """Yield the names that stay in texts, and the modules of those that change, text by text."""
+        for node in self._whole_texts:
+            found = _PATH_IN_TEXT.findall(_evaluate(node))
+            moves = [moved for path in found if (moved := _find_in(homes, path))]
+            if len(moves) == len(found) and self._replace_in_text(node, moves):
+                yield [], {moved.module for moved in moves}
+            else:
+                yield found or [OLD_PACKAGE], set()
+                if not _IN_TEXT.search(_evaluate(node)):  # others are reported as texts
+                    self._report(node, OLD_PACKAGE, "is in an annotation in quotes", "write the new name")
+        for text, node in texts:
+            if node not in self.replacements and not isinstance(self._parents.get(node), cst.Expr):
+                yield _IN_TEXT.findall(text), set()
+
+    def _replace_in_text(self, node: cst.CSTNode, moves: Sequence[Moved]) -> bool:
+        """Put new names into an annotation in quotes, unless the old ones are not written there as such."""
+        if not isinstance(node, cst.SimpleString) or len(_PATH_IN_TEXT.findall(node.value)) != len(moves):
+            return False
+        names = iter(f"{moved.new}{moved.rest}" for moved in moves)
+        self.replacements[node] = _PATH_IN_TEXT.sub(lambda _: next(names), node.value)
+        return True
 
     @staticmethod
     def _cut(node: cst.CSTNode, attributes: int) -> cst.CSTNode:
@@ -292,9 +338,20 @@ def _find_alias(statement: object, local: str) -> cst.ImportAlias | None:
 
 def _find_in_text(node: cst.CSTNode, local: str, meaning: str) -> Iterator[_Use]:
     """Find the uses of a name in an annotation that is written as a text."""
-    text = node.evaluated_value if isinstance(node, cst.SimpleString | cst.ConcatenatedString) else None
-    for match in re.finditer(rf"(?<![\w.]){re.escape(local)}((?:\.\w+)*)", str(text)):
+    for match in re.finditer(rf"(?<![\w.]){re.escape(local)}((?:\.\w+)*)", _evaluate(node)):
         yield _Use(node, f"{meaning}{match[1]}")
+
+
+def _evaluate(node: cst.CSTNode) -> str:
+    """Return a text without its quotes; nothing where it is not known, or is no text."""
+    value = node.evaluated_value if isinstance(node, cst.SimpleString | cst.ConcatenatedString) else None
+    return value if isinstance(value, str) else ""
+
+
+def _find_in(homes: Iterable[str], dotted: str) -> Moved | None:
+    """Return where a name is here, if one of the modules that will be imported has it."""
+    moved = find(dotted)
+    return moved if moved and any(f"{home}.".startswith(f"{moved.module}.") for home in homes) else None
 
 
 def _has_modules(name: str) -> bool:

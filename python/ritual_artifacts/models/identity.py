@@ -1,5 +1,6 @@
 """Model ids: `{repository id}:{file},{file}`, a repository and the files in it that are the model."""
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -196,11 +197,26 @@ class DownloadedModel(MlModelId):
 def find_paths(model_id: MlModelId, paths: Iterable[Path]) -> list[Path]:
     """Return those of `paths` that are the model's files, in the id's order; see `find_names`.
 
+    Their names are relative to the innermost folder that all of them are in. Where these are not enough, as
+    for the files of one subfolder, the folders above count too.
+
     Raises:
         ArtifactNotFoundError: a file is not among them.
     """
-    by_name: Mapping[str, Path] = {path.as_posix(): path for path in paths}
+    whole = {path.as_posix(): path for path in paths}
+    top = f"{_find_top(whole.values())}/"
+    relative = {name.removeprefix(top): path for name, path in whole.items()}
+    is_enough = all(_find_matching(wanted, relative) for wanted in model_id.files)
+    by_name: Mapping[str, Path] = relative if is_enough else whole
     return [by_name[name] for name in find_names(model_id, list(by_name), "the given paths")]
+
+
+def _find_top(paths: Iterable[Path]) -> str:
+    """Return the innermost folder that all of the paths are in; nothing where there is none."""
+    try:
+        return Path(os.path.commonpath([path.parent for path in paths])).as_posix().rstrip("/")
+    except ValueError:  # none at all, or on several drives
+        return ""
 
 
 def find_names(model_id: MlModelId, names: Sequence[str], where: str) -> list[str]:
@@ -222,7 +238,7 @@ def find_names(model_id: MlModelId, names: Sequence[str], where: str) -> list[st
     found = []
     missing = []
     for wanted in model_id.files:
-        may_be = sorted((n for n in names if f"/{n}".endswith(f"/{wanted}")), key=_depth)
+        may_be = sorted(_find_matching(wanted, names), key=_depth)
         nearest = [name for name in may_be if _depth(name) == _depth(may_be[0])]
         if len(nearest) > 1:
             message = f"{wanted!r} could be any of {listed(nearest)} in {where}; name it with its folders"
@@ -236,6 +252,10 @@ def find_names(model_id: MlModelId, names: Sequence[str], where: str) -> list[st
         message = f"two of the names {listed(model_id.files)} are one file of {where}; name each file once"
         raise ArtifactNotFoundError(message)
     return found
+
+
+def _find_matching(wanted: str, names: Iterable[str]) -> list[str]:
+    return [name for name in names if f"/{name}".endswith(f"/{wanted}")]
 
 
 def _depth(name: str) -> int:

@@ -1,8 +1,8 @@
 """`ModelManager`: models published from folders, and brought back by their ids."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path, PurePath
 from types import MethodType
 from typing import Any, Concatenate, Final, Generic, ParamSpec, TypeVar
 
@@ -125,7 +125,7 @@ class ModelManager:
         ml_type: MLType | None = None,
         *,
         repo_id: str | RitualRepoId | None = None,
-        file_name: str | Sequence[str] | None = None,
+        file_name: str | PurePath | Sequence[str | PurePath] | None = None,
         directory: str | Path | None = None,
         output_dir: str | Path | None = None,
         hf_token: str | None = None,
@@ -143,7 +143,7 @@ class ModelManager:
             model: The model's id, `{repository id}[:{file},{file}…]`; without files every file is meant.
             ml_type: What kind of model it is; taken for the sake of infernet-ml, and changes nothing.
             repo_id: The repository, in place of `model`.
-            file_name: The file or files in `repo_id`; default all.
+            file_name: The file or files in `repo_id`, as texts or relative paths; default all.
             directory: Folder for the files; default the cache.
             output_dir: The same.
             hf_token: Token for Hugging Face.
@@ -234,16 +234,20 @@ class ModelManager:
         del default_ml_type
         return RitualArtifactManager.get_broadcasted_artifacts_typed(ModelArtifact, self.cache_dir)
 
-    def clear_cache(self) -> int:
-        """Remove the models in the cache, whole or not, and what downloads left that were cut short.
+    def clear_cache(self, *, incomplete: bool = False) -> int:
+        """Remove the models in the cache, whole or in part, each with its folder.
 
-        Artifacts of other types stay, and so does whatever no download has put there. What another process is
-        downloading at this moment is passed over.
+        Artifacts of other types stay, and so does whatever no download has put there. A folder whose manifest
+        cannot be read stays as it is. What another process is downloading at this moment is passed over.
+
+        Args:
+            incomplete: Also remove downloads that were cut short before it was known whether they are models.
+                Without it they are kept for the next one to continue.
 
         Returns:
             Bytes freed.
         """
-        return cache.clear(ModelArtifact.__name__, self.cache_dir)
+        return cache.clear(ModelArtifact.__name__, self.cache_dir, incomplete=incomplete)
 
 
 def _parse(repo_id: str | RitualRepoId) -> RitualRepoId:
@@ -253,7 +257,7 @@ def _parse(repo_id: str | RitualRepoId) -> RitualRepoId:
 def _identify(
     model: str | MlModelId | None,
     repo_id: str | RitualRepoId | None,
-    file_name: str | Sequence[str] | None,
+    file_name: str | PurePath | Sequence[str | PurePath] | None,
     ml_type: MLType | None,
 ) -> MlModelId:
     """Return the model's id from what names it in a call: an id, or a repository and files in it."""
@@ -262,8 +266,26 @@ def _identify(
     if model is not None or repo_id is None:
         message = "name the model once: by its id, or by repo_id and file_name"
         raise RepoIdError(message)
-    names = file_name.split(",") if isinstance(file_name, str) else list(file_name or ())
-    return MlModelId(repo_id=_parse(repo_id), files=names, ml_type=ml_type)
+    return MlModelId(repo_id=_parse(repo_id), files=_name_files(file_name), ml_type=ml_type)
+
+
+def _name_files(file_name: object) -> list[str]:
+    """Return the names of files as a model id has them.
+
+    Raises:
+        RepoIdError: it is neither a name nor a list of names.
+    """
+    if file_name is None:
+        return []
+    if isinstance(file_name, str):
+        return file_name.split(",")
+    given = file_name if isinstance(file_name, Iterable) else [file_name]
+    names = [name.as_posix() if isinstance(name, PurePath) else name for name in given]
+    found = [name for name in names if isinstance(name, str)]
+    if len(found) < len(names):
+        message = f"file_name must be a name of a file or a list of names, not {file_name!r}"
+        raise RepoIdError(message)
+    return found
 
 
 def _choose(wanted: MlModelId, manifest: Manifest, where: str) -> list[str]:

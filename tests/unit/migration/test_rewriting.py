@@ -118,6 +118,24 @@ def migrate(source: str) -> tuple[str, list[str]]:
             ),
         ),
         (
+            f"import {AM}\nx: '{AM}.CachedArtifact'\n",
+            "import ritual_artifacts\nx: 'ritual_artifacts.CachedArtifact'\n",
+        ),
+        (
+            f'import {AM}\ndef f(x: "dict[{AM}.StorageId, {AM}.CachedArtifact.path]"): ...\n',
+            (
+                "import ritual_artifacts\n"
+                'def f(x: "dict[ritual_artifacts.StorageId, ritual_artifacts.CachedArtifact.path]"): ...\n'
+            ),
+        ),
+        (
+            f"import {MM}, {AM}\nfrom typing import cast\ncast('{AM}.CachedArtifact', {MM}.ModelManager)\n",
+            (
+                "import ritual_artifacts.models, ritual_artifacts\nfrom typing import cast\n"
+                "cast('ritual_artifacts.CachedArtifact', ritual_artifacts.models.ModelManager)\n"
+            ),
+        ),
+        (
             f"from {AM} import RitualArtifactManager\n\ndef infernet_ml(): pass\n",
             "from ritual_artifacts import RitualArtifactManager\n\ndef infernet_ml(): pass\n",
         ),
@@ -175,6 +193,56 @@ def test_what_cannot_be_decided_is_reported_and_means_what_it_meant(source: str,
     assert found == problems
     if "import" in source and f"import {AM}\n" not in source:
         assert text == source
+
+
+@pytest.mark.parametrize(
+    ("use", "problem"),
+    [
+        (f"x: '{AM}.calculate_sha256'", f"the text '{AM}.calculate_sha256'"),
+        (f"x: 'dict[{AM}.CachedArtifact, {AM}.X]'", f"the text '{AM}.X'"),
+        (f"A = list['{AM}.CachedArtifact']", f"the text '{AM}.CachedArtifact'"),
+        (f"eval('{AM}.CachedArtifact')", f"the text '{AM}.CachedArtifact'"),
+        ("x: 'infernet_ml'", "the text 'infernet_ml'"),
+        ("x: 'infernet_ml . resource'", "infernet_ml"),
+        ("__all__ = ['infernet_ml']", "the text 'infernet_ml'"),
+        (
+            "x: ('infernet_ml.resource.' 'artifact_manager.CachedArtifact')",
+            "the text 'infernet_ml.resource'",
+        ),
+    ],
+)
+def test_an_import_stays_where_a_text_may_need_it(use: str, problem: str) -> None:
+    source = f"import {AM}\n{use}\n"
+
+    text, problems = migrate(source)
+
+    assert text == source
+    assert f"2: {problem}" in problems
+
+
+def test_a_docstring_needs_no_import() -> None:
+    text, problems = migrate(f'"""About {AM}."""\nimport {AM}\n{AM}.CachedArtifact\n')
+
+    assert text == f'"""About {AM}."""\nimport ritual_artifacts\nritual_artifacts.CachedArtifact\n'
+    assert problems == [f"1: the text '{AM}'"]
+
+
+def test_a_text_that_stays_and_names_that_move_need_both_imports() -> None:
+    text, problems = migrate(f"import {AM}\nx: '{AM}.CachedArtifact' = {AM}.y\nz: '{AM}.y'\n")
+
+    assert text == (
+        f"import {AM}, ritual_artifacts\nx: 'ritual_artifacts.CachedArtifact' = {AM}.y\nz: '{AM}.y'\n"
+    )
+    assert problems == [f"2: {AM}.y", f"3: the text '{AM}.y'"]
+
+
+def test_an_import_stays_for_a_use_that_nothing_here_binds() -> None:
+    source = f"def g():\n    import {AM}\ndef f():\n    return {AM}.CachedArtifact\n"
+
+    text, problems = migrate(source)
+
+    assert text == source
+    assert problems == [f"4: {AM}.CachedArtifact"]
 
 
 def test_one_statement_can_be_rewritten_in_part() -> None:

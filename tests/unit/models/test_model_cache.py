@@ -115,14 +115,27 @@ def test_clearing_removes_models_and_leaves_the_rest(
     assert manager.clear_cache() == 0
 
 
-def test_clearing_removes_downloads_that_were_cut_short(folder: Path) -> None:
+def test_clearing_keeps_a_download_that_was_cut_short_unless_asked(folder: Path) -> None:
     partial = folder / ".ritual-partial" / "key" / "bytes"
     partial.parent.mkdir(parents=True)
     partial.write_bytes(b"a part")
 
-    freed = ModelManager().clear_cache()
+    by_default = ModelManager().clear_cache()
+    kept = partial.exists()
+    freed = ModelManager().clear_cache(incomplete=True)
 
-    assert freed == len(b"a part")
+    assert (by_default, kept, freed) == (0, True, len(b"a part"))
+    assert not folder.exists()
+
+
+def test_pruning_keeps_a_model_of_which_a_part_is_here_unless_asked(folder: Path) -> None:
+    ModelManager().download_model(f"{REPO}:iris.onnx")
+
+    cache.prune()
+    kept = ModelManager().has_model(f"{REPO}:iris.onnx")
+    cache.prune(incomplete=True)
+
+    assert kept
     assert not folder.exists()
 
 

@@ -1,6 +1,6 @@
 """Models are brought back by their ids: those files only, and every byte verified."""
 
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
 import pytest
@@ -181,6 +181,36 @@ def test_two_files_of_one_name_are_told_apart_by_their_folders(tmp_path: Path) -
     assert artifact.get_file(f"{REPO}:int4/model.onnx").read_text() == "int4/model.onnx"
 
 
+def test_get_file_finds_a_file_by_its_name_in_the_artifact(tmp_path: Path) -> None:
+    model = tmp_path / "model"
+    (model / "v1").mkdir(parents=True)
+    (model / "iris.onnx").write_bytes(b"outer")
+    (model / "v1" / "iris.onnx").write_bytes(b"inner")
+    ModelManager.upload_model(model, REPO)
+
+    artifact = ModelManager().download_model(REPO)  # into a folder that is called v1, too
+
+    assert artifact.get_file(f"{REPO}:v1/iris.onnx").read_bytes() == b"inner"
+    assert artifact.get_file(f"{REPO}:iris.onnx").read_bytes() == b"outer"
+
+
+@pytest.mark.usefixtures("published")
+@pytest.mark.parametrize("name", ["shards/a.bin", "a.bin"])
+def test_get_file_finds_the_only_file_of_a_folder_by_its_name(name: str) -> None:
+    artifact = ModelManager().download_model(f"{REPO}:shards/a.bin")
+
+    assert artifact.get_file(f"{REPO}:{name}").name == "a.bin"
+
+
+def test_get_file_finds_files_at_relative_paths_and_nowhere_near_each_other(tmp_path: Path) -> None:
+    files = [Path("iris.onnx"), Path("shards/a.bin"), tmp_path / "b.bin"]
+    artifact = ModelArtifact(files=files, metadata={})
+
+    found = [artifact.get_file(f"{REPO}:{name}") for name in ("iris.onnx", "a.bin", "shards/a.bin", "b.bin")]
+
+    assert found == [files[0], files[1], files[1], files[2]]
+
+
 def test_get_file_takes_the_first_of_several(tmp_path: Path) -> None:
     artifact = ModelArtifact(files=[tmp_path / "b", tmp_path / "a"], metadata={})
 
@@ -243,7 +273,35 @@ def test_a_model_is_named_exactly_once(arguments: dict[str, Any]) -> None:
         ModelManager.download_model(**arguments)
 
 
-@pytest.mark.parametrize("file_name", ["../iris.onnx", "", ["iris.onnx", "iris.onnx"], ["a,b"], "/iris.onnx"])
+@pytest.mark.usefixtures("published")
+@pytest.mark.parametrize(
+    "file_name",
+    [Path("shards/a.bin"), [Path("shards", "a.bin")], PureWindowsPath(r"shards\a.bin"), ("a.bin",)],
+)
+def test_a_file_may_be_named_by_a_path(file_name: Any) -> None:
+    artifact = ModelManager.download_model(repo_id=REPO, file_name=file_name)
+
+    assert [path.name for path in artifact.files] == ["a.bin"]
+
+
+@pytest.mark.parametrize("file_name", [7, b"iris.onnx", [7], {"iris.onnx": 1}.items()])
+def test_what_is_no_name_is_refused(file_name: Any) -> None:
+    with pytest.raises(RepoIdError, match="file_name must be"):
+        ModelManager.download_model(repo_id=REPO, file_name=file_name)
+
+
+@pytest.mark.parametrize(
+    "file_name",
+    [
+        "../iris.onnx",
+        "",
+        Path("../iris.onnx"),
+        Path("/iris.onnx"),
+        ["iris.onnx", "iris.onnx"],
+        ["a,b"],
+        "/iris.onnx",
+    ],
+)
 def test_a_file_name_that_could_leave_the_folder_is_refused(file_name: Any) -> None:
     with pytest.raises(RepoIdError, match="not a model id"):
         ModelManager.download_model(repo_id=REPO, file_name=file_name)

@@ -1,0 +1,125 @@
+"""The files of a circuit: brought from a repository, and verified before they are used."""
+
+import logging
+import os
+from pathlib import Path
+from typing import TypeAlias, TypeVar
+
+from ritual_artifacts import cache
+from ritual_artifacts.errors import ArtifactError, CircuitError, ManifestError
+from ritual_artifacts.ezkl.artifact import VERIFIER_FIELDS, EZKLArtifact, EZKLVerifierArtifact
+from ritual_artifacts.ezkl.process import require_ezkl
+from ritual_artifacts.manager import RitualArtifactManager, is_pinned
+from ritual_artifacts.manifest import Manifest
+from ritual_artifacts.planning import MANIFEST_FILENAME
+from ritual_artifacts.repo_id import RitualRepoId
+
+log = logging.getLogger(__name__)
+
+AnyArtifact: TypeAlias = EZKLArtifact | EZKLVerifierArtifact
+AnyFiles = TypeVar("AnyFiles", bound=AnyArtifact)
+
+
+def check_files(circuit: AnyArtifact | RitualArtifactManager[AnyFiles]) -> AnyArtifact:
+    """Return the artifact, with absolute paths, whose files were just found to be what they must be.
+
+    Raises:
+        IntegrityError: they are not.
+    """
+    if isinstance(circuit, RitualArtifactManager):
+        circuit.verify()
+        return _absolute(circuit.artifact)
+    artifact = _absolute(circuit)
+    folder = Path(os.path.commonpath([path.parent for path in _files_of(artifact).values()]))
+    if _has_manifest_for(circuit, folder):
+        RitualArtifactManager.from_dir(_plain_class(circuit), folder)
+        return artifact
+    log.warning("no manifest in %s says what the files of the circuit must be: not verified", folder)
+    for path in _files_of(artifact).values():
+        if not path.is_file():
+            message = f"the circuit has no file {path}"
+            raise CircuitError(message)
+    return artifact
+
+
+def require_all(artifact: AnyArtifact) -> EZKLArtifact:
+    """Return the artifact as one to prove with.
+
+    Raises:
+        CircuitError: not all of its files are here.
+    """
+    files = _files_of(artifact)
+    if missing := [name for name in EZKLArtifact.model_fields if name not in files]:
+        message = f"to prove takes the whole circuit, and {', '.join(missing)} was not fetched; fetch it all"
+        raise CircuitError(message)
+    return EZKLArtifact(**files)
+
+
+def _absolute(artifact: AnyArtifact) -> AnyArtifact:
+    paths = {name: path.absolute() for name, path in _files_of(artifact).items()}
+    return _plain_class(artifact)(**paths)
+
+
+def _plain_class(artifact: AnyArtifact) -> type[AnyArtifact]:
+    """Return the class without what a user's own has besides."""
+    return EZKLArtifact if isinstance(artifact, EZKLArtifact) else EZKLVerifierArtifact
+
+
+def _files_of(artifact: AnyArtifact) -> dict[str, Path]:
+    """Return the files that are here, by their fields."""
+    paths = {name: getattr(artifact, name) for name in EZKLArtifact.model_fields}
+    return {name: path for name, path in paths.items() if path is not None}
+
+
+def _has_manifest_for(artifact: AnyArtifact, folder: Path) -> bool:
+    """Say whether the folder is the one of this artifact; a manifest that cannot be read is an error."""
+    path = folder / MANIFEST_FILENAME
+    if not path.exists():
+        return False
+    kind = Manifest.read(path).artifact_type
+    try:  # whatever class it was published as: what counts is that it describes these files
+        described = RitualArtifactManager.get_instance_from_manifest(_plain_class(artifact), path)
+    except ArtifactError:
+        if kind in {EZKLArtifact.__name__, type(artifact).__name__}:
+            raise
+        return False
+    return _files_of(_absolute(artifact)).items() <= _files_of(_absolute(described)).items()
+
+
+def fetch(repo_id: str | RitualRepoId, hf_token: str | None, expected_digest: str | None) -> EZKLArtifact:
+    """Bring a circuit from a repository, verified; not before ezkl is known to be there."""
+    require_ezkl()
+    manager = RitualArtifactManager.from_repo(
+        EZKLArtifact, repo_id, hf_token=hf_token, expected_digest=expected_digest
+    )
+    return manager.artifact
+
+
+def fetch_for_verifying(
+    repo_id: str | RitualRepoId, hf_token: str | None, expected_digest: str | None
+) -> EZKLVerifierArtifact:
+    """Bring what verifying needs, and no more where that is possible."""
+    repo = repo_id if isinstance(repo_id, RitualRepoId) else RitualRepoId.from_unique_id(repo_id)
+
+    def bring(fields: tuple[str, ...] | None) -> EZKLVerifierArtifact:
+        return RitualArtifactManager.from_repo(
+            EZKLVerifierArtifact, repo, hf_token=hf_token, expected_digest=expected_digest, fields=fields
+        ).artifact
+
+    if cache.is_offline(repo):
+        return bring(None)
+    if is_pinned(repo, expected_digest):
+        place = cache.place_of(repo)
+        try:
+            return RitualArtifactManager.from_dir(
+                EZKLVerifierArtifact, place, expected_digest=expected_digest
+            ).artifact
+        except (ArtifactError, OSError) as error:
+            log.info("fetching %s: it is not in the cache as it should be (%s)", repo, error)
+    try:
+        return bring(VERIFIER_FIELDS)
+    except ManifestError as error:
+        if expected_digest is None:
+            raise
+        log.info("fetching all of %s: %s", repo, error)
+        return bring(None)
