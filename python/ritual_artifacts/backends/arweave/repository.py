@@ -105,7 +105,7 @@ class Repositories:
             for stored in proven:
                 if pending or stored.listed.height is not None:
                     return stored
-                waiting.append(stored.id)
+                waiting.append(stored.bundle or stored.id)
         if waiting:
             message = (
                 f"{repo_id} is published in the transaction {waiting[0]}, which is not mined yet; "
