@@ -357,6 +357,20 @@ def test_in_one_block_the_later_time_is_the_newer(client: Client, sample: Sample
     assert client.download(tmp_path / "out").artifact.config.read_bytes() == b"2"
 
 
+def test_a_newest_version_that_nobody_serves_now_is_not_passed_over(
+    client: Client, sample: Sample, tmp_path: Path
+) -> None:
+    client.upload(sample)
+    client.node.mine()
+    sample.config.write_bytes(b"new")
+    newest = client.upload(sample).transaction_id
+    client.node.mine()
+    client.node.faults.add(f"/tx/{newest}", node_faults.refuse(503))
+
+    with pytest.raises(TransferError, match="503"):
+        Client(client.node, wallet=client.wallet).download(tmp_path / "out")
+
+
 def test_many_versions_come_in_pages(client: Client, sample: Sample, tmp_path: Path) -> None:
     client.node.rules.page_limit = 2
     for content in (b"1", b"2", b"3", b"4", b"5"):

@@ -14,7 +14,13 @@ from typing import Any, Final
 from ritual_artifacts.backends.arweave.encoding import is_id
 from ritual_artifacts.backends.arweave.network import Listed, Network
 from ritual_artifacts.backends.arweave.reader import PATH_MANIFEST_TYPE, DataReader, Stored
-from ritual_artifacts.errors import ArtifactNotFoundError, BackendError, NotFinalizedError, RepoIdError
+from ritual_artifacts.errors import (
+    ArtifactNotFoundError,
+    BackendError,
+    NotFinalizedError,
+    RepoIdError,
+    TransferError,
+)
 from ritual_artifacts.manifest import MAX_ENTRIES
 from ritual_artifacts.repo_id import RitualRepoId
 
@@ -164,6 +170,8 @@ class Repositories:
         except NotFinalizedError:
             waiting.append(item.id)
             return None
+        except TransferError:  # it may be the newest
+            raise
         except BackendError as error:
             log.warning("an index lists what cannot be proven: %s", error)
             return None
