@@ -73,7 +73,12 @@ def refuse_unaffordable(
         BackendError: it costs more than the user allows.
         InsufficientFundsError: the wallet has less.
     """
-    refuse_excess(cost + paid, paid, max_cost)
+    if max_cost is not None and cost + paid > max_cost:
+        message = (
+            f"the upload costs {format_ar(cost + paid)} ({cost + paid} winston), and max_cost allows "
+            f"{format_ar(max_cost)}; {_say_paid(paid)}"
+        )
+        raise BackendError(message)
     balance = network.read_balance(address)
     if balance < cost:
         message = (
@@ -81,20 +86,6 @@ def refuse_unaffordable(
             f"{format_ar(balance)}; {_say_paid(paid)}"
         )
         raise InsufficientFundsError(message)
-
-
-def refuse_excess(total: int, paid: int, max_cost: int | None) -> None:
-    """Check that an upload costs what the user allows.
-
-    Raises:
-        BackendError: it costs more.
-    """
-    if max_cost is not None and total > max_cost:
-        message = (
-            f"the upload costs {format_ar(total)} ({total} winston), and max_cost allows "
-            f"{format_ar(max_cost)}; {_say_paid(paid)}"
-        )
-        raise BackendError(message)
 
 
 def _say_paid(paid: int) -> str:
