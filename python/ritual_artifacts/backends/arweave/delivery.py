@@ -188,7 +188,7 @@ class Delivery:
             ForgottenError: the network has forgotten a transaction, and will not take it again.
             BackendError: the nodes refuse, or cannot be reached.
         """
-        missing: list[tuple[Entry, Iterable[int]]] = []
+        missing: list[tuple[Entry, list[bool]]] = []
         for entry in entries:
             spans = chunk_spans(entry.transaction.data_size)
             noted = self._journal.read_chunks(entry.transaction, len(spans))
@@ -204,12 +204,11 @@ class Delivery:
             if all(noted):
                 self._complete.add(entry.transaction.id)
             else:
-                missing.append((entry, (index for index, mark in enumerate(noted) if not mark)))
-        self._post_all(missing, is_noted=True)
-        for entry, _ in missing:
-            if all(
-                self._journal.read_chunks(entry.transaction, len(chunk_spans(entry.transaction.data_size)))
-            ):
+                missing.append((entry, noted))
+        wanted = [(entry, (i for i, mark in enumerate(noted) if not mark)) for entry, noted in missing]
+        self._post_all(wanted, is_noted=True)
+        for entry, noted in missing:
+            if all(self._journal.read_chunks(entry.transaction, len(noted))):
                 self._complete.add(entry.transaction.id)
 
     def _may_be_lost(self, entry: Entry) -> bool:
