@@ -1,5 +1,7 @@
-"""How long work tells its caller how far it is."""
+"""Progress reports: what a running call tells its caller."""
 
+import threading
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -10,11 +12,11 @@ class Progress:
     """One report of a running upload, download or verification.
 
     Attributes:
-        stage: What is being done: `"hash"`, `"copy"`, `"upload"`, `"download"` or `"verify"`.
+        stage: `"hash"`, `"copy"`, `"upload"`, `"download"` or `"verify"`.
         bytes_done: Bytes finished so far in this stage.
-        bytes_total: Bytes that this stage has to do; 0 where nobody knows.
+        bytes_total: Bytes that this stage has to process; 0 where the number is not known.
         files_done: Files finished so far in this stage.
-        files_total: Files that this stage has to do; 0 where nobody counts them.
+        files_total: Files that this stage has to process; 0 where they are not counted.
     """
 
     stage: str
@@ -25,24 +27,24 @@ class Progress:
 
 
 ProgressCallback: TypeAlias = Callable[[Progress], object]
-"""Called from the calling thread, some twenty times a second at most; what it raises stops the work."""
+"""Called on the calling thread, about twenty times a second at most; its exceptions stop the work."""
 
 
 class ProgressMeter:
-    """Adds up the bytes and files of one stage and reports the sums."""
+    """Adds up the bytes and files of one stage, from any thread, and reports the sums on its own thread."""
 
     def __init__(
         self, callback: ProgressCallback | None, stage: str, bytes_total: int, files_total: int = 0
     ) -> None:
-        """Report `stage` to `callback` (None: report nothing).
+        """Report `stage` to `callback` (None: report nothing), on the thread that calls this.
 
         A stage with nothing to do is not reported.
 
         Args:
             callback: Called with each report.
-            stage: What is being done; see `Progress`.
-            bytes_total: Bytes to do.
-            files_total: Files to do; 0 where they are not counted one by one.
+            stage: See `Progress`.
+            bytes_total: Bytes to process.
+            files_total: Files to process; 0 where they are not counted one by one.
         """
         self._callback = callback
         self._stage = stage
@@ -50,21 +52,39 @@ class ProgressMeter:
         self._done = 0
         self._files_total = files_total
         self._files_done = 0
+        self._owner = threading.get_ident()
+        self._counted: deque[tuple[int, int]] = deque()  # appends are atomic
         if bytes_total or files_total:
             self.advance(0)
 
     def advance(self, count: int, files: int = 0) -> None:
-        """Count more bytes and files as done; what has to be done twice is never more than the total."""
-        self._done += count
+        """Count more bytes and files as finished; work that is repeated never exceeds the total."""
+        self._counted.append((count, files))
+        if threading.get_ident() == self._owner:
+            self.report(always=True)
+
+    def report(self, *, always: bool = False) -> None:
+        """Report what other threads have counted since the last report; only on the meter's own thread.
+
+        Args:
+            always: Report even when nothing was counted.
+        """
+        if not self._counted and not always:
+            return
+        while self._counted:
+            count, files = self._counted.popleft()
+            self._done += count
+            self._files_done += files
         if self._total:
             self._done = min(self._done, self._total)
-        self._files_done = min(self._files_done + files, self._files_total)
+        self._files_done = min(self._files_done, self._files_total)
         if self._callback is not None:
             self._callback(
                 Progress(self._stage, self._done, self._total, self._files_done, self._files_total)
             )
 
     def finish(self) -> None:
-        """Count what did not have to be done after all."""
+        """Count what did not have to be done after all; only on the meter's own thread."""
+        self.report()
         if self._done < self._total or self._files_done < self._files_total:
             self.advance(max(0, self._total - self._done), self._files_total - self._files_done)

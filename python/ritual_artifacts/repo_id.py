@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from enum import IntEnum, StrEnum
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from ritual_artifacts.errors import ArtifactError, RepoIdError
 from ritual_artifacts.names import component_problem
@@ -14,8 +15,8 @@ from ritual_artifacts.settings import load_settings
 UNVERSIONED_MARKER: Final = "default"
 """Folder of the cache that stands for "no version"; the name is infernet-ml's."""
 
-LATEST_MARKER: Final = "latest"
-"""What the newest version in the local store is shown as, so that no label there can be that word."""
+BACKEND_GROUP: Final = "ritual_artifacts.backends"
+"""The entry-point group by which packages bring storages."""
 
 _WEB3_TYPES: Final = ("uint8", "string", "string", "string")
 
@@ -44,11 +45,26 @@ class StorageIdInt(IntEnum):
         return StorageId[self.name]
 
 
+def find_storage_name(text: str) -> str | None:
+    """Return the name of an installed storage, a `StorageId` where it is one of ours; else None.
+
+    The packages that bring storages are looked up, not imported.
+    """
+    if text in set(StorageId):
+        return StorageId(text)
+    return text if any(point.name == text for point in entry_points(group=BACKEND_GROUP)) else None
+
+
+def _name_storages() -> str:
+    others = {point.name for point in entry_points(group=BACKEND_GROUP)} - set(StorageId)
+    return ", ".join([*StorageId, *sorted(others)])
+
+
 class RitualRepoId(BaseModel):
     """One repository, and optionally one version of it, on one storage.
 
     Attributes:
-        storage: Where it is stored.
+        storage: Where it is stored: the name of an installed storage, a `StorageId` where it is one of ours.
         owner: Who owns it: a Hugging Face user or organisation, an Arweave address, any word locally.
         name: Its name.
         version: A revision on Hugging Face, a version label elsewhere; None means the newest.
@@ -56,7 +72,7 @@ class RitualRepoId(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    storage: StorageId
+    storage: StorageId | str
     owner: str
     name: str
     version: str | None = None
@@ -82,6 +98,15 @@ class RitualRepoId(BaseModel):
                     message = f"repository id has a bad {part} {first['input']!r}: {problem}"
                 raise RepoIdError(message) from None
 
+    @field_validator("storage", mode="plain")
+    @classmethod
+    def _check_storage(cls, value: object) -> str:
+        known = find_storage_name(value) if isinstance(value, str) else None
+        if known is None:
+            message = f"the storage must be one of {_name_storages()}"
+            raise ValueError(message)
+        return known
+
     @field_validator("owner", "name", "version")
     @classmethod
     def _check_part(cls, value: str | None) -> str | None:
@@ -92,13 +117,9 @@ class RitualRepoId(BaseModel):
 
     @field_validator("version")
     @classmethod
-    def _check_version(cls, value: str | None, info: ValidationInfo) -> str | None:
+    def _check_version(cls, value: str | None) -> str | None:
         if value is not None and value.casefold() == UNVERSIONED_MARKER:  # one folder on some file systems
             message = f"{UNVERSIONED_MARKER!r} is the cache's name for 'no version'; leave the version out"
-            raise ValueError(message)
-        is_local = info.data.get("storage") is StorageId.Local  # elsewhere others choose the labels
-        if is_local and value is not None and value.casefold() == LATEST_MARKER:
-            message = "the newest version is the one without a label; leave the version out"
             raise ValueError(message)
         return value
 
@@ -123,11 +144,11 @@ class RitualRepoId(BaseModel):
         except (AttributeError, TypeError):  # of those who call this without a type checker
             message = f"repository id {unique_id!r} is no text"
             raise RepoIdError(message) from None
-        if storage not in set(StorageId):
-            known = ", ".join(StorageId)
+        if find_storage_name(storage) is None:
+            known = _name_storages()
             message = f"repository id {unique_id!r} must start with a storage ({known}), then owner/name"
             raise RepoIdError(message)
-        return cls._parse(StorageId(storage), rest, unique_id)
+        return cls._parse(storage, rest, unique_id)
 
     @classmethod
     def from_hf_repo_id(cls, hf_repo_id: str) -> Self:
@@ -148,7 +169,7 @@ class RitualRepoId(BaseModel):
         return cls._parse(StorageId.Arweave, arweave_repo_id, arweave_repo_id)
 
     @classmethod
-    def _parse(cls, storage: StorageId, rest: str, given: str) -> Self:
+    def _parse(cls, storage: str, rest: str, given: str) -> Self:
         match rest.split("/"):
             case [owner, name]:
                 return cls(storage=storage, owner=owner, name=name)
@@ -177,7 +198,7 @@ class RitualRepoId(BaseModel):
         return self._id_on(StorageId.Arweave)
 
     def _id_on(self, storage: StorageId) -> str:
-        if self.storage is not storage:
+        if self.storage != storage:
             message = f"repository {self} is not on {storage}"
             raise RepoIdError(message)
         return f"{self.owner}/{self.name}"
@@ -223,7 +244,14 @@ class RitualRepoId(BaseModel):
         """Return the ABI encoding `(uint8,string,string,string)` that goes on chain.
 
         The empty string stands for "no version". Needs the extra `web3`.
+
+        Raises:
+            RepoIdError: the storage has no number on chain.
+            ArtifactError: the extra is not installed.
         """
+        if not isinstance(self.storage, StorageId):
+            message = f"{self} has no number on chain: only {', '.join(StorageId)} have one"
+            raise RepoIdError(message)
         number = self.storage.to_storage_id_int().value
         return encode_web3(_WEB3_TYPES, [number, self.owner, self.name, self.version or ""])
 

@@ -1,140 +1,206 @@
-"""Jobs on a few threads, while the calling thread reports progress and hears Ctrl-C."""
+"""Work on several threads at once, all of which have ended when the call returns.
 
+The calling thread reports progress and receives Ctrl-C, so it waits with calls that a signal cannot leave half
+done: `queue.SimpleQueue` and a plain lock, both atomic in C. `threading.Event` is Python code, and an exception
+raised inside it can leave its lock taken for ever.
+"""
+
+import _thread
 import contextlib
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from typing import Final, Generic, TypeVar
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, Future
+from contextvars import ContextVar, copy_context
+from queue import Empty, SimpleQueue
+from typing import Any, Final, Generic, TypeVar
 
 from ritual_artifacts.events import ProgressMeter
 
+Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 _REPORTS_PER_SECOND: Final = 20
-_FAREWELL: Final = 1.0
-"""Seconds to wait for threads that were told to stop; one that waits for a server ends when that answers."""
 
 
-class Stopped(Exception):  # noqa: N818 - no error: it ends a job that nobody waits for any more
-    """Raised inside a job that is to end."""
+class Stopped(Exception):  # noqa: N818 - not an error: it ends work whose result is no longer wanted
+    """Raised inside a task that is to end, because another one failed or the user interrupted the call."""
 
 
-class Job:
-    """What a running job knows of the others."""
+def each(
+    function: Callable[[Item], Result],
+    items: Iterable[Item],
+    *,
+    max_workers: int,
+    executor: Executor | None = None,
+    meter: ProgressMeter | None = None,
+) -> list[Result]:
+    """Call `function` with each item on several threads and return the results in the order of the items.
 
-    def __init__(self, crew: "_Crew[Result]") -> None:
-        """Join the crew."""
-        self._crew = crew
-        self._step = threading.Lock()
+    When one call fails or the calling thread is interrupted, no further call begins, running calls are told
+    to stop (see `check`), and the exception is raised once they have ended. A second interrupt is raised at
+    once.
 
-    def advance(self, count: int, files: int = 0) -> None:
-        """Count bytes and files as done.
+    Args:
+        function: Called on the worker threads.
+        items: One call each; taken as a whole before the first call.
+        max_workers: Threads at most, 1 or more.
+        executor: A thread pool to use instead of threads of its own.
+        meter: Reported on the calling thread about twenty times a second.
 
-        Raises:
-            Stopped: the job is to end.
-        """
-        self._crew.count(count, files)
-
-    @contextlib.contextmanager
-    def step(self) -> Iterator[None]:
-        """Hold off the end while something is changed: what follows the end changes nothing any more.
-
-        Raises:
-            Stopped: the job is to end.
-        """
-        with self._step:
-            self._crew.check()
-            yield
-
-    def end(self) -> None:
-        """Wait for the step that is being taken; the crew is stopped already."""
-        with self._step:
-            pass
+    Raises:
+        BaseException: what the first failed call raised, or the meter.
+    """
+    crew = _Crew(function, items)
+    try:
+        crew.start(max_workers, executor)
+        while crew.running:
+            crew.wait_for_one(1 / _REPORTS_PER_SECOND)
+            if meter is not None and not crew.errors:
+                meter.report()
+    except BaseException:
+        crew.stop()
+        while crew.running:
+            crew.wait_for_one(None)
+        raise
+    if crew.errors:
+        raise crew.errors[0]
+    return [crew.results[index] for index in range(len(crew.results))]
 
 
-class _Crew(Generic[Result]):
-    def __init__(self, jobs: Sequence[Callable[[Job], Result]], max_workers: int) -> None:
-        self._jobs = list(enumerate(jobs))[::-1]
+def check() -> None:
+    """End the task that calls this if its result is no longer wanted; elsewhere do nothing.
+
+    Raises:
+        Stopped: the task is to end.
+    """
+    crew = _current.get()
+    if crew is not None:
+        crew.check()
+
+
+def sleep(seconds: float) -> None:
+    """Wait; a task that is to end does not wait any longer.
+
+    Raises:
+        Stopped: the task is to end.
+    """
+    crew = _current.get()
+    if crew is None:
+        time.sleep(seconds)
+    else:
+        crew.sleep(seconds)
+
+
+@contextlib.contextmanager
+def stopped_by(interrupt: Callable[[], object]) -> Iterator[None]:
+    """Call `interrupt` when the task is to end while it is inside the block; elsewhere do nothing.
+
+    It is called from another thread, and must wake whatever the task waits for (such as a socket).
+
+    Raises:
+        Stopped: the task is to end.
+    """
+    crew = _current.get()
+    if crew is None:
+        yield
+        return
+    key = object()
+    crew.interrupts[key] = interrupt
+    try:
+        crew.check()
+        yield
+    finally:
+        crew.interrupts.pop(key, None)
+
+
+class _Crew(Generic[Item, Result]):
+    """The threads of one call of `each`.
+
+    Attributes:
+        results: By the item's index.
+        errors: What failed, in the order in which it failed.
+        running: Threads that have not ended yet.
+        interrupts: Calls that wake waiting tasks.
+    """
+
+    def __init__(self, function: Callable[[Item], Result], items: Iterable[Item]) -> None:
+        self._function = function
+        self._waiting = deque(enumerate(items))
         self.results: dict[int, Result] = {}
         self.errors: list[BaseException] = []
-        self.done = threading.Event()
-        self._lock = threading.Lock()
+        self.running = 0
+        self.interrupts: dict[object, Callable[[], object]] = {}
+        self._ended: SimpleQueue[BaseException | None] = SimpleQueue()
+        self._futures: list[Future[None]] = []
         self._stopped = False
-        self._counted = (0, 0)
-        self._members = [Job(self) for _ in range(min(max_workers, len(jobs)))]
-        self._threads = [
-            threading.Thread(target=self._work, args=(member,), daemon=True) for member in self._members
-        ]
-        self._working = len(self._threads)
+        self._latch = threading.Lock()  # held until the crew stops; tasks wait for it
+        self._latch.acquire()
 
-    def start(self) -> None:
-        for thread in self._threads:
-            thread.start()
+    def start(self, max_workers: int, executor: Executor | None) -> None:
+        for _ in range(min(max_workers, len(self._waiting))):
+            context = copy_context()
+            if executor is not None:
+                future = executor.submit(context.run, self._work)
+                self._futures.append(future)
+            else:
+                try:
+                    _thread.start_new_thread(context.run, (self._work,))
+                except RuntimeError:  # the system has no more threads
+                    if not self.running:
+                        raise
+                    return
+            self.running += 1
 
-    def _work(self, member: Job) -> None:
+    def _work(self) -> None:
+        error: BaseException | None = None
+        token = _current.set(self)
         try:
-            while True:
-                with self._lock:
-                    if self._stopped or not self._jobs:
-                        return
-                    index, job = self._jobs.pop()
-                self.results[index] = job(member)
+            while not self._stopped:
+                try:
+                    index, item = self._waiting.popleft()
+                except IndexError:
+                    break
+                self.results[index] = self._function(item)
         except Stopped:
             pass
-        except BaseException as error:  # noqa: BLE001 - the calling thread raises it
-            self.errors.append(error)
-            self._stopped = True
+        except BaseException as failure:  # noqa: BLE001 - the calling thread raises it
+            error = failure
         finally:
-            with self._lock:
-                self._working -= 1
-                if not self._working:
-                    self.done.set()
+            _current.reset(token)
+            self._ended.put(error)
+
+    def wait_for_one(self, timeout: float | None) -> None:
+        """Wait until a thread ends; stop all others when it failed."""
+        try:
+            error = self._ended.get(timeout=timeout)
+        except Empty:
+            return
+        self.running -= 1
+        if error is not None:
+            self.errors.append(error)
+            self.stop()
+
+    def stop(self) -> None:
+        if self._stopped:
+            return
+        self._stopped = True
+        self._latch.release()
+        for interrupt in list(self.interrupts.values()):
+            interrupt()
+        for future in self._futures:
+            if future.cancel():
+                self.running -= 1
 
     def check(self) -> None:
         if self._stopped:
             raise Stopped
 
-    def count(self, count: int, files: int) -> None:
+    def sleep(self, seconds: float) -> None:
+        if self._latch.acquire(timeout=max(0.0, seconds)):
+            self._latch.release()
         self.check()
-        with self._lock:
-            self._counted = (self._counted[0] + count, self._counted[1] + files)
-
-    def report(self, meter: ProgressMeter) -> None:
-        with self._lock:
-            counted, self._counted = self._counted, (0, 0)
-        if any(counted):
-            meter.advance(*counted)
-
-    def stop(self) -> None:
-        self._stopped = True
-        for member in self._members:
-            member.end()
-        self.done.wait(_FAREWELL)
 
 
-def run_jobs(
-    jobs: Sequence[Callable[[Job], Result]], *, max_workers: int, meter: ProgressMeter
-) -> list[Result]:
-    """Run jobs on threads and return what they return, in their order.
-
-    Args:
-        jobs: Each is called with its `Job`.
-        max_workers: Threads at most.
-        meter: Told in the calling thread what the jobs have counted.
-
-    Raises:
-        BaseException: what the first job that failed has raised, or the meter; the other jobs are stopped.
-    """
-    if not jobs:
-        return []
-    crew: _Crew[Result] = _Crew(jobs, max_workers)
-    crew.start()
-    try:
-        while not crew.done.wait(1 / _REPORTS_PER_SECOND) and not crew.errors:
-            crew.report(meter)
-        if not crew.errors:
-            crew.report(meter)
-    finally:
-        crew.stop()
-    if crew.errors:
-        raise crew.errors[0]
-    return [crew.results[index] for index in range(len(jobs))]
+_current: ContextVar[_Crew[Any, Any] | None] = ContextVar("ritual_artifacts_crew", default=None)

@@ -2,22 +2,22 @@
 
 The file is flat, so that infernet-ml reads it: the model's fields stand beside `repo_id`, `artifact_type`,
 `file_hashes` and `ritual_artifacts`. Sizes and the artifact's digest are in the last one. A manifest comes
-from a stranger: `Manifest.from_bytes` proves every promise of the format before anybody uses it.
+from a stranger: `parse_manifest` checks every rule of the format before it is used.
 """
 
-import hashlib
 import json
 import re
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, NoReturn, Self
+from typing import Annotated, Any, Final, Literal, NoReturn, Self, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from ritual_artifacts.artifact.canonical import MAX_DEPTH, canonical_bytes, is_too_deep
+from ritual_artifacts.artifact.digest import Digest
 from ritual_artifacts.artifact.introspection import explain
 from ritual_artifacts.artifact.planning import MANIFEST_FILENAME, RESERVED_PATHS, ArtifactPlan
 from ritual_artifacts.core.hashing import FileDigest, read_regular
@@ -50,19 +50,36 @@ class ManifestEntry(BaseModel):
 
     Attributes:
         path: Name inside the artifact: relative, `/` between the parts, portable.
-        size: Bytes; None in a manifest that infernet-ml wrote, which has no sizes.
+        size: Bytes.
         sha256: SHA-256 of the content in lower-case hex.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     path: EntryPath
-    size: Size | None
+    size: Size
     sha256: Sha256Hex
 
 
-class _FileRecord(ManifestEntry):
-    size: Size
+class LegacyEntry(BaseModel):
+    """One file of an artifact that infernet-ml 2.0.0 published, whose manifests state no sizes.
+
+    Attributes:
+        path: Name inside the artifact: relative, `/` between the parts, portable.
+        sha256: SHA-256 of the content in lower-case hex.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    path: EntryPath
+    sha256: Sha256Hex
+
+    @property
+    def size(self) -> None:
+        """Not stated."""
+
+
+AnyEntry: TypeAlias = ManifestEntry | LegacyEntry
 
 
 class _Extension(BaseModel):
@@ -71,7 +88,7 @@ class _Extension(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     manifest_version: Literal[2]
-    files: Annotated[tuple[_FileRecord, ...], Field(max_length=MAX_ENTRIES)]
+    files: Annotated[tuple[ManifestEntry, ...], Field(max_length=MAX_ENTRIES)]
     digest: Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$", strict=True)]
 
 
@@ -86,21 +103,14 @@ class ManifestDocument(BaseModel):
     ritual_artifacts: _Extension | None = None
 
 
-class Manifest(BaseModel):
-    """What an artifact is: its type, its fields, and its files with their digests.
-
-    Attributes:
-        artifact_type: Name of the model's class.
-        fields: Metadata as JSON, and the names of files where the type has files.
-        files: One entry per file, sorted by path.
-        repo_id: The repository it was published to, where that was known; not part of the digest.
-    """
+class _Content(BaseModel):
+    """What every manifest says."""
 
     model_config = ConfigDict(frozen=True)
 
     artifact_type: TypeName
     fields: dict[str, Any]
-    files: tuple[ManifestEntry, ...]
+    files: tuple[AnyEntry, ...]
     repo_id: str | None = None
 
     @model_validator(mode="after")
@@ -121,62 +131,6 @@ class Manifest(BaseModel):
             message = f"the file names {first!r} and {second!r} cannot exist side by side"
             raise ValueError(message)
         return self
-
-    @classmethod
-    def build(
-        cls, plan: ArtifactPlan, digests: Sequence[FileDigest], repo_id: RitualRepoId | None = None
-    ) -> Self:
-        """Join a plan with the digests of its files, which stand in the plan's order.
-
-        Raises:
-            ManifestError: a reader would refuse the manifest.
-        """
-        files = tuple(
-            ManifestEntry(path=file.path, size=digest.size, sha256=digest.sha256)
-            for file, digest in zip(plan.files, digests, strict=True)
-        )
-        named = None if repo_id is None else repo_id.to_unique_id()
-        try:
-            return cls(artifact_type=plan.artifact_type, fields=dict(plan.fields), files=files, repo_id=named)
-        except ValidationError as error:
-            message = f"{plan.artifact_type!r} has no valid manifest: {explain(error, 'it')}"
-            raise ManifestError(message) from None
-
-    @cached_property
-    def digest(self) -> str | None:
-        """`sha256:` and the SHA-256, in hex, of the canonical JSON (RFC 8785) of type, fields and files.
-
-        It names the artifact: the same on every backend, machine and run. None where a size is not known.
-
-        Raises:
-            ManifestError: a field holds a number that canonical JSON does not have.
-        """
-        if not self.has_sizes:
-            return None
-        files = [entry.model_dump() for entry in self.files]
-        try:
-            content = canonical_bytes(
-                {"artifact_type": self.artifact_type, "fields": self.fields, "files": files}
-            )
-        except ValueError as error:
-            message = f"the artifact has no digest: {error}"
-            raise ManifestError(message) from None
-        return f"sha256:{hashlib.sha256(content).hexdigest()}"
-
-    @property
-    def has_sizes(self) -> bool:
-        """Whether the manifest states every file's size; those of infernet-ml do not."""
-        return all(entry.size is not None for entry in self.files)
-
-    @property
-    def size(self) -> int:
-        """Bytes of all files together, as far as sizes are known."""
-        return sum(entry.size or 0 for entry in self.files)
-
-    def with_sizes(self, sizes: Mapping[str, int]) -> Self:
-        """Return the manifest with the sizes that were measured on verified files."""
-        files = [{"path": e.path, "size": sizes[e.path], "sha256": e.sha256} for e in self.files]
-        return self.model_validate(self.model_dump() | {"files": files})
 
     def with_repo_id(self, repo_id: RitualRepoId | None) -> Self:
         """Return the same artifact's manifest for another repository."""
@@ -220,12 +174,6 @@ class Manifest(BaseModel):
             document["repo_id"] = self.repo_id
         document["artifact_type"] = self.artifact_type
         document["file_hashes"] = {entry.path: entry.sha256 for entry in self.files}
-        if self.has_sizes:
-            document["ritual_artifacts"] = {
-                "manifest_version": MANIFEST_VERSION,
-                "files": [entry.model_dump() for entry in self.files],
-                "digest": self.digest,
-            }
         return document
 
     def to_bytes(self) -> bytes:
@@ -251,70 +199,190 @@ class Manifest(BaseModel):
             raise ManifestError(message)
         return data
 
-    @classmethod
-    def from_bytes(cls, data: bytes, source: str = "the manifest") -> Self:
-        """Parse a manifest of this package or of infernet-ml 2.0.0, trusting nothing in it.
 
-        Args:
-            data: The file's content.
-            source: What to call it in an error.
+class Manifest(_Content):
+    """What an artifact is: its type, its fields, and its files with their sizes and digests.
+
+    Attributes:
+        artifact_type: Name of the model's class.
+        fields: Metadata as JSON, and the names of files where the type has files.
+        files: One entry per file, sorted by path.
+        repo_id: The repository it was published to, where that was known; not part of the digest.
+    """
+
+    files: tuple[ManifestEntry, ...]
+
+    @classmethod
+    def build(
+        cls, plan: ArtifactPlan, digests: Sequence[FileDigest], repo_id: RitualRepoId | None = None
+    ) -> Self:
+        """Join a plan with the digests of its files, which stand in the plan's order.
 
         Raises:
-            ManifestError: the manifest is too large or too deep, has too many keys and items, is not strict
-                JSON, has duplicate keys, unknown digests, hostile or colliding file names, or a digest that
-                is not its own.
+            ManifestError: a reader would refuse the manifest.
         """
+        files = tuple(
+            ManifestEntry(path=file.path, size=digest.size, sha256=digest.sha256)
+            for file, digest in zip(plan.files, digests, strict=True)
+        )
+        named = None if repo_id is None else repo_id.to_unique_id()
         try:
-            values = _parse_strictly(data)
-            document = ManifestDocument.model_validate(values)
-            fields = {key: value for key, value in values.items() if key not in _OWN_KEYS}
-            json.dumps(fields, ensure_ascii=False, allow_nan=False).encode()  # no 1e999, no lone surrogates
-            extension = document.ritual_artifacts
-            manifest = cls(
-                artifact_type=document.artifact_type,
-                fields=fields,
-                files=_entries(document),
-                repo_id=document.repo_id,
-            )
+            return cls(artifact_type=plan.artifact_type, fields=dict(plan.fields), files=files, repo_id=named)
         except ValidationError as error:
-            message = f"{source} is not a valid manifest: {explain(error, 'it')}"
+            message = f"{plan.artifact_type!r} has no valid manifest: {explain(error, 'it')}"
             raise ManifestError(message) from None
-        except (ValueError, RecursionError) as error:
-            message = f"{source} is not a valid manifest: {error}"
+
+    @cached_property
+    def digest(self) -> Digest:
+        """SHA-256 of the canonical JSON (RFC 8785) of type, fields and files.
+
+        It names the artifact: the same on every backend, machine and run.
+
+        Raises:
+            ManifestError: a field holds a number that canonical JSON does not have.
+        """
+        files = [entry.model_dump() for entry in self.files]
+        try:
+            content = canonical_bytes(
+                {"artifact_type": self.artifact_type, "fields": self.fields, "files": files}
+            )
+        except ValueError as error:
+            message = f"the artifact has no digest: {error}"
             raise ManifestError(message) from None
-        if extension:
-            if document.file_hashes != {entry.path: entry.sha256 for entry in extension.files}:
-                message = f"{source} contradicts itself: file_hashes and ritual_artifacts.files differ"
-                raise ManifestError(message)
-            if manifest.digest != extension.digest:
-                message = (
-                    f"{source} was altered: it states the digest {extension.digest}, "
-                    f"but its content has {manifest.digest}"
-                )
-                raise ManifestError(message)
-        return manifest
+        return Digest.of(content)
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files together."""
+        return sum(entry.size for entry in self.files)
+
+    def to_document(self) -> dict[str, Any]:
+        """Return the content of the manifest file."""
+        document = super().to_document()
+        document["ritual_artifacts"] = {
+            "manifest_version": MANIFEST_VERSION,
+            "files": [entry.model_dump() for entry in self.files],
+            "digest": self.digest,
+        }
+        return document
+
+    @classmethod
+    def from_bytes(cls, data: bytes, source: str = "the manifest") -> Self:
+        """Parse a manifest that this package wrote, without trusting it; see `parse_manifest`.
+
+        Raises:
+            ManifestError: the manifest is invalid, or was written by infernet-ml and states no sizes.
+        """
+        return cls._complete(parse_manifest(data, source), source)
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Read a manifest file.
+        """Read a manifest file that this package wrote; see `read_manifest`.
 
         Raises:
-            ManifestError: it is no regular file; or see `from_bytes`.
+            ManifestError: the manifest is invalid, or was written by infernet-ml and states no sizes.
             OSError: the file is missing or cannot be read.
         """
-        data = read_regular(path, MAX_MANIFEST_BYTES + 1)
-        if data is None:
-            message = f"{path} is not a regular file, so it is no manifest"
+        return cls._complete(read_manifest(path), str(path))
+
+    @classmethod
+    def _complete(cls, manifest: "AnyManifest", source: str) -> Self:
+        if isinstance(manifest, cls):
+            return manifest
+        message = f"{source} states no sizes, because infernet-ml wrote it; verify its files first"
+        raise ManifestError(message)
+
+
+class LegacyManifest(_Content):
+    """The manifest of an artifact that infernet-ml 2.0.0 published: no sizes, and so no digest.
+
+    Attributes:
+        artifact_type: Name of the model's class.
+        fields: Metadata as JSON, and the names of files where the type has files.
+        files: One entry per file, sorted by path.
+        repo_id: The repository it was published to, where that was known.
+    """
+
+    files: tuple[LegacyEntry, ...]
+
+    def with_sizes(self, sizes: Mapping[str, int]) -> Manifest:
+        """Return the manifest with the sizes that were measured on verified files."""
+        files = tuple(ManifestEntry(path=e.path, size=sizes[e.path], sha256=e.sha256) for e in self.files)
+        return Manifest(
+            artifact_type=self.artifact_type, fields=self.fields, files=files, repo_id=self.repo_id
+        )
+
+
+AnyManifest: TypeAlias = Manifest | LegacyManifest
+
+
+def complete_manifest(manifest: AnyManifest, sizes: Mapping[str, int]) -> Manifest:
+    """Return a manifest with all sizes; those of an old one were measured on verified files."""
+    return manifest if isinstance(manifest, Manifest) else manifest.with_sizes(sizes)
+
+
+def parse_manifest(data: bytes, source: str = "the manifest") -> AnyManifest:
+    """Parse a manifest of this package or of infernet-ml 2.0.0, without trusting it.
+
+    Args:
+        data: The file's content.
+        source: What to call it in an error.
+
+    Raises:
+        ManifestError: the manifest is too large or too deep, has too many keys and items, is not strict
+            JSON, has duplicate keys, unknown digests, hostile or colliding file names, or a digest that
+            is not its own.
+    """
+    try:
+        values = _parse_strictly(data)
+        document = ManifestDocument.model_validate(values)
+        fields = {key: value for key, value in values.items() if key not in _OWN_KEYS}
+        json.dumps(fields, ensure_ascii=False, allow_nan=False).encode()  # no 1e999, no lone surrogates
+        manifest = _from_document(document, fields)
+    except ValidationError as error:
+        message = f"{source} is not a valid manifest: {explain(error, 'it')}"
+        raise ManifestError(message) from None
+    except (ValueError, RecursionError) as error:
+        message = f"{source} is not a valid manifest: {error}"
+        raise ManifestError(message) from None
+    if document.ritual_artifacts is not None and isinstance(manifest, Manifest):
+        if document.file_hashes != {entry.path: entry.sha256 for entry in manifest.files}:
+            message = f"{source} contradicts itself: file_hashes and ritual_artifacts.files differ"
             raise ManifestError(message)
-        return cls.from_bytes(data, str(path))
+        if manifest.digest != document.ritual_artifacts.digest:
+            message = (
+                f"{source} was altered: it states the digest {document.ritual_artifacts.digest}, "
+                f"but its content has {manifest.digest}"
+            )
+            raise ManifestError(message)
+    return manifest
 
 
-def _entries(document: ManifestDocument) -> tuple[ManifestEntry, ...]:
-    """Return the files by path; a manifest of infernet-ml has no sizes."""
-    found: Iterable[tuple[str, int | None, str]] = ((p, None, sha) for p, sha in document.file_hashes.items())
-    if document.ritual_artifacts:
-        found = ((file.path, file.size, file.sha256) for file in document.ritual_artifacts.files)
-    return tuple(ManifestEntry(path=path, size=size, sha256=sha256) for path, size, sha256 in sorted(found))
+def read_manifest(path: Path) -> AnyManifest:
+    """Read a manifest file of this package or of infernet-ml 2.0.0, without trusting it.
+
+    Raises:
+        ManifestError: it is not a regular file; or see `parse_manifest`.
+        OSError: the file is missing or cannot be read.
+    """
+    data = read_regular(path, MAX_MANIFEST_BYTES + 1)
+    if data is None:
+        message = f"{path} is not a regular file, so it cannot be a manifest"
+        raise ManifestError(message)
+    return parse_manifest(data, str(path))
+
+
+def _from_document(document: ManifestDocument, fields: dict[str, Any]) -> AnyManifest:
+    content: dict[str, Any] = {
+        "artifact_type": document.artifact_type,
+        "fields": fields,
+        "repo_id": document.repo_id,
+    }
+    if document.ritual_artifacts is not None:
+        files = sorted(document.ritual_artifacts.files, key=lambda entry: entry.path)
+        return Manifest(**content, files=tuple(files))
+    hashes = sorted(document.file_hashes.items())
+    return LegacyManifest(**content, files=tuple(LegacyEntry(path=p, sha256=sha) for p, sha in hashes))
 
 
 def _parse_strictly(data: bytes) -> dict[str, Any]:

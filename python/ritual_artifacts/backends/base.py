@@ -1,18 +1,31 @@
-"""What a storage backend is: it moves bytes, and leaves hashing and comparing to the pipeline."""
+"""What a storage is, for this package: it moves bytes, and leaves hashing and comparing to `transfer`.
 
+A storage is written as three classes. `Storage` says what it is like and is light to import; `Backend` is a
+connection to it; `Revision` is one opened, immutable version. Uploads go through an `UploadSession`.
+`ritual_artifacts.backends.memory` is a complete, short example, and `ritual_artifacts.testing` has the
+contract suite that every backend passes.
+"""
+
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, ClassVar, Generic, TypeVar
 
 from pydantic import JsonValue
 
-from ritual_artifacts.artifact.manifest import Manifest, ManifestEntry
+from ritual_artifacts.artifact.digest import Digest
+from ritual_artifacts.artifact.manifest import AnyEntry, Manifest, ManifestEntry
 from ritual_artifacts.artifact.planning import ArtifactPlan
+from ritual_artifacts.backends.options import Options
+from ritual_artifacts.context import Context
 from ritual_artifacts.core.hashing import FileDigest
-from ritual_artifacts.events import ProgressCallback
+from ritual_artifacts.errors import RepoIdError
 from ritual_artifacts.repo_id import RitualRepoId
+from ritual_artifacts.settings import Settings
+
+UploadOptionsT = TypeVar("UploadOptionsT", bound=Options)
 
 
 @dataclass(frozen=True)
@@ -32,14 +45,18 @@ class UploadResult:
     repo_id: RitualRepoId
     revision: str
     url: str
-    digest: str
+    digest: Digest
     files: tuple[ManifestEntry, ...]
     bytes_sent: int
     bytes_reused: int
 
     def details(self) -> dict[str, JsonValue]:
-        """Return what this storage has to say besides, as JSON."""
+        """Return what else this storage says about the upload, as JSON."""
         return {}
+
+    def summary(self) -> list[str]:
+        """Return lines that tell a person what else happened, such as what was paid."""
+        return []
 
 
 @dataclass(frozen=True)
@@ -49,7 +66,7 @@ class RemoteFile:
     Attributes:
         size: Bytes.
         sha256: SHA-256 in lower-case hex, where the storage knows it.
-        git_sha1: Git's object id, in lower-case hex, where that is all that the storage knows.
+        git_sha1: Git's object id, in lower-case hex, where the storage knows nothing better.
     """
 
     size: int
@@ -57,52 +74,175 @@ class RemoteFile:
     git_sha1: str | None = None
 
 
-@runtime_checkable
-class ListsFiles(Protocol):
-    """A backend whose storage says what it has without sending it; not every one does."""
+@dataclass(frozen=True)
+class Credential:
+    """What a storage needs to know who is asking.
 
-    def list_files(self, repo_id: RitualRepoId, revision: str) -> Mapping[str, RemoteFile]:
-        """Return what the storage says about each file of a revision, by unchecked name.
+    Attributes:
+        option: The connection option that holds it.
+        argument: The argument of `to_repo` and `from_repo` that fills this option.
+        variable: The environment variable that is used where the option is not given.
+    """
+
+    option: str
+    argument: str
+    variable: str
+
+
+@dataclass(frozen=True)
+class Price:
+    """What an upload costs.
+
+    Attributes:
+        amount: In the storage's smallest unit.
+        text: The amount for people, with its unit.
+        details: What it is made of, as JSON.
+    """
+
+    amount: int
+    text: str
+    details: Mapping[str, JsonValue]
+
+
+class Revision(ABC):
+    """One immutable version of a repository, opened for one download or verification.
+
+    Several threads read from it at once.
+
+    Attributes:
+        name: The version's immutable name on its storage, such as a commit.
+        repo_id: The id that it was opened by.
+    """
+
+    def __init__(self, repo_id: RitualRepoId, name: str) -> None:
+        """Name the version."""
+        self.repo_id = repo_id
+        self.name = name
+
+    @property
+    def digest(self) -> Digest | None:
+        """The digest of the artifact, where the storage names versions by it; it is compared then."""
+        return None
+
+    @abstractmethod
+    def manifest_bytes(self) -> bytes:
+        """Return the manifest file, unchecked, at most `MAX_MANIFEST_BYTES + 1` bytes of it.
 
         Raises:
-            ArtifactNotFoundError: there is no such revision.
+            ArtifactNotFoundError: the version has no manifest.
         """
-        ...
 
-
-@runtime_checkable
-class NamesRevisions(Protocol):
-    """A backend whose revisions can be found by their name alone."""
-
-    def identify(self, revision: str) -> RitualRepoId:
-        """Return the id of the repository and version that a revision is, with this revision as the version.
+    @abstractmethod
+    def read(self, entry: AnyEntry, offset: int = 0) -> Iterator[bytes]:
+        """Yield a file's bytes, unchecked, from `offset` to its end.
 
         Raises:
-            ArtifactNotFoundError: there is no such revision.
+            ArtifactNotFoundError: the version has no such file.
+            TransferError: the bytes stopped arriving.
         """
-        ...
 
+    def local_path(self, entry: AnyEntry) -> Path | None:
+        """Return where the file's bytes are on this machine, so that they can be cloned or copied.
 
-@runtime_checkable
-class FindsDamage(Protocol):
-    """A backend that can tell which bytes of a copy are wrong, so that only these are fetched again."""
+        None: they are not on this machine. A path with no file means that the storage has lost the bytes; `read` then raises.
+        """
+        del entry
+        return None
 
-    def find_good_prefix(
-        self, repo_id: RitualRepoId, revision: str, entry: ManifestEntry, path: Path
-    ) -> int | None:
-        """Return how many bytes at the beginning of a wrong copy are the published ones.
+    def listing(self) -> Mapping[str, RemoteFile] | None:
+        """Return what the storage says about each file, by unchecked name; None: it cannot say.
 
-        Whoever has sent the first wrong byte is not asked for it again, so that this ends.
+        Raises:
+            ArtifactNotFoundError: the version is gone.
+        """
+        return None
+
+    def repair_point(self, entry: AnyEntry, path: Path) -> int | None:
+        """Return how many bytes at the start of a wrong copy are right, so that the rest is fetched again.
+
+        A source that sent a wrong byte is not asked for it again, so that repairs come to an end.
+
+        Args:
+            entry: The file.
+            path: A whole copy that does not match the manifest.
 
         Returns:
-            None where nobody could send anything better: the published bytes are others than promised.
+            None: the storage cannot say, and the copy is fetched again from its start.
+
+        Raises:
+            IntegrityError: no other bytes can be had.
         """
-        ...
+        del entry, path
+        return None
 
 
-@runtime_checkable
-class ChoosesOwner(Protocol):
-    """A backend that publishes under an owner of its own, such as a wallet's address; not every one does."""
+class UploadSession(ABC):
+    """One upload, from reading the files to the moment at which the artifact becomes visible."""
+
+    @abstractmethod
+    def read_files(self) -> list[FileDigest]:
+        """Read each planned file once and return their digests, in the plan's order.
+
+        A backend that can store bytes before it knows their digest does so here; all others call
+        `hash_files`. Nothing that is stored here is visible yet.
+
+        Raises:
+            ArtifactModelError: a file turned into something that cannot be an artifact file.
+            SourceChangedError: a file changed while it was read.
+            OSError: a file cannot be read, or the storage is full.
+        """
+
+    @abstractmethod
+    def publish(self, manifest: Manifest) -> UploadResult:
+        """Store what is not stored yet, then make the artifact visible in one step.
+
+        Raises:
+            ConflictError: the version label names another artifact.
+            SourceChangedError: a file is no longer what `read_files` saw.
+            BackendError: the backend refused or failed.
+        """
+
+
+class Backend(ABC, Generic[UploadOptionsT]):
+    """A connection to one kind of storage, made by `Storage.connect`. Making it sends nothing."""
+
+    @abstractmethod
+    def open(self, repo_id: RitualRepoId) -> Revision:
+        """Open the version that the id names now; no version in the id means the newest.
+
+        Raises:
+            ArtifactNotFoundError: there is no such repository or version.
+        """
+
+    @abstractmethod
+    def start_upload(
+        self, plan: ArtifactPlan, repo_id: RitualRepoId, options: UploadOptionsT, context: Context
+    ) -> AbstractContextManager[UploadSession]:
+        """Start an upload; leaving the context drops everything that was not published.
+
+        Args:
+            plan: What is going to be published.
+            repo_id: Under which id.
+            options: What the user says about this upload.
+            context: The call that this upload belongs to.
+
+        Raises:
+            BackendError: the options contradict each other or the connection.
+        """
+
+    def upload_options(self, given: Mapping[str, Any]) -> UploadOptionsT:
+        """Check what the user says about an upload.
+
+        Raises:
+            BackendError: there is no such option, or it cannot have this value.
+        """
+        options: UploadOptionsT = self.storage.upload_options.parse(given)  # type: ignore[assignment]
+        return options
+
+    @property
+    @abstractmethod
+    def storage(self) -> "Storage":
+        """The storage that this is a connection to."""
 
     def choose_owner(self, repo_id: RitualRepoId) -> RitualRepoId:
         """Return the id under which an upload to `repo_id` would be published; nothing is sent.
@@ -110,88 +250,79 @@ class ChoosesOwner(Protocol):
         Raises:
             RepoIdError: the id names an owner that cannot publish from here.
         """
-        ...
+        return repo_id
 
-
-class UploadSession(Protocol):
-    """One upload, from reading the files to the moment at which everybody can see them."""
-
-    def read_files(self, plan: ArtifactPlan, progress: ProgressCallback | None) -> list[FileDigest]:
-        """Read the plan's files once and return their digests, in the plan's order.
-
-        A backend that can store bytes before it knows their digest does so here; all others call
-        `hashing.hash_files`. Nothing that is stored here can be seen yet.
+    def identify(self, name: str) -> RitualRepoId:
+        """Return the id of the version that has this immutable name.
 
         Raises:
-            ArtifactModelError: a file turned into something that cannot be an artifact file.
-            SourceChangedError: a file changed while it was read.
-            OSError: a file cannot be read, or the storage is full.
+            RepoIdError: the storage cannot find a version by its name alone.
+            ArtifactNotFoundError: there is no such version.
         """
-        ...
+        message = f"repository id {name!r} must have an owner and a name"
+        raise RepoIdError(message)
 
-    def publish(
-        self, manifest: Manifest, plan: ArtifactPlan, progress: ProgressCallback | None
-    ) -> UploadResult:
-        """Store what is not stored yet, then make the artifact visible in one step.
+    def estimate(self, plan: ArtifactPlan, repo_id: RitualRepoId, options: UploadOptionsT) -> Price | None:
+        """Return what this upload would cost; None: uploads are free.
 
         Raises:
-            ConflictError: the version label names another artifact.
-            SourceChangedError: a file is no longer what `read_files` saw.
-            BackendError: the storage refused or failed.
+            TransferError: the price could not be had.
         """
-        ...
+        del plan, repo_id, options
+        return None
 
 
-class Backend(Protocol):
-    """One kind of storage. Found by `StorageId`; see `ritual_artifacts.backends.load_backend`."""
+class Storage(ABC):
+    """What a kind of storage is like. Its class is what the entry point names; it holds no connection.
 
-    def start_upload(
-        self, repo_id: RitualRepoId, options: Mapping[str, Any]
-    ) -> AbstractContextManager[UploadSession]:
-        """Start an upload; leaving the context drops everything that was not published.
+    Everything here is answered without a network and without importing client libraries.
+    """
+
+    name: ClassVar[str]
+    """The first part of repository ids."""
+    title: ClassVar[str]
+    """Its name for people."""
+    connection_options: ClassVar[type[Options]]
+    """Options of every call that talks to it."""
+    upload_options: ClassVar[type[Options]]
+    """Further options of an upload."""
+    credential: ClassVar[Credential | None] = None
+    offline_hint: ClassVar[str] = ""
+    """What turns offline mode on, for messages."""
+
+    @abstractmethod
+    def connect(self, options: Mapping[str, Any], context: Context) -> Backend[Any]:
+        """Check the connection options and make a backend.
 
         Args:
-            repo_id: Where it goes.
-            options: What this kind of storage lets the user say of an upload, such as a commit message.
+            options: What the user gave, by name.
+            context: The call that needs it.
 
         Raises:
-            BackendError: there is no such option.
+            AuthenticationError: the credential cannot be valid.
+            BackendError: there is no such option, it cannot have this value, or a library is missing.
         """
-        ...
 
-    def resolve(self, repo_id: RitualRepoId) -> str:
-        """Return the immutable revision that the id names now.
+    def is_pinned(self, repo_id: RitualRepoId, options: Mapping[str, Any]) -> bool:
+        """Return whether the id can only ever name one artifact, so that a complete copy will do."""
+        del repo_id, options
+        return False
 
-        A storage that names revisions by content uses the 64 hex digits of the artifact's digest: a revision
-        that looks like them is compared with the manifest.
+    def cache_version(self, repo_id: RitualRepoId, options: Mapping[str, Any]) -> str | None:
+        """Return the version under which the cache keeps a download; None: no version."""
+        del options
+        return repo_id.version
+
+    def is_offline(self, options: Mapping[str, Any], settings: Settings) -> bool:
+        """Return whether the user wants only what is on this machine."""
+        del options, settings
+        return False
+
+    def check(self, context: Context) -> None:
+        """Find out, without a network, whether this installation can use the storage.
 
         Raises:
-            ArtifactNotFoundError: there is no such repository or version.
+            BackendError: it cannot; the message says what is missing.
         """
-        ...
+        self.connect({}, context)
 
-    def read_manifest(self, repo_id: RitualRepoId, revision: str) -> bytes:
-        """Return the manifest file of a revision, unchecked, at most `MAX_MANIFEST_BYTES + 1` bytes.
-
-        Raises:
-            ArtifactNotFoundError: the revision has no manifest.
-        """
-        ...
-
-    def read_file(
-        self, repo_id: RitualRepoId, revision: str, entry: ManifestEntry, *, offset: int = 0
-    ) -> Iterator[bytes]:
-        """Stream a file's bytes from `offset` to its end, unchecked; several threads do so at once.
-
-        Raises:
-            ArtifactNotFoundError: the revision has no such file.
-            TransferError: the bytes stopped arriving.
-        """
-        ...
-
-    def find_local_file(self, repo_id: RitualRepoId, revision: str, entry: ManifestEntry) -> Path | None:
-        """Return where this file's bytes are on this machine, so that they can be cloned; else None.
-
-        A storage that has lost them returns where they would be, and `read_file` raises.
-        """
-        ...

@@ -13,7 +13,6 @@ from ritual_artifacts import _core
 from ritual_artifacts._core import deep_hash
 from ritual_artifacts.core.hashing import ByteCallback, StrPath
 from ritual_artifacts.errors import BackendError
-from ritual_artifacts.settings import load_settings
 
 __all__ = [
     "CHUNK_BYTES",
@@ -49,20 +48,25 @@ _REBASE_MARK: Final = bytes(_ID)
 
 
 def open_tree(
-    path: StrPath, *, rule: SplitRule = "arweave-js", progress: ByteCallback | None = None
+    path: StrPath,
+    *,
+    rule: SplitRule = "arweave-js",
+    max_workers: int | None = None,
+    progress: ByteCallback | None = None,
 ) -> ChunkTree:
     """Read a file once, on all cores, and build the tree over its chunks.
 
     Args:
         path: A regular file; a link is refused.
         rule: Who splits it so.
+        max_workers: Threads at most; default one per core.
         progress: Called on the calling thread with the number of bytes read since its last call.
 
     Raises:
         SourceChangedError: the file changed while it was read.
         OSError: the file is missing or cannot be read.
     """
-    return _core.ChunkTree(path, rule=rule, max_workers=load_settings().max_workers, progress=progress)
+    return _core.ChunkTree(path, rule=rule, max_workers=max_workers, progress=progress)
 
 
 def chunk_spans(size: int) -> list[tuple[int, int]]:

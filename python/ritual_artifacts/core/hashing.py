@@ -15,7 +15,6 @@ from typing import Literal, TypeAlias, overload
 from ritual_artifacts import _core
 from ritual_artifacts._core import FileDigest, PartialFile, rename_files, sha256_kernels, write_file
 from ritual_artifacts.errors import ArtifactError
-from ritual_artifacts.settings import load_settings
 
 __all__ = [
     "DEFAULT_READ_SIZE",
@@ -82,7 +81,7 @@ def hash_files(
     Args:
         paths: Regular files.
         follow_symlinks: Whether a symbolic link is read through; if not, it is refused.
-        max_workers: Threads at most, 1 or more; default `RITUAL_MAX_WORKERS`, else one per core.
+        max_workers: Threads at most, 1 or more; default one per core.
         read_size: Bytes per read.
         progress: Called on the calling thread with the number of bytes read since its last call.
         data_root: Also find the root of each file's chunks on Arweave, in the same read; it is split as
@@ -96,7 +95,7 @@ def hash_files(
         file) and `git_sha1` (lower-case hex), which are None otherwise.
 
     Raises:
-        ArtifactError: `max_workers` or its setting cannot be used.
+        ArtifactError: `max_workers` is less than 1.
         ArtifactModelError: a path is a FIFO, a device, a socket or, without `follow_symlinks`, a link.
         SourceChangedError: a file changed while it was read.
         OSError: a file is missing or cannot be read; `filename` is its path.
@@ -125,14 +124,14 @@ def copy_files(
 
     Args:
         pairs: Source and target of each copy; the target's folder exists.
-        max_workers: Threads at most, 1 or more; default `RITUAL_MAX_WORKERS`, else one per core.
+        max_workers: Threads at most, 1 or more; default one per core.
         progress: Called on the calling thread with the number of bytes copied since its last call.
 
     Returns:
         One item per pair, in order: the source's path, the size and SHA-256 of the bytes that landed.
 
     Raises:
-        ArtifactError: `max_workers` or its setting cannot be used.
+        ArtifactError: `max_workers` is less than 1.
         ArtifactModelError: a source is a symbolic link or no regular file.
         SourceChangedError: a source changed while it was read.
         OSError: a file cannot be read or written; `filename` is its path.
@@ -141,9 +140,7 @@ def copy_files(
 
 
 def _limit_workers(number: int | None) -> int | None:
-    if number is None:
-        return load_settings().max_workers
-    if number < 1:
+    if number is not None and number < 1:
         message = f"max_workers is {number}, expected 1 or more"
         raise ArtifactError(message)
     return number
