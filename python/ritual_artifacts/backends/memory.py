@@ -1,13 +1,13 @@
 """The reference backend: artifacts in the memory of this process, with nothing beyond the protocol.
 
-To write a storage of your own, copy this file, rename the classes, replace the dictionaries of `MemorySpace` by
-calls to your service, and name the `Storage` class in an entry point of your package::
+To write a storage of your own, copy this file, rename the classes, replace the dictionaries of `MemorySpace`
+by calls to your service, and name the `Storage` class in an entry point of your package::
 
     [project.entry-points."ritual_artifacts.backends"]
     shelf = "my_package.shelf:ShelfStorage"
 
-This package has no entry point for `MemoryStorage`: ids that begin with `memory/` need a program that registers
-it, as the tests of this package do. Methods that are missing here have a default in `base` that fits.
+This package has no entry point for `MemoryStorage`: ids that begin with `memory/` need a program that
+registers it, as the tests of this package do. Methods that are missing here have a default in `base` that fits.
 """
 
 import hashlib
@@ -111,12 +111,12 @@ class MemoryBackend(Backend[MemoryUploadOptions]):
         return MemoryStorage()
 
     def open(self, repo_id: RitualRepoId) -> "MemoryRevision":
-        """Open the version that the id names now; a version is a label or a revision."""
+        """Open the version that the id names now; a version is a label."""
         repository = self.space.repositories.get(str(repo_id.without_version()), StoredRepository())
-        version = repo_id.version
-        name = repository.labels.get(version, version) if version else repository.newest
-        if name is None or name not in repository.revisions:
-            message = f"there is no {repo_id} in memory; it has the versions {', '.join(repository.labels)}"
+        name = repository.labels.get(repo_id.version) if repo_id.version else repository.newest
+        if name is None:
+            known = ", ".join(repository.labels) or "none"
+            message = f"there is no {repo_id} in memory; versions there: {known}"
             raise ArtifactNotFoundError(message)
         return MemoryRevision(repo_id, name, repository.revisions[name])
 
@@ -127,14 +127,6 @@ class MemoryBackend(Backend[MemoryUploadOptions]):
         """Start an upload; there is nothing to drop at its end, because only `publish` stores anything."""
         del options
         yield MemoryUpload(self.space, plan, repo_id, context)
-
-    def identify(self, name: str) -> RitualRepoId:
-        """Return the id of the version that has this immutable name; see `Backend`."""
-        for repository_id, repository in self.space.repositories.items():
-            if name in repository.revisions:
-                return RitualRepoId.from_unique_id(f"{repository_id}/{name}")
-        message = f"there is no revision {name!r} in memory"
-        raise ArtifactNotFoundError(message)
 
 
 class MemoryRevision(Revision):

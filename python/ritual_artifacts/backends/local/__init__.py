@@ -10,10 +10,10 @@ Layout below the store's root::
     sizes/<bytes>                                empty; an object may have this size
     lock                                         held briefly for each change of what is visible
 
-A revision is named after its artifact's digest, without `sha256:`. Files are copied without the lock; only the
-renames that publish them take it. So does the garbage collection, which therefore never sees half an upload. A
-process that is killed leaves a folder in `incoming`, and perhaps objects that no version names; the garbage
-collection removes both.
+A revision is named after its artifact's digest, without `sha256:`. Files are copied without the lock; only
+the renames that publish them take it. So does the garbage collection, which therefore never sees half an
+upload. A process that is killed leaves a folder in `incoming`, and perhaps objects that no version names; the
+garbage collection removes both.
 """
 
 from ritual_artifacts.backends.local.storage import LocalStorage
