@@ -13,8 +13,9 @@
 
 from importlib.metadata import version
 
+from ritual_artifacts.artifact.manifest import Manifest, ManifestEntry
 from ritual_artifacts.backends import UploadResult
-from ritual_artifacts.cache import BroadcastedArtifact, CachedArtifact
+from ritual_artifacts.core.hashing import FileDigest, hash_files
 from ritual_artifacts.errors import (
     ArtifactError,
     ArtifactModelError,
@@ -33,12 +34,11 @@ from ritual_artifacts.errors import (
     TransferError,
     WalletError,
 )
+from ritual_artifacts.events import Progress
 from ritual_artifacts.ezkl import EZKLArtifact
-from ritual_artifacts.hashing import FileDigest, hash_files
 from ritual_artifacts.manager import RitualArtifactManager
-from ritual_artifacts.manifest import Manifest, ManifestEntry
-from ritual_artifacts.progress import Progress
 from ritual_artifacts.repo_id import RitualRepoId, StorageId, StorageIdInt
+from ritual_artifacts.transfer.cache import BroadcastedArtifact, CachedArtifact
 
 __version__ = version("ritual-artifacts")
 

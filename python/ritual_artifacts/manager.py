@@ -9,10 +9,20 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeAlias, TypeVar, cast
 
 from pydantic import BaseModel, PrivateAttr, ValidationError
 
-from ritual_artifacts import cache, staging, transfer
+from ritual_artifacts.artifact.canonical import canonical_bytes
+from ritual_artifacts.artifact.introspection import (
+    RESERVED_FIELDS,
+    check_model,
+    describe,
+    explain,
+    fill,
+    rebuild,
+)
+from ritual_artifacts.artifact.manifest import Manifest, ManifestEntry
+from ritual_artifacts.artifact.planning import MANIFEST_FILENAME, ArtifactPlan, plan_files
+from ritual_artifacts.artifact.selection import fields_by_directory, fields_by_file, names_below, select_files
 from ritual_artifacts.backends import Backend, UploadResult, identify, load_backend
-from ritual_artifacts.cache import BroadcastedArtifact, CachedArtifact
-from ritual_artifacts.canonical import canonical_bytes
+from ritual_artifacts.core.hashing import hash_files
 from ritual_artifacts.errors import (
     ArtifactError,
     ArtifactModelError,
@@ -22,14 +32,12 @@ from ritual_artifacts.errors import (
     Mismatch,
     RepoIdError,
 )
-from ritual_artifacts.hashing import hash_files
-from ritual_artifacts.introspection import RESERVED_FIELDS, check_model, describe, explain, fill, rebuild
-from ritual_artifacts.manifest import Manifest, ManifestEntry
-from ritual_artifacts.planning import MANIFEST_FILENAME, ArtifactPlan, plan_files
-from ritual_artifacts.progress import ProgressCallback, ProgressMeter
+from ritual_artifacts.events import ProgressCallback, ProgressMeter
 from ritual_artifacts.repo_id import RitualRepoId, StorageId
-from ritual_artifacts.selection import fields_by_directory, fields_by_file, names_below, select_files
-from ritual_artifacts.verification import (
+from ritual_artifacts.transfer import cache, staging
+from ritual_artifacts.transfer import downloading as transfer
+from ritual_artifacts.transfer.cache import BroadcastedArtifact, CachedArtifact
+from ritual_artifacts.transfer.verification import (
     MISSING,
     UNNAMED,
     check_expected_digest,

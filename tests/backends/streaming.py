@@ -8,7 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ritual_artifacts.artifact.manifest import Manifest, ManifestEntry
+from ritual_artifacts.artifact.planning import ArtifactPlan
 from ritual_artifacts.backends import Backend, UploadResult, UploadSession
+from ritual_artifacts.core.hashing import FileDigest, hash_files
 from ritual_artifacts.errors import (
     ArtifactNotFoundError,
     BackendError,
@@ -16,10 +19,7 @@ from ritual_artifacts.errors import (
     SourceChangedError,
     TransferError,
 )
-from ritual_artifacts.hashing import FileDigest, hash_files
-from ritual_artifacts.manifest import Manifest, ManifestEntry
-from ritual_artifacts.planning import ArtifactPlan
-from ritual_artifacts.progress import ProgressCallback, ProgressMeter
+from ritual_artifacts.events import ProgressCallback, ProgressMeter
 from ritual_artifacts.repo_id import RitualRepoId
 
 BLOCK_SIZE = 4096

@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from ritual_artifacts import RitualArtifactManager, RitualRepoId, StorageId, transfer
-from ritual_artifacts import manifest as manifest_module
+from ritual_artifacts import RitualArtifactManager, RitualRepoId, StorageId
+from ritual_artifacts.artifact import manifest as manifest_module
+from ritual_artifacts.artifact.manifest import Manifest
+from ritual_artifacts.artifact.planning import plan_files
 from ritual_artifacts.backends import load_backend
 from ritual_artifacts.backends.base import Backend, UploadSession
 from ritual_artifacts.backends.local import LocalBackend
@@ -25,9 +27,8 @@ from ritual_artifacts.errors import (
     SourceChangedError,
     TransferError,
 )
-from ritual_artifacts.manifest import Manifest
-from ritual_artifacts.planning import plan_files
 from ritual_artifacts.repo_id import RitualRepoId as RepoId
+from ritual_artifacts.transfer import downloading as transfer
 from tests.backends.streaming import Server, StreamingBackend, flip_one_bit
 from tests.servers.arweave.faults import refuse
 from tests.servers.arweave.node import ArweaveNode

@@ -12,11 +12,14 @@ import pytest
 from filelock import FileLock
 from pydantic import BaseModel
 
-from ritual_artifacts import RitualArtifactManager, RitualRepoId, StorageId, transfer
+from ritual_artifacts import RitualArtifactManager, RitualRepoId, StorageId
+from ritual_artifacts.artifact.manifest import Manifest
+from ritual_artifacts.artifact.planning import plan_files
 from ritual_artifacts.backends.base import UploadResult
 from ritual_artifacts.backends.local import LocalBackend
 from ritual_artifacts.backends.local.layout import Layout
 from ritual_artifacts.backends.local.upload import LocalUpload
+from ritual_artifacts.core.hashing import FileDigest
 from ritual_artifacts.errors import (
     ArtifactNotFoundError,
     ConflictError,
@@ -25,10 +28,8 @@ from ritual_artifacts.errors import (
     Mismatch,
     SourceChangedError,
 )
-from ritual_artifacts.hashing import FileDigest
-from ritual_artifacts.manifest import Manifest
-from ritual_artifacts.planning import plan_files
-from ritual_artifacts.progress import Progress
+from ritual_artifacts.events import Progress
+from ritual_artifacts.transfer import downloading as transfer
 from tests.backends.streaming import flip_one_bit
 
 

@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from ritual_artifacts import RitualRepoId, transfer
-from ritual_artifacts import manifest as manifest_module
+from ritual_artifacts import RitualRepoId
+from ritual_artifacts.artifact import manifest as manifest_module
+from ritual_artifacts.artifact.planning import ArtifactPlan, plan_files
 from ritual_artifacts.backends.base import UploadResult
 from ritual_artifacts.backends.local import LocalBackend
+from ritual_artifacts.core.hashing import FileDigest, hash_files
 from ritual_artifacts.errors import ConflictError, IntegrityError, ManifestError
-from ritual_artifacts.hashing import FileDigest, hash_files
-from ritual_artifacts.planning import ArtifactPlan, plan_files
+from ritual_artifacts.transfer import downloading as transfer
 
 V1 = RitualRepoId.from_unique_id("local/me/model/v1")
 V2 = RitualRepoId.from_unique_id("local/me/model/v2")

@@ -631,7 +631,7 @@ def test_a_folder_whose_commit_was_killed_can_be_verified(
 
     run("upload", model, "local/me/model")
     with monkeypatch.context() as patch:
-        patch.setattr("ritual_artifacts.staging.Staging._apply", die)
+        patch.setattr("ritual_artifacts.transfer.staging.Staging._apply", die)
         killed = run("download", "local/me/model", tmp_path / "out")
 
     verified = run("verify", tmp_path / "out")

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from ritual_artifacts.cli.hash import reading
-from ritual_artifacts.hashing import hash_files
+from ritual_artifacts.core.hashing import hash_files
 from tests.cli.sha256sum import needs_sha256sum, sha256sum
 
 Run = Callable[..., Any]

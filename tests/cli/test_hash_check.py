@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from ritual_artifacts.cli.hash import reading
 from ritual_artifacts.cli.hash.lines import LineFormat, LineParser, ListedFile
-from ritual_artifacts.hashing import hash_files
+from ritual_artifacts.core.hashing import hash_files
 from tests.cli.sha256sum import needs_sha256sum, sha256sum
 
 Run = Callable[..., Any]

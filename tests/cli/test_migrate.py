@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from ritual_artifacts.core.hashing import write_file
 from ritual_artifacts.errors import SourceChangedError
-from ritual_artifacts.hashing import write_file
 from ritual_artifacts.migration.project import survey
 
 Run = Callable[..., Any]

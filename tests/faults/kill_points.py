@@ -16,18 +16,20 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ritual_artifacts import RitualRepoId, StorageId, staging, transfer
+from ritual_artifacts import RitualRepoId, StorageId
+from ritual_artifacts.artifact.manifest import Manifest
+from ritual_artifacts.artifact.planning import ArtifactPlan, plan_folder
 from ritual_artifacts.backends.base import Backend
 from ritual_artifacts.backends.local import LocalBackend
 from ritual_artifacts.errors import ArtifactNotFoundError
-from ritual_artifacts.manifest import Manifest
-from ritual_artifacts.planning import ArtifactPlan, plan_folder
-from ritual_artifacts.verification import verify_folder
+from ritual_artifacts.transfer import downloading as transfer
+from ritual_artifacts.transfer import staging
+from ritual_artifacts.transfer.verification import verify_folder
 from tests.backends.streaming import Server, StreamingBackend
 
 OLD = {"changed.bin": b"old" * 5000, "same.bin": b"same", "sub/gone.bin": b"gone"}
 NEW = {"changed.bin": b"new" * 5000, "same.bin": b"same", "sub/deep/added.bin": b"added" * 3000, "z.bin": b""}
-SOURCES = {"ritual_artifacts.hashing", "ritual_artifacts._core"}
+SOURCES = {"ritual_artifacts.core.hashing", "ritual_artifacts._core"}
 """Where the functions that change files come from; every other module has them by import."""
 FOREIGN = b"a file of the user's own"
 

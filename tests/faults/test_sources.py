@@ -9,9 +9,9 @@ from pydantic import BaseModel
 
 from ritual_artifacts import RitualArtifactManager
 from ritual_artifacts.backends.local import LocalBackend
+from ritual_artifacts.core.hashing import copy_files, hash_files
 from ritual_artifacts.errors import SourceChangedError
-from ritual_artifacts.hashing import copy_files, hash_files
-from ritual_artifacts.progress import Progress
+from ritual_artifacts.events import Progress
 from tests.faults.scripts import run_python
 
 BIG = 1 << 30  # sparse; far more than can be read before the first report of progress

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from ritual_artifacts import RitualArtifactManager
 from ritual_artifacts.backends.arweave import ArweaveUploadResult
 from ritual_artifacts.backends.arweave.encoding import encode
-from ritual_artifacts.chunks import open_tree
+from ritual_artifacts.core.chunks import open_tree
 from tests.interop.conftest import Infernet
 from tests.interop.ritual_arweave import VERSIONS, download_with_old_tool, upload_with_old_tool
 from tests.servers.arlocal import Arlocal

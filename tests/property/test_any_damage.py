@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ritual_artifacts.chunks import find_good_prefix, has_data_root
+from ritual_artifacts.core.chunks import find_good_prefix, has_data_root
 from tests.merkle_oracle import CHUNK, RULES, Node, Rule, branch, leaf, tree
 
 sizes = st.one_of(

@@ -9,8 +9,8 @@ from typing import Any
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from ritual_artifacts.artifact.manifest import Manifest
 from ritual_artifacts.errors import ManifestError
-from ritual_artifacts.manifest import Manifest
 
 VECTORS = sorted((Path(__file__).parent.parent / "vectors").glob("*/*.json"))
 SHA = hashlib.sha256(b"").hexdigest()

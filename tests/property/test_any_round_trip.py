@@ -16,10 +16,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, DirectoryPath, Field, FilePath, JsonValue, create_model
 
-from ritual_artifacts.hashing import hash_files
-from ritual_artifacts.introspection import describe, file_refs, rebuild
-from ritual_artifacts.manifest import Manifest
-from ritual_artifacts.planning import plan_files
+from ritual_artifacts.artifact.introspection import describe, file_refs, rebuild
+from ritual_artifacts.artifact.manifest import Manifest
+from ritual_artifacts.artifact.planning import plan_files
+from ritual_artifacts.core.hashing import hash_files
 
 FILES = [
     "x.bin",

@@ -12,9 +12,10 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from ritual_artifacts import RitualRepoId, transfer
-from ritual_artifacts.canonical import canonical_bytes
+from ritual_artifacts import RitualRepoId
+from ritual_artifacts.artifact.canonical import canonical_bytes
 from ritual_artifacts.errors import ArtifactError
+from ritual_artifacts.transfer import downloading as transfer
 from tests.backends.streaming import Repository, Server, StreamingBackend
 
 REPO = RitualRepoId.from_unique_id("arweave/me/model")

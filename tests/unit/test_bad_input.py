@@ -15,7 +15,7 @@ from ritual_artifacts.errors import (
     ManifestError,
     RepoIdError,
 )
-from ritual_artifacts.progress import Progress
+from ritual_artifacts.events import Progress
 from tests.artifacts import Circuit
 
 REPO = "local/me/model/v1"

@@ -9,9 +9,10 @@ import pytest
 from filelock import FileLock
 from pydantic import BaseModel
 
-from ritual_artifacts import RitualArtifactManager, RitualRepoId, cache
+from ritual_artifacts import RitualArtifactManager, RitualRepoId
 from ritual_artifacts.errors import ArtifactNotFoundError, ConflictError
 from ritual_artifacts.locks import lock_folder, lock_path
+from ritual_artifacts.transfer import cache
 
 
 class Sample(BaseModel):

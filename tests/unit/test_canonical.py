@@ -2,7 +2,7 @@
 
 import pytest
 
-from ritual_artifacts.canonical import MAX_DEPTH, Json, canonical_bytes, is_too_deep
+from ritual_artifacts.artifact.canonical import MAX_DEPTH, Json, canonical_bytes, is_too_deep
 
 
 def test_the_example_of_section_3_2_2_comes_out_byte_for_byte() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ritual_artifacts.chunks import (
+from ritual_artifacts.core.chunks import (
     CHUNK_BYTES,
     MAX_PROOFS,
     check_chunk,

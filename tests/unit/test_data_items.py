@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from ritual_artifacts.chunks import deep_hash
-from ritual_artifacts.data_items import (
+from ritual_artifacts.core.chunks import deep_hash
+from ritual_artifacts.core.data_items import (
     bundle_index,
     bundle_index_length,
     data_item_header,

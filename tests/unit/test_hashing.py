@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from ritual_artifacts import _core, hashing
-from ritual_artifacts.errors import ArtifactError, ArtifactModelError
-from ritual_artifacts.hashing import (
+from ritual_artifacts import _core
+from ritual_artifacts.core import hashing
+from ritual_artifacts.core.hashing import (
     FileDigest,
     PartialFile,
     copy_files,
@@ -21,6 +21,7 @@ from ritual_artifacts.hashing import (
     read_regular,
     rename_files,
 )
+from ritual_artifacts.errors import ArtifactError, ArtifactModelError
 
 
 def test_digests_stand_in_the_order_of_the_paths(write: Callable[..., Path]) -> None:

@@ -14,13 +14,13 @@ import jsonschema
 import pytest
 from pydantic import BaseModel, DirectoryPath
 
-from ritual_artifacts import manifest as manifest_module
-from ritual_artifacts.canonical import MAX_DEPTH
+from ritual_artifacts.artifact import manifest as manifest_module
+from ritual_artifacts.artifact.canonical import MAX_DEPTH
+from ritual_artifacts.artifact.introspection import rebuild
+from ritual_artifacts.artifact.manifest import Manifest, ManifestDocument, ManifestEntry
+from ritual_artifacts.artifact.planning import ArtifactPlan, plan_files
+from ritual_artifacts.core.hashing import hash_files
 from ritual_artifacts.errors import ManifestError
-from ritual_artifacts.hashing import hash_files
-from ritual_artifacts.introspection import rebuild
-from ritual_artifacts.manifest import Manifest, ManifestDocument, ManifestEntry
-from ritual_artifacts.planning import ArtifactPlan, plan_files
 from ritual_artifacts.repo_id import RitualRepoId
 
 VECTORS = Path(__file__).parent.parent / "vectors"
@@ -200,9 +200,9 @@ _SETS = """
 import sys
 from pathlib import Path
 from pydantic import BaseModel
-from ritual_artifacts.hashing import hash_files
-from ritual_artifacts.manifest import Manifest
-from ritual_artifacts.planning import plan_files
+from ritual_artifacts.core.hashing import hash_files
+from ritual_artifacts.artifact.manifest import Manifest
+from ritual_artifacts.artifact.planning import plan_files
 
 class Sets(BaseModel):
     files: set[Path]

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel, DirectoryPath, NewPath
 
+from ritual_artifacts.artifact.planning import plan_files, plan_folder
 from ritual_artifacts.errors import ArtifactModelError
-from ritual_artifacts.planning import plan_files, plan_folder
 
 
 class OneFile(BaseModel):

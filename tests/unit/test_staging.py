@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from ritual_artifacts import staging
+from ritual_artifacts.artifact.manifest import Manifest, ManifestEntry
+from ritual_artifacts.core.hashing import FileDigest, hash_files
 from ritual_artifacts.errors import ConflictError
-from ritual_artifacts.hashing import FileDigest, hash_files
-from ritual_artifacts.manifest import Manifest, ManifestEntry
-from ritual_artifacts.staging import Staging, finish_interrupted, stage_into
+from ritual_artifacts.transfer import staging
+from ritual_artifacts.transfer.staging import Staging, finish_interrupted, stage_into
 
 
 def manifest_of(**files: bytes) -> Manifest:
@@ -208,7 +208,7 @@ def test_new_folders_are_synced_before_the_manifest_is_there(
         assert not (tmp_path / "out" / "ritual_manifest.json").exists()
         synced.append(folder)
 
-    monkeypatch.setattr("ritual_artifacts.hashing._sync_folder", sync)
+    monkeypatch.setattr("ritual_artifacts.core.hashing._sync_folder", sync)
 
     with stage_into(tmp_path / "out", "key") as way:
         put(way, **{"x/y/a": b"a"})

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from ritual_artifacts import verification
+from ritual_artifacts.artifact.manifest import Manifest, ManifestEntry
+from ritual_artifacts.core.hashing import FileDigest, hash_files
 from ritual_artifacts.errors import ArtifactModelError, IntegrityError
-from ritual_artifacts.hashing import FileDigest, hash_files
-from ritual_artifacts.manifest import Manifest, ManifestEntry
-from ritual_artifacts.progress import Progress
-from ritual_artifacts.verification import check_expected_digest, find_mismatches, verify_folder
+from ritual_artifacts.events import Progress
+from ritual_artifacts.transfer import verification
+from ritual_artifacts.transfer.verification import check_expected_digest, find_mismatches, verify_folder
 
 FILES = {"a.bin": b"aaaa", "b.bin": b"bbbb", "sub/c.bin": b"cccc", "d.bin": b"dddd"}
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from ritual_artifacts.progress import Progress, ProgressMeter
+from ritual_artifacts.events import Progress, ProgressMeter
 from ritual_artifacts.workers import Job, Stopped, run_jobs
 
 SILENT = ProgressMeter(None, "test", 0)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from ritual_artifacts.data_items import data_item_message
+from ritual_artifacts.core.data_items import data_item_message
 
 _OWNER = bytes([1]) * 512
 

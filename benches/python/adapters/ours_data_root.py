@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from ritual_artifacts import hashing
+from ritual_artifacts.core import hashing
 
 
 def hash_files(paths: Sequence[Path]) -> list[str]:

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from ritual_artifacts.chunks import ChunkTree, open_tree
+from ritual_artifacts.core.chunks import ChunkTree, open_tree
 
 
 def hash_files(paths: Sequence[Path]) -> list[str]:

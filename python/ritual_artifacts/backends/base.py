@@ -8,10 +8,10 @@ from typing import Any, Protocol, runtime_checkable
 
 from pydantic import JsonValue
 
-from ritual_artifacts.hashing import FileDigest
-from ritual_artifacts.manifest import Manifest, ManifestEntry
-from ritual_artifacts.planning import ArtifactPlan
-from ritual_artifacts.progress import ProgressCallback
+from ritual_artifacts.artifact.manifest import Manifest, ManifestEntry
+from ritual_artifacts.artifact.planning import ArtifactPlan
+from ritual_artifacts.core.hashing import FileDigest
+from ritual_artifacts.events import ProgressCallback
 from ritual_artifacts.repo_id import RitualRepoId
 
 

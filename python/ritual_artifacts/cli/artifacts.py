@@ -9,9 +9,11 @@ from typing import Annotated, Any
 import typer
 from pydantic import BaseModel
 
-from ritual_artifacts import cache, transfer
+from ritual_artifacts.artifact.canonical import canonical_bytes
+from ritual_artifacts.artifact.introspection import rebuild
+from ritual_artifacts.artifact.manifest import Manifest
+from ritual_artifacts.artifact.planning import MANIFEST_FILENAME, plan_files
 from ritual_artifacts.backends import UploadResult
-from ritual_artifacts.canonical import canonical_bytes
 from ritual_artifacts.cli.arweave import (
     BundleOption,
     ConfirmationsOption,
@@ -59,12 +61,11 @@ from ritual_artifacts.cli.output import (
     show_manifest,
 )
 from ritual_artifacts.errors import ManifestError
-from ritual_artifacts.introspection import rebuild
-from ritual_artifacts.manifest import Manifest
 from ritual_artifacts.models.artifact import plan_model
-from ritual_artifacts.planning import MANIFEST_FILENAME, plan_files
 from ritual_artifacts.repo_id import RitualRepoId
-from ritual_artifacts.verification import check_expected_digest, verify_folder
+from ritual_artifacts.transfer import cache
+from ritual_artifacts.transfer import downloading as transfer
+from ritual_artifacts.transfer.verification import check_expected_digest, verify_folder
 
 _SHOWN_LENGTH = 33
 """Characters of a value that `diff` shows: two of them fit on a line."""

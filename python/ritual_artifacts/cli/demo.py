@@ -13,13 +13,13 @@ from typing import Annotated, Any
 
 import typer
 
-from ritual_artifacts import transfer
 from ritual_artifacts.backends.local import LocalBackend
 from ritual_artifacts.cli.locations import parse_path
 from ritual_artifacts.cli.output import JsonOption, human_size, show, show_json, show_manifest
 from ritual_artifacts.errors import ArtifactError, IntegrityError, Mismatch
 from ritual_artifacts.models.artifact import plan_model
 from ritual_artifacts.repo_id import RitualRepoId
+from ritual_artifacts.transfer import downloading as transfer
 
 _REPO = "local/demo/model/v1"
 _SAMPLE_SIZE = 4 << 20

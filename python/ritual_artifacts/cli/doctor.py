@@ -11,8 +11,8 @@ import typer
 from ritual_artifacts import __version__
 from ritual_artifacts.backends import available_backends, load_backend
 from ritual_artifacts.cli.output import JsonOption, human_size, show, show_json
+from ritual_artifacts.core.hashing import sha256_kernels
 from ritual_artifacts.errors import ArtifactError
-from ritual_artifacts.hashing import sha256_kernels
 from ritual_artifacts.repo_id import StorageId
 from ritual_artifacts.settings import load_settings
 

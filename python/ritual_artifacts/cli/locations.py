@@ -7,13 +7,14 @@ from typing import Any
 
 import typer
 
-from ritual_artifacts import cache, transfer
+from ritual_artifacts.artifact.manifest import Manifest
+from ritual_artifacts.artifact.planning import MANIFEST_FILENAME, STAGING_DIRNAME
 from ritual_artifacts.backends import Backend, identify, load_backend
 from ritual_artifacts.errors import ArtifactNotFoundError, BackendError, RepoIdError
-from ritual_artifacts.manifest import Manifest
-from ritual_artifacts.planning import MANIFEST_FILENAME, STAGING_DIRNAME
 from ritual_artifacts.repo_id import RitualRepoId, StorageId
-from ritual_artifacts.staging import finish_interrupted
+from ritual_artifacts.transfer import cache
+from ritual_artifacts.transfer import downloading as transfer
+from ritual_artifacts.transfer.staging import finish_interrupted
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,10 @@ from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingCo
 from rich.progress import Progress as Bars
 from rich.table import Table
 
+from ritual_artifacts.artifact.manifest import Manifest
+from ritual_artifacts.core.hashing import is_sha256
 from ritual_artifacts.errors import Mismatch
-from ritual_artifacts.hashing import is_sha256
-from ritual_artifacts.manifest import Manifest
-from ritual_artifacts.progress import Progress, ProgressCallback
+from ritual_artifacts.events import Progress, ProgressCallback
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 OverwriteOption = Annotated[

@@ -6,9 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from ritual_artifacts import cache
+from ritual_artifacts.artifact.planning import MANIFEST_FILENAME
 from ritual_artifacts.backends.local import LocalBackend
-from ritual_artifacts.cache import CacheFolder
 from ritual_artifacts.cli.output import (
     JsonOption,
     human_size,
@@ -20,8 +19,9 @@ from ritual_artifacts.cli.output import (
     show_table,
 )
 from ritual_artifacts.errors import RepoIdError
-from ritual_artifacts.planning import MANIFEST_FILENAME
 from ritual_artifacts.repo_id import RitualRepoId, StorageId
+from ritual_artifacts.transfer import cache
+from ritual_artifacts.transfer.cache import CacheFolder
 
 cache_app = typer.Typer(no_args_is_help=True, help="Downloaded artifacts.")
 store_app = typer.Typer(no_args_is_help=True, help="The embedded local store.")

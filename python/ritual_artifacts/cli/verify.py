@@ -5,8 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ritual_artifacts import transfer
-from ritual_artifacts.audit import audit
+from ritual_artifacts.artifact.manifest import Manifest
 from ritual_artifacts.backends import Backend, ListsFiles
 from ritual_artifacts.cli.hub import RepoTypeOption, RevisionOption, given
 from ritual_artifacts.cli.locations import count_unnamed, is_repo_id, locate, open_repo
@@ -19,9 +18,10 @@ from ritual_artifacts.cli.output import (
     show_mismatches,
 )
 from ritual_artifacts.errors import IntegrityError, Mismatch
-from ritual_artifacts.manifest import Manifest
 from ritual_artifacts.repo_id import RitualRepoId
-from ritual_artifacts.verification import check_expected_digest, find_mismatches
+from ritual_artifacts.transfer import downloading as transfer
+from ritual_artifacts.transfer.auditing import audit
+from ritual_artifacts.transfer.verification import check_expected_digest, find_mismatches
 
 
 def verify(

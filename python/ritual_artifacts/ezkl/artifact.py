@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from ritual_artifacts.artifact.introspection import explain
 from ritual_artifacts.errors import CircuitError
-from ritual_artifacts.introspection import explain
 
 MAX_LOGROWS = 28
 """Above this the curve (BN254) has no circuits."""

@@ -5,14 +5,14 @@ import os
 from pathlib import Path
 from typing import TypeAlias, TypeVar
 
-from ritual_artifacts import cache
+from ritual_artifacts.artifact.manifest import Manifest
+from ritual_artifacts.artifact.planning import MANIFEST_FILENAME
 from ritual_artifacts.errors import ArtifactError, CircuitError, ManifestError
 from ritual_artifacts.ezkl.artifact import VERIFIER_FIELDS, EZKLArtifact, EZKLVerifierArtifact
 from ritual_artifacts.ezkl.process import require_ezkl
 from ritual_artifacts.manager import RitualArtifactManager, is_pinned
-from ritual_artifacts.manifest import Manifest
-from ritual_artifacts.planning import MANIFEST_FILENAME
 from ritual_artifacts.repo_id import RitualRepoId
+from ritual_artifacts.transfer import cache
 
 log = logging.getLogger(__name__)
 

@@ -16,15 +16,15 @@ from typing import Any, Final
 
 from filelock import FileLock
 
+from ritual_artifacts.artifact.manifest import Manifest
+from ritual_artifacts.artifact.planning import MANIFEST_FILENAME
+from ritual_artifacts.core.hashing import copy_files, make_folder
 from ritual_artifacts.errors import ArtifactError, CircuitError, ConflictError
 from ritual_artifacts.ezkl.artifact import ArtifactGenerationArgs, EZKLArtifact
 from ritual_artifacts.ezkl.process import Step, StepFailed, require_ezkl, run_in_thread, run_steps
 from ritual_artifacts.ezkl.srs import INSECURE_SRS_NAME, SRS_NAME, check_fits, find_downloaded, read_logrows
-from ritual_artifacts.hashing import copy_files, make_folder
 from ritual_artifacts.manager import RitualArtifactManager
-from ritual_artifacts.manifest import Manifest
 from ritual_artifacts.names import component_problem
-from ritual_artifacts.planning import MANIFEST_FILENAME
 
 log = logging.getLogger(__name__)
 

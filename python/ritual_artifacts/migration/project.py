@@ -11,8 +11,8 @@ from io import BytesIO
 from pathlib import Path
 from typing import Final
 
+from ritual_artifacts.core.hashing import write_file
 from ritual_artifacts.errors import ArtifactNotFoundError, SourceChangedError
-from ritual_artifacts.hashing import write_file
 from ritual_artifacts.migration.rewriting import rewrite
 from ritual_artifacts.migration.survey import Problem
 from ritual_artifacts.migration.table import OLD_PACKAGE

@@ -7,12 +7,12 @@ from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, Field, JsonValue, TypeAdapter, ValidationError
 
-from ritual_artifacts.canonical import Json, canonical_bytes
+from ritual_artifacts.artifact.canonical import Json, canonical_bytes
+from ritual_artifacts.artifact.introspection import explain
+from ritual_artifacts.artifact.planning import ArtifactPlan, plan_files, plan_folder
 from ritual_artifacts.errors import ArtifactModelError, ArtifactNotFoundError
-from ritual_artifacts.introspection import explain
 from ritual_artifacts.models.identity import MlModelId, find_paths, listed
 from ritual_artifacts.models.information import MlModelInfo
-from ritual_artifacts.planning import ArtifactPlan, plan_files, plan_folder
 from ritual_artifacts.repo_id import RitualRepoId
 
 _JSON: Final = TypeAdapter[JsonValue](JsonValue)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError, field_serializer, field_validator
 
+from ritual_artifacts.artifact.introspection import explain
 from ritual_artifacts.errors import ArtifactNotFoundError, RepoIdError
-from ritual_artifacts.introspection import explain
 from ritual_artifacts.models.information import MLType
 from ritual_artifacts.names import path_problem
 from ritual_artifacts.repo_id import RitualRepoId, decode_web3, encode_web3

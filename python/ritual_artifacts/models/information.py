@@ -7,8 +7,8 @@ from typing import Any, Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from ritual_artifacts.core.hashing import hash_files
 from ritual_artifacts.errors import ManifestError
-from ritual_artifacts.hashing import hash_files
 
 _OLDEST_CUDA: Final = 12.1
 

@@ -6,23 +6,24 @@ from pathlib import Path, PurePath
 from types import MethodType
 from typing import Any, Concatenate, Final, Generic, ParamSpec, TypeVar
 
-from ritual_artifacts import cache, staging, transfer
+from ritual_artifacts.artifact.introspection import file_names, rebuild
+from ritual_artifacts.artifact.manifest import Manifest
+from ritual_artifacts.artifact.planning import MANIFEST_FILENAME
 from ritual_artifacts.backends import ChoosesOwner, UploadResult
-from ritual_artifacts.cache import BroadcastedArtifact
+from ritual_artifacts.core.hashing import make_folder, write_file
 from ritual_artifacts.errors import ArtifactError, ArtifactNotFoundError, ManifestError, RepoIdError
-from ritual_artifacts.hashing import make_folder, write_file
-from ritual_artifacts.introspection import file_names, rebuild
+from ritual_artifacts.events import ProgressCallback
 from ritual_artifacts.locks import is_in_cache, lock_folder
 from ritual_artifacts.manager import RitualArtifactManager, is_pinned, open_backend
-from ritual_artifacts.manifest import Manifest
 from ritual_artifacts.models.artifact import ModelArtifact, plan_model
 from ritual_artifacts.models.identity import MlModelId, find_names
 from ritual_artifacts.models.information import MlModelInfo, MLType
-from ritual_artifacts.planning import MANIFEST_FILENAME
-from ritual_artifacts.progress import ProgressCallback
 from ritual_artifacts.repo_id import RitualRepoId
 from ritual_artifacts.settings import load_settings
-from ritual_artifacts.verification import check_expected_digest, verify_folder
+from ritual_artifacts.transfer import cache, staging
+from ritual_artifacts.transfer import downloading as transfer
+from ritual_artifacts.transfer.cache import BroadcastedArtifact
+from ritual_artifacts.transfer.verification import check_expected_digest, verify_folder
 
 log = logging.getLogger(__name__)
 

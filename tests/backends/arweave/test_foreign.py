@@ -9,7 +9,7 @@ import pytest
 from pydantic import BaseModel
 
 from ritual_artifacts import RitualArtifactManager
-from ritual_artifacts.chunks import MAX_PROOFS
+from ritual_artifacts.core.chunks import MAX_PROOFS
 from ritual_artifacts.errors import ArtifactNotFoundError, IntegrityError
 from tests.backends.arweave.conftest import Client
 from tests.servers import faults

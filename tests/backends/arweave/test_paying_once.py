@@ -19,7 +19,7 @@ from ritual_artifacts.errors import (
     NotFinalizedError,
     TransferError,
 )
-from ritual_artifacts.progress import Progress
+from ritual_artifacts.events import Progress
 from tests.backends.arweave.conftest import PLENTY, REPO, Client
 from tests.backends.sample import Sample, contents, make_sample
 from tests.servers import faults

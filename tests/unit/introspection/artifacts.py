@@ -7,8 +7,8 @@ from typing import Generic, NamedTuple, NewType, TypeVar
 
 from pydantic import BaseModel, ConfigDict, RootModel
 
-from ritual_artifacts.canonical import Json as JsonTree
-from ritual_artifacts.introspection import check_comes_back, describe, file_refs, fill, rebuild
+from ritual_artifacts.artifact.canonical import Json as JsonTree
+from ritual_artifacts.artifact.introspection import check_comes_back, describe, file_refs, fill, rebuild
 
 T = TypeVar("T")
 

@@ -28,8 +28,8 @@ from pydantic import (
 )
 from typing_extensions import TypedDict
 
-from ritual_artifacts.introspection import describe, file_refs, rebuild
-from ritual_artifacts.planning import plan_files
+from ritual_artifacts.artifact.introspection import describe, file_refs, rebuild
+from ritual_artifacts.artifact.planning import plan_files
 from tests.unit.introspection.artifacts import Kind, Part, Point, assert_comes_back, come_back, publish
 
 

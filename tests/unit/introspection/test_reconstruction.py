@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, NewPath, PrivateAttr, ValidationError, create_model
 
-from ritual_artifacts.canonical import Json as JsonTree
+from ritual_artifacts.artifact.canonical import Json as JsonTree
+from ritual_artifacts.artifact.introspection import explain, file_names, rebuild
 from ritual_artifacts.errors import ArtifactModelError, ManifestError
-from ritual_artifacts.introspection import explain, file_names, rebuild
 from tests.unit.introspection.artifacts import Part
 
 

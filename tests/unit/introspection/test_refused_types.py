@@ -21,8 +21,8 @@ from pydantic import (
 )
 from typing_extensions import TypeAliasType
 
+from ritual_artifacts.artifact.introspection import check_model
 from ritual_artifacts.errors import ArtifactModelError
-from ritual_artifacts.introspection import check_model
 from tests.unit.introspection.artifacts import Box, Colour, Part, PathList, Plain, Shard, Words
 
 

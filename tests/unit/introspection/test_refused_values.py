@@ -21,9 +21,9 @@ from pydantic import (
     model_serializer,
 )
 
-from ritual_artifacts.canonical import MAX_DEPTH
+from ritual_artifacts.artifact.canonical import MAX_DEPTH
+from ritual_artifacts.artifact.introspection import describe
 from ritual_artifacts.errors import ArtifactModelError
-from ritual_artifacts.introspection import describe
 from tests.unit.introspection.artifacts import Colour, Part, Plain, publish
 
 

@@ -8,9 +8,8 @@ import pytest
 from pydantic import DirectoryPath, FilePath, NewPath, create_model
 from typing_extensions import TypedDict, TypeVar
 
-from ritual_artifacts.errors import ArtifactModelError
-from ritual_artifacts.introspection.records import required_fields
-from ritual_artifacts.introspection.shapes import (
+from ritual_artifacts.artifact.introspection.records import required_fields
+from ritual_artifacts.artifact.introspection.shapes import (
     METADATA,
     Choice,
     File,
@@ -21,6 +20,7 @@ from ritual_artifacts.introspection.shapes import (
     Values,
     record_fields,
 )
+from ritual_artifacts.errors import ArtifactModelError
 from tests.unit.introspection.artifacts import Part, Plain
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Generic, Literal, TypeVar
 from pydantic import BaseModel, DirectoryPath, Field, create_model
 from typing_extensions import TypedDict
 
-from ritual_artifacts.introspection import check_comes_back, describe, file_refs, fill, rebuild
+from ritual_artifacts.artifact.introspection import check_comes_back, describe, file_refs, fill, rebuild
 
 if TYPE_CHECKING:
     from collections.abc import Callable

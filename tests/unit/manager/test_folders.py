@@ -13,7 +13,7 @@ from ritual_artifacts import (
     ManifestError,
     RitualArtifactManager,
 )
-from ritual_artifacts.staging import Staging
+from ritual_artifacts.transfer.staging import Staging
 from tests.artifacts import Circuit
 from tests.unit.manager.artifacts import (
     MANIFEST,

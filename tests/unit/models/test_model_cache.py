@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from ritual_artifacts import RepoIdError, RitualArtifactManager, RitualRepoId, cache
+from ritual_artifacts import RepoIdError, RitualArtifactManager, RitualRepoId
 from ritual_artifacts.locks import lock_folder
 from ritual_artifacts.models import MLType, ModelManager
+from ritual_artifacts.transfer import cache
 
 REPO = "local/me/iris/v1"
 

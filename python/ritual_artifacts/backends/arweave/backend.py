@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from ritual_artifacts.artifact.manifest import MAX_MANIFEST_BYTES, ManifestEntry
+from ritual_artifacts.artifact.planning import MANIFEST_FILENAME
 from ritual_artifacts.backends.arweave.encoding import is_id
 from ritual_artifacts.backends.arweave.network import Network
 from ritual_artifacts.backends.arweave.options import make_connection, make_upload_options
@@ -17,6 +19,7 @@ from ritual_artifacts.backends.arweave.repository import Repositories, Snapshot
 from ritual_artifacts.backends.arweave.upload import ArweaveUpload
 from ritual_artifacts.backends.arweave.wallet import Wallet
 from ritual_artifacts.backends.base import RemoteFile
+from ritual_artifacts.core.hashing import is_sha256
 from ritual_artifacts.errors import (
     ArtifactNotFoundError,
     IntegrityError,
@@ -25,10 +28,7 @@ from ritual_artifacts.errors import (
     RepoIdError,
     TransferError,
 )
-from ritual_artifacts.hashing import is_sha256
-from ritual_artifacts.manifest import MAX_MANIFEST_BYTES, ManifestEntry
-from ritual_artifacts.planning import MANIFEST_FILENAME
-from ritual_artifacts.progress import ProgressMeter
+from ritual_artifacts.events import ProgressMeter
 from ritual_artifacts.repo_id import RitualRepoId
 from ritual_artifacts.workers import Job, run_jobs
 

@@ -10,8 +10,13 @@ from ritual_artifacts.backends.arweave.contents import BUNDLE_NAME, Piece
 from ritual_artifacts.backends.arweave.encoding import ID_LENGTH, encode
 from ritual_artifacts.backends.arweave.transaction import Tags
 from ritual_artifacts.backends.arweave.wallet import RSA_BYTES, Wallet
-from ritual_artifacts.chunks import find_data_root
-from ritual_artifacts.data_items import bundle_index, data_item_header, data_item_message, write_data_item
+from ritual_artifacts.core.chunks import find_data_root
+from ritual_artifacts.core.data_items import (
+    bundle_index,
+    data_item_header,
+    data_item_message,
+    write_data_item,
+)
 from ritual_artifacts.errors import SourceChangedError
 
 MAX_BUNDLED_BYTES: Final = 4 << 20

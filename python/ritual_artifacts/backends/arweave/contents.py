@@ -10,6 +10,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
+from ritual_artifacts.artifact.manifest import Manifest
+from ritual_artifacts.artifact.planning import MANIFEST_FILENAME, ArtifactPlan
 from ritual_artifacts.backends.arweave.encoding import ID_LENGTH, decode
 from ritual_artifacts.backends.arweave.options import UploadOptions
 from ritual_artifacts.backends.arweave.reader import PATH_MANIFEST_TYPE
@@ -22,11 +24,9 @@ from ritual_artifacts.backends.arweave.repository import (
     VERSION_TAG,
 )
 from ritual_artifacts.backends.arweave.transaction import Tags, make_tags
-from ritual_artifacts.chunks import find_data_root
+from ritual_artifacts.core.chunks import find_data_root
+from ritual_artifacts.core.hashing import FileDigest
 from ritual_artifacts.errors import BackendError
-from ritual_artifacts.hashing import FileDigest
-from ritual_artifacts.manifest import Manifest
-from ritual_artifacts.planning import MANIFEST_FILENAME, ArtifactPlan
 from ritual_artifacts.repo_id import RitualRepoId
 
 PATHS_NAME: Final = ":paths"

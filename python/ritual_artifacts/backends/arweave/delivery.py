@@ -15,7 +15,7 @@ from ritual_artifacts.backends.arweave.network import Network, StaleAnchor
 from ritual_artifacts.backends.arweave.payment import round_up
 from ritual_artifacts.backends.arweave.reader import DataReader
 from ritual_artifacts.backends.arweave.transaction import MAX_BODY_BYTES, Transaction
-from ritual_artifacts.chunks import ChunkTree, chunk_spans, has_data_root, open_tree
+from ritual_artifacts.core.chunks import ChunkTree, chunk_spans, has_data_root, open_tree
 from ritual_artifacts.errors import (
     BackendError,
     InsufficientFundsError,
@@ -23,7 +23,7 @@ from ritual_artifacts.errors import (
     SourceChangedError,
     TransferError,
 )
-from ritual_artifacts.progress import ProgressMeter
+from ritual_artifacts.events import ProgressMeter
 from ritual_artifacts.workers import Job, run_jobs
 
 log = logging.getLogger(__name__)

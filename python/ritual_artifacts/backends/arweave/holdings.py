@@ -20,9 +20,9 @@ from ritual_artifacts.backends.arweave.repository import (
 from ritual_artifacts.backends.arweave.reseeding import Reseeder
 from ritual_artifacts.backends.arweave.result import ArweaveUploadResult
 from ritual_artifacts.backends.arweave.transaction import MAX_BODY_BYTES
-from ritual_artifacts.chunks import has_data_root
+from ritual_artifacts.core.chunks import has_data_root
 from ritual_artifacts.errors import BackendError, ConflictError, NotFinalizedError, TransferError
-from ritual_artifacts.progress import ProgressMeter
+from ritual_artifacts.events import ProgressMeter
 from ritual_artifacts.repo_id import RitualRepoId
 from ritual_artifacts.workers import Job, run_jobs
 

@@ -31,8 +31,8 @@ from filelock import FileLock, Timeout
 from ritual_artifacts.backends.arweave.contents import PATHS_NAME
 from ritual_artifacts.backends.arweave.encoding import is_id
 from ritual_artifacts.backends.arweave.transaction import Transaction
+from ritual_artifacts.core.hashing import make_folder, read_regular, write_file
 from ritual_artifacts.errors import BackendError, ConflictError
-from ritual_artifacts.hashing import make_folder, read_regular, write_file
 from ritual_artifacts.settings import load_settings
 
 log = logging.getLogger(__name__)

@@ -7,7 +7,7 @@ from typing import Final
 from ritual_artifacts.backends.arweave.encoding import format_ar
 from ritual_artifacts.backends.arweave.network import Network
 from ritual_artifacts.errors import BackendError, InsufficientFundsError
-from ritual_artifacts.progress import ProgressMeter
+from ritual_artifacts.events import ProgressMeter
 from ritual_artifacts.workers import Job, run_jobs
 
 _PRICE_STEP: Final = 256 * 1024

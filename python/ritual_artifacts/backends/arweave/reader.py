@@ -33,8 +33,14 @@ from ritual_artifacts.backends.arweave.routes import (
 from ritual_artifacts.backends.arweave.transaction import Tags, Transaction, find_tag, is_signed
 from ritual_artifacts.backends.arweave.wallet import address_of
 from ritual_artifacts.backends.http import Patience, from_position
-from ritual_artifacts.chunks import CHUNK_BYTES, check_chunk, chunk_starts, find_good_prefix, has_data_root
-from ritual_artifacts.data_items import bundle_index_length, parse_bundle, parse_data_item
+from ritual_artifacts.core.chunks import (
+    CHUNK_BYTES,
+    check_chunk,
+    chunk_starts,
+    find_good_prefix,
+    has_data_root,
+)
+from ritual_artifacts.core.data_items import bundle_index_length, parse_bundle, parse_data_item
 from ritual_artifacts.errors import (
     ArtifactNotFoundError,
     BackendError,
@@ -43,7 +49,7 @@ from ritual_artifacts.errors import (
     NotFinalizedError,
     TransferError,
 )
-from ritual_artifacts.progress import ProgressMeter
+from ritual_artifacts.events import ProgressMeter
 from ritual_artifacts.workers import Job, run_jobs
 
 Value = TypeVar("Value")

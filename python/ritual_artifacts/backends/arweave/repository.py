@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from ritual_artifacts.artifact.manifest import MAX_ENTRIES
 from ritual_artifacts.backends.arweave.encoding import is_id
 from ritual_artifacts.backends.arweave.network import Listed, Network
 from ritual_artifacts.backends.arweave.reader import PATH_MANIFEST_TYPE, DataReader, Stored
@@ -21,7 +22,6 @@ from ritual_artifacts.errors import (
     RepoIdError,
     TransferError,
 )
-from ritual_artifacts.manifest import MAX_ENTRIES
 from ritual_artifacts.repo_id import RitualRepoId
 
 log = logging.getLogger(__name__)

@@ -11,7 +11,7 @@ from ritual_artifacts.backends.arweave.network import Network
 from ritual_artifacts.backends.arweave.reader import DataReader, Stored
 from ritual_artifacts.backends.arweave.result import ArweaveUploadResult
 from ritual_artifacts.errors import NotFinalizedError, TransferError
-from ritual_artifacts.progress import ProgressMeter
+from ritual_artifacts.events import ProgressMeter
 from ritual_artifacts.workers import Job, run_jobs
 
 log = logging.getLogger(__name__)

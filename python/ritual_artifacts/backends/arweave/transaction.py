@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 
 from ritual_artifacts.backends.arweave.encoding import decode, encode
 from ritual_artifacts.backends.arweave.wallet import RSA_BYTES, RSA_EXPONENT, Wallet, address_of
-from ritual_artifacts.chunks import deep_hash
+from ritual_artifacts.core.chunks import deep_hash
 from ritual_artifacts.errors import BackendError
 
 MAX_TAG_BYTES: Final = 2048

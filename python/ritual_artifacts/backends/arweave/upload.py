@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from ritual_artifacts.artifact.manifest import Manifest
+from ritual_artifacts.artifact.planning import ArtifactPlan
 from ritual_artifacts.backends.arweave.contents import Contents
 from ritual_artifacts.backends.arweave.delivery import Delivery, ForgottenError
 from ritual_artifacts.backends.arweave.holdings import Holdings
@@ -21,11 +23,9 @@ from ritual_artifacts.backends.arweave.reseeding import Reseeder
 from ritual_artifacts.backends.arweave.result import LONGEST_WAIT, ArweaveUploadResult
 from ritual_artifacts.backends.arweave.signing import Signer
 from ritual_artifacts.backends.arweave.wallet import Wallet
+from ritual_artifacts.core.hashing import FileDigest, hash_files
 from ritual_artifacts.errors import BackendError, TransferError
-from ritual_artifacts.hashing import FileDigest, hash_files
-from ritual_artifacts.manifest import Manifest
-from ritual_artifacts.planning import ArtifactPlan
-from ritual_artifacts.progress import ProgressCallback, ProgressMeter
+from ritual_artifacts.events import ProgressCallback, ProgressMeter
 from ritual_artifacts.repo_id import RitualRepoId
 from ritual_artifacts.workers import Job, run_jobs
 

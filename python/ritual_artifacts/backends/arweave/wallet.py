@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from ritual_artifacts.backends.arweave.encoding import decode, encode
+from ritual_artifacts.core.hashing import make_folder, read_regular
 from ritual_artifacts.errors import ArtifactError, WalletError
-from ritual_artifacts.hashing import make_folder, read_regular
 from ritual_artifacts.settings import load_settings
 
 log = logging.getLogger(__name__)

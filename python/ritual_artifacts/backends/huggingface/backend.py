@@ -7,6 +7,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
+from ritual_artifacts.artifact.manifest import MAX_MANIFEST_BYTES, ManifestEntry
+from ritual_artifacts.artifact.planning import MANIFEST_FILENAME
 from ritual_artifacts.backends.base import RemoteFile
 from ritual_artifacts.backends.huggingface.errors import clean
 from ritual_artifacts.backends.huggingface.hub import Hub
@@ -18,8 +20,6 @@ from ritual_artifacts.backends.huggingface.options import (
 )
 from ritual_artifacts.backends.huggingface.upload import HuggingFaceUpload
 from ritual_artifacts.errors import ArtifactNotFoundError, BackendError, TransferError
-from ritual_artifacts.manifest import MAX_MANIFEST_BYTES, ManifestEntry
-from ritual_artifacts.planning import MANIFEST_FILENAME
 from ritual_artifacts.repo_id import RitualRepoId
 from ritual_artifacts.settings import load_settings
 

@@ -4,8 +4,8 @@ import json
 import re
 from typing import Final
 
+from ritual_artifacts.artifact.manifest import Manifest
 from ritual_artifacts.backends.huggingface.options import RepoType, UploadOptions, patterns
-from ritual_artifacts.manifest import Manifest
 from ritual_artifacts.repo_id import RitualRepoId
 
 CARD_FILENAME: Final = "README.md"

@@ -19,7 +19,7 @@ from ritual_artifacts.backends.huggingface.options import UploadOptions, pattern
 from ritual_artifacts.backends.huggingface.sources import Addition
 from ritual_artifacts.backends.huggingface.xet import reported
 from ritual_artifacts.errors import BackendError, ConflictError, TransferError
-from ritual_artifacts.progress import ProgressMeter
+from ritual_artifacts.events import ProgressMeter
 from ritual_artifacts.repo_id import RitualRepoId
 from ritual_artifacts.workers import Job, run_jobs
 

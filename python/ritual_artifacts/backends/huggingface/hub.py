@@ -11,13 +11,13 @@ import httpx2
 from huggingface_hub import HfApi, constants, get_session
 from huggingface_hub.utils import build_hf_headers, disable_progress_bars, validate_repo_id  # type: ignore[attr-defined]  # documented there, exported lazily
 
+from ritual_artifacts.artifact.manifest import MAX_ENTRIES
 from ritual_artifacts.backends.base import RemoteFile
 from ritual_artifacts.backends.huggingface.errors import clean, keep_secret, translated
 from ritual_artifacts.backends.huggingface.options import Connection, is_malformed
 from ritual_artifacts.backends.huggingface.session import guard_session
 from ritual_artifacts.backends.huggingface.transport import Transport
 from ritual_artifacts.errors import ArtifactNotFoundError, AuthenticationError, BackendError
-from ritual_artifacts.manifest import MAX_ENTRIES
 from ritual_artifacts.repo_id import RitualRepoId
 
 # There is no telemetry; and the library would ask the public Hub about it, which the user may not have named.

@@ -11,10 +11,10 @@ from typing import Any, BinaryIO, Final, Self, TypeAlias, cast
 
 from huggingface_hub import CommitOperationAdd
 
+from ritual_artifacts.artifact.planning import PlannedFile
 from ritual_artifacts.backends.base import RemoteFile
+from ritual_artifacts.core.hashing import open_at_once
 from ritual_artifacts.errors import BackendError, SourceChangedError
-from ritual_artifacts.hashing import open_at_once
-from ritual_artifacts.planning import PlannedFile
 
 _MAX_HELD_BYTES: Final = 16 << 20
 """A larger file is not kept in memory; the Hub has only smaller ones, as a rule, in the commit itself."""

@@ -1,16 +1,16 @@
 """One upload to the Hub: hash, look what is there, send the rest, commit once."""
 
+from ritual_artifacts.artifact.manifest import Manifest
+from ritual_artifacts.artifact.planning import MANIFEST_FILENAME, ArtifactPlan
 from ritual_artifacts.backends.huggingface.card import CARD_FILENAME, write_card
 from ritual_artifacts.backends.huggingface.commit import Publisher
 from ritual_artifacts.backends.huggingface.hub import Hub
 from ritual_artifacts.backends.huggingface.options import MAIN, UploadOptions
 from ritual_artifacts.backends.huggingface.result import HuggingFaceUploadResult
 from ritual_artifacts.backends.huggingface.sources import Addition, Stamp, refuse_changed, take_stamps
+from ritual_artifacts.core.hashing import FileDigest, hash_files
 from ritual_artifacts.errors import BackendError
-from ritual_artifacts.hashing import FileDigest, hash_files
-from ritual_artifacts.manifest import Manifest
-from ritual_artifacts.planning import MANIFEST_FILENAME, ArtifactPlan
-from ritual_artifacts.progress import ProgressCallback, ProgressMeter
+from ritual_artifacts.events import ProgressCallback, ProgressMeter
 from ritual_artifacts.repo_id import RitualRepoId
 
 

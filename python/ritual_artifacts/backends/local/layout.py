@@ -14,8 +14,8 @@ from typing import Final
 
 from filelock import FileLock
 
+from ritual_artifacts.core.hashing import is_sha256, make_folder, read_regular
 from ritual_artifacts.errors import IntegrityError, Mismatch, RepoIdError
-from ritual_artifacts.hashing import is_sha256, make_folder, read_regular
 from ritual_artifacts.repo_id import RitualRepoId, StorageId
 
 log = logging.getLogger(__name__)

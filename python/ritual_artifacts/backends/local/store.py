@@ -10,18 +10,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from ritual_artifacts.artifact.manifest import MAX_MANIFEST_BYTES, Manifest, ManifestEntry
+from ritual_artifacts.artifact.planning import MANIFEST_FILENAME
 from ritual_artifacts.backends.base import UploadSession
 from ritual_artifacts.backends.local.layout import Layout, is_regular, make_replaceable
 from ritual_artifacts.backends.local.upload import open_upload, sweep
-from ritual_artifacts.errors import (
-    ArtifactNotFoundError,
-    BackendError,
-    ConflictError,
-    IntegrityError,
-    ManifestError,
-    Mismatch,
-)
-from ritual_artifacts.hashing import (
+from ritual_artifacts.core.hashing import (
     DEFAULT_READ_SIZE,
     FileDigest,
     hash_files,
@@ -31,12 +25,18 @@ from ritual_artifacts.hashing import (
     rename_files,
     write_file,
 )
-from ritual_artifacts.manifest import MAX_MANIFEST_BYTES, Manifest, ManifestEntry
-from ritual_artifacts.planning import MANIFEST_FILENAME
-from ritual_artifacts.progress import ProgressCallback, ProgressMeter
+from ritual_artifacts.errors import (
+    ArtifactNotFoundError,
+    BackendError,
+    ConflictError,
+    IntegrityError,
+    ManifestError,
+    Mismatch,
+)
+from ritual_artifacts.events import ProgressCallback, ProgressMeter
 from ritual_artifacts.repo_id import RitualRepoId
 from ritual_artifacts.settings import load_settings
-from ritual_artifacts.verification import MISSING
+from ritual_artifacts.transfer.verification import MISSING
 
 NOT_REGULAR: Final = "not a regular file"
 """What is found where something else has taken the place of an object or manifest."""

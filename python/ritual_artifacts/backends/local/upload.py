@@ -9,10 +9,11 @@ from typing import Final
 
 from filelock import FileLock, Timeout
 
+from ritual_artifacts.artifact.manifest import Manifest
+from ritual_artifacts.artifact.planning import ArtifactPlan, PlannedFile
 from ritual_artifacts.backends.base import UploadResult
 from ritual_artifacts.backends.local.layout import Layout, make_replaceable
-from ritual_artifacts.errors import BackendError, ConflictError, ManifestError, SourceChangedError
-from ritual_artifacts.hashing import (
+from ritual_artifacts.core.hashing import (
     FileDigest,
     copy_files,
     hash_files,
@@ -21,9 +22,8 @@ from ritual_artifacts.hashing import (
     rename_files,
     write_file,
 )
-from ritual_artifacts.manifest import Manifest
-from ritual_artifacts.planning import ArtifactPlan, PlannedFile
-from ritual_artifacts.progress import ProgressCallback, ProgressMeter
+from ritual_artifacts.errors import BackendError, ConflictError, ManifestError, SourceChangedError
+from ritual_artifacts.events import ProgressCallback, ProgressMeter
 from ritual_artifacts.repo_id import RitualRepoId
 
 _ALIVE: Final = "alive.lock"

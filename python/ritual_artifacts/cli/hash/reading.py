@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import BinaryIO, TypeAlias
 
 from ritual_artifacts.cli.output import progress_bar
+from ritual_artifacts.core.hashing import DEFAULT_READ_SIZE, ByteCallback, FileDigest, hash_files
 from ritual_artifacts.errors import ArtifactModelError, SourceChangedError
-from ritual_artifacts.hashing import DEFAULT_READ_SIZE, ByteCallback, FileDigest, hash_files
-from ritual_artifacts.progress import ProgressMeter
+from ritual_artifacts.events import ProgressMeter
 
 STDIN = "-"
 """The name of standard input."""

@@ -10,9 +10,9 @@ from typing import Final, TypeAlias
 
 from pydantic import BaseModel
 
-from ritual_artifacts.canonical import Json
+from ritual_artifacts.artifact.canonical import Json
+from ritual_artifacts.artifact.introspection import FileRef, check_comes_back, describe, file_refs, fill
 from ritual_artifacts.errors import ArtifactModelError
-from ritual_artifacts.introspection import FileRef, check_comes_back, describe, file_refs, fill
 from ritual_artifacts.names import collision_key, find_collisions, path_problem
 
 MANIFEST_FILENAME: Final = "ritual_manifest.json"

@@ -8,10 +8,10 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from ritual_artifacts.artifact.introspection.nodes import At, Node, dotted, file_refs, fill
+from ritual_artifacts.artifact.introspection.reconstruction import rebuild
+from ritual_artifacts.artifact.introspection.shapes import record_fields
 from ritual_artifacts.errors import ArtifactModelError, ManifestError
-from ritual_artifacts.introspection.nodes import At, Node, dotted, file_refs, fill
-from ritual_artifacts.introspection.reconstruction import rebuild
-from ritual_artifacts.introspection.shapes import record_fields
 
 
 def check_comes_back(artifact: BaseModel, described: Mapping[str, Node]) -> None:

@@ -8,11 +8,10 @@ from pydantic import BaseModel, RootModel
 from pydantic_core import PydanticSerializationError
 from typing_extensions import TypeIs, is_typeddict
 
-from ritual_artifacts.canonical import MAX_DEPTH, Json, canonical_bytes, is_too_deep
-from ritual_artifacts.errors import ArtifactModelError
-from ritual_artifacts.introspection.nodes import At, FileRef, Node, Unordered, dotted
-from ritual_artifacts.introspection.requirements import check_model, refuse_reserved
-from ritual_artifacts.introspection.shapes import (
+from ritual_artifacts.artifact.canonical import MAX_DEPTH, Json, canonical_bytes, is_too_deep
+from ritual_artifacts.artifact.introspection.nodes import At, FileRef, Node, Unordered, dotted
+from ritual_artifacts.artifact.introspection.requirements import check_model, refuse_reserved
+from ritual_artifacts.artifact.introspection.shapes import (
     METADATA,
     SECRETS,
     Choice,
@@ -25,7 +24,8 @@ from ritual_artifacts.introspection.shapes import (
     Values,
     record_fields,
 )
-from ritual_artifacts.introspection.unions import choose_by_value
+from ritual_artifacts.artifact.introspection.unions import choose_by_value
+from ritual_artifacts.errors import ArtifactModelError
 
 
 def describe(artifact: BaseModel) -> dict[str, Node]:

@@ -17,12 +17,12 @@ from typing import Annotated, Any, Final, Literal, NoReturn, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
-from ritual_artifacts.canonical import MAX_DEPTH, canonical_bytes, is_too_deep
+from ritual_artifacts.artifact.canonical import MAX_DEPTH, canonical_bytes, is_too_deep
+from ritual_artifacts.artifact.introspection import explain
+from ritual_artifacts.artifact.planning import MANIFEST_FILENAME, RESERVED_PATHS, ArtifactPlan
+from ritual_artifacts.core.hashing import FileDigest, read_regular
 from ritual_artifacts.errors import ManifestError
-from ritual_artifacts.hashing import FileDigest, read_regular
-from ritual_artifacts.introspection import explain
 from ritual_artifacts.names import MAX_PATH_BYTES, collision_key, find_collisions, path_problem
-from ritual_artifacts.planning import MANIFEST_FILENAME, RESERVED_PATHS, ArtifactPlan
 from ritual_artifacts.repo_id import RitualRepoId
 
 MANIFEST_VERSION: Final = 2

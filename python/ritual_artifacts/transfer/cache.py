@@ -20,14 +20,14 @@ from urllib.parse import quote
 from filelock import FileLock, Timeout
 from pydantic import BaseModel, JsonValue
 
+from ritual_artifacts.artifact.manifest import Manifest, ManifestEntry
+from ritual_artifacts.artifact.planning import MANIFEST_FILENAME, STAGING_DIRNAME
 from ritual_artifacts.errors import ArtifactNotFoundError, ManifestError, Mismatch, RepoIdError
+from ritual_artifacts.events import ProgressCallback
 from ritual_artifacts.locks import CACHE_LOCKS_DIRNAME, lock_folder, lock_path
-from ritual_artifacts.manifest import Manifest, ManifestEntry
-from ritual_artifacts.planning import MANIFEST_FILENAME, STAGING_DIRNAME
-from ritual_artifacts.progress import ProgressCallback
 from ritual_artifacts.repo_id import UNVERSIONED_MARKER, RitualRepoId, StorageId
 from ritual_artifacts.settings import load_settings
-from ritual_artifacts.verification import find_mismatches
+from ritual_artifacts.transfer.verification import find_mismatches
 
 log = logging.getLogger(__name__)
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from ritual_artifacts.canonical import Json, canonical_bytes
-from ritual_artifacts.introspection.shapes import FileKind
+from ritual_artifacts.artifact.canonical import Json, canonical_bytes
+from ritual_artifacts.artifact.introspection.shapes import FileKind
 
 At: TypeAlias = tuple[str | int, ...]
 """Where a node is: the keys and indexes on the way to it."""

@@ -18,14 +18,14 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
 
+from ritual_artifacts.artifact.manifest import Manifest, ManifestEntry
+from ritual_artifacts.artifact.planning import MANIFEST_FILENAME, STAGING_DIRNAME
+from ritual_artifacts.core.hashing import FileDigest, hash_files, make_folder, rename_files, write_file
 from ritual_artifacts.errors import ConflictError, ManifestError
-from ritual_artifacts.hashing import FileDigest, hash_files, make_folder, rename_files, write_file
 from ritual_artifacts.locks import is_in_cache, lock_folder
-from ritual_artifacts.manifest import Manifest, ManifestEntry
 from ritual_artifacts.names import collision_key
-from ritual_artifacts.planning import MANIFEST_FILENAME, STAGING_DIRNAME
 from ritual_artifacts.settings import load_settings
-from ritual_artifacts.verification import files_below
+from ritual_artifacts.transfer.verification import files_below
 
 log = logging.getLogger(__name__)
 

@@ -11,8 +11,8 @@ from typing import Final, Literal, TypeAlias
 
 from ritual_artifacts import _core
 from ritual_artifacts._core import deep_hash
+from ritual_artifacts.core.hashing import ByteCallback, StrPath
 from ritual_artifacts.errors import BackendError
-from ritual_artifacts.hashing import ByteCallback, StrPath
 from ritual_artifacts.settings import load_settings
 
 __all__ = [

@@ -5,8 +5,8 @@ from typing import Final
 
 from pydantic import BaseModel, RootModel
 
+from ritual_artifacts.artifact.introspection.shapes import record_fields
 from ritual_artifacts.errors import ArtifactModelError
-from ritual_artifacts.introspection.shapes import record_fields
 
 RESERVED_FIELDS: Final = ("repo_id", "artifact_type", "file_hashes", "ritual_artifacts")
 """Keys that the manifest needs for itself."""

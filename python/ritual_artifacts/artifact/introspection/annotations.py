@@ -11,7 +11,7 @@ from uuid import UUID
 import typing_extensions
 from pydantic import RootModel
 
-from ritual_artifacts.introspection.records import is_record
+from ritual_artifacts.artifact.introspection.records import is_record
 
 _WRAPPERS: Final = (
     typing.Annotated,

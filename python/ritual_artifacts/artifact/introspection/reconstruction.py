@@ -10,12 +10,11 @@ from typing import Any, TypeAlias, TypeVar
 from pydantic import BaseModel, RootModel, ValidationError
 from typing_extensions import is_typeddict
 
-from ritual_artifacts.canonical import Json
-from ritual_artifacts.errors import ArtifactModelError, ManifestError
-from ritual_artifacts.introspection.explanation import explain
-from ritual_artifacts.introspection.nodes import At, dotted
-from ritual_artifacts.introspection.requirements import check_model
-from ritual_artifacts.introspection.shapes import (
+from ritual_artifacts.artifact.canonical import Json
+from ritual_artifacts.artifact.introspection.explanation import explain
+from ritual_artifacts.artifact.introspection.nodes import At, dotted
+from ritual_artifacts.artifact.introspection.requirements import check_model
+from ritual_artifacts.artifact.introspection.shapes import (
     METADATA,
     Choice,
     File,
@@ -28,7 +27,8 @@ from ritual_artifacts.introspection.shapes import (
     Values,
     record_fields,
 )
-from ritual_artifacts.introspection.unions import choose_by_json, choose_by_value
+from ritual_artifacts.artifact.introspection.unions import choose_by_json, choose_by_value
+from ritual_artifacts.errors import ArtifactModelError, ManifestError
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 Resolve: TypeAlias = Callable[[str], Path]

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from ritual_artifacts import _core
 from ritual_artifacts._core import BundleEntry, DataItem
+from ritual_artifacts.core.hashing import ByteCallback, StrPath
 from ritual_artifacts.errors import BackendError
-from ritual_artifacts.hashing import ByteCallback, StrPath
 
 __all__ = [
     "BundleEntry",

@@ -6,16 +6,16 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from ritual_artifacts.artifact.manifest import Manifest, ManifestEntry
+from ritual_artifacts.artifact.planning import MANIFEST_FILENAME, ArtifactPlan, PlannedFile
 from ritual_artifacts.backends.base import Backend, FindsDamage, UploadResult
+from ritual_artifacts.core.hashing import FileDigest, PartialFile, copy_files, hash_files, is_sha256
 from ritual_artifacts.errors import IntegrityError, ManifestError, Mismatch, TransferError
-from ritual_artifacts.hashing import FileDigest, PartialFile, copy_files, hash_files, is_sha256
-from ritual_artifacts.manifest import Manifest, ManifestEntry
-from ritual_artifacts.planning import MANIFEST_FILENAME, ArtifactPlan, PlannedFile
-from ritual_artifacts.progress import ProgressCallback, ProgressMeter
+from ritual_artifacts.events import ProgressCallback, ProgressMeter
 from ritual_artifacts.repo_id import RitualRepoId
 from ritual_artifacts.settings import load_settings
-from ritual_artifacts.staging import Staging, stage_into
-from ritual_artifacts.verification import MISSING, check_expected_digest, compare_digest
+from ritual_artifacts.transfer.staging import Staging, stage_into
+from ritual_artifacts.transfer.verification import MISSING, check_expected_digest, compare_digest
 from ritual_artifacts.workers import Job, run_jobs
 
 _MAX_STREAMS: Final = 8

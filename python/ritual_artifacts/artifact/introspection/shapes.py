@@ -17,9 +17,9 @@ import typing_extensions
 from pydantic import RootModel, Secret, SecretBytes, SecretStr
 from pydantic.types import PathType
 
+from ritual_artifacts.artifact.introspection.annotations import alias_value, bare, json_kinds, stands_for
+from ritual_artifacts.artifact.introspection.records import annotated_fields, is_record
 from ritual_artifacts.errors import ArtifactModelError
-from ritual_artifacts.introspection.annotations import alias_value, bare, json_kinds, stands_for
-from ritual_artifacts.introspection.records import annotated_fields, is_record
 
 FileKind: TypeAlias = Literal["file", "directory", "new"]
 

@@ -5,13 +5,13 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
+from ritual_artifacts.artifact.manifest import Manifest, ManifestEntry
 from ritual_artifacts.backends import Backend, ListsFiles, RemoteFile
 from ritual_artifacts.errors import BackendError, Mismatch, TransferError
-from ritual_artifacts.manifest import Manifest, ManifestEntry
-from ritual_artifacts.progress import ProgressCallback, ProgressMeter
+from ritual_artifacts.events import ProgressCallback, ProgressMeter
 from ritual_artifacts.repo_id import RitualRepoId
 from ritual_artifacts.settings import load_settings
-from ritual_artifacts.verification import MISSING
+from ritual_artifacts.transfer.verification import MISSING
 from ritual_artifacts.workers import Job, run_jobs
 
 _MAX_STREAMS = 8

@@ -9,9 +9,9 @@ from typing import Literal, get_args, get_origin
 from pydantic import BaseModel, RootModel
 from typing_extensions import is_typeddict
 
-from ritual_artifacts.canonical import Json
-from ritual_artifacts.introspection.records import required_fields
-from ritual_artifacts.introspection.shapes import (
+from ritual_artifacts.artifact.canonical import Json
+from ritual_artifacts.artifact.introspection.records import required_fields
+from ritual_artifacts.artifact.introspection.shapes import (
     METADATA,
     Choice,
     File,

@@ -4,10 +4,10 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from ritual_artifacts.artifact.manifest import Manifest, ManifestEntry
+from ritual_artifacts.core.hashing import FileDigest, hash_files, is_sha256
 from ritual_artifacts.errors import ArtifactModelError, IntegrityError, Mismatch
-from ritual_artifacts.hashing import FileDigest, hash_files, is_sha256
-from ritual_artifacts.manifest import Manifest, ManifestEntry
-from ritual_artifacts.progress import ProgressCallback, ProgressMeter
+from ritual_artifacts.events import ProgressCallback, ProgressMeter
 
 MISSING = "missing"
 UNNAMED = "no such file"

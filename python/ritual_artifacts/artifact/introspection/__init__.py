@@ -4,12 +4,12 @@
 names in those places, into an equal model. Which places are files is decided by the type alone: see `shapes`.
 """
 
-from ritual_artifacts.introspection.comparison import check_comes_back
-from ritual_artifacts.introspection.description import describe
-from ritual_artifacts.introspection.explanation import explain
-from ritual_artifacts.introspection.nodes import FileRef, file_refs, fill
-from ritual_artifacts.introspection.reconstruction import file_names, rebuild
-from ritual_artifacts.introspection.requirements import RESERVED_FIELDS, check_model
+from ritual_artifacts.artifact.introspection.comparison import check_comes_back
+from ritual_artifacts.artifact.introspection.description import describe
+from ritual_artifacts.artifact.introspection.explanation import explain
+from ritual_artifacts.artifact.introspection.nodes import FileRef, file_refs, fill
+from ritual_artifacts.artifact.introspection.reconstruction import file_names, rebuild
+from ritual_artifacts.artifact.introspection.requirements import RESERVED_FIELDS, check_model
 
 __all__ = [
     "RESERVED_FIELDS",

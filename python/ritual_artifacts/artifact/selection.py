@@ -5,9 +5,9 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
+from ritual_artifacts.artifact.introspection import file_names
+from ritual_artifacts.artifact.manifest import Manifest
 from ritual_artifacts.errors import ArtifactModelError
-from ritual_artifacts.introspection import file_names
-from ritual_artifacts.manifest import Manifest
 
 
 def fields_by_file(artifact_class: type[BaseModel], manifest: Manifest) -> dict[str, str]:

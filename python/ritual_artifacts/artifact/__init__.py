@@ -1,0 +1,1 @@
+"""What an artifact is: its model, its files, its manifest and its digest. Nothing here moves bytes."""

@@ -1,0 +1,1 @@
+"""How an artifact moves: publishing, fetching, downloading and verification, the same for every backend."""
