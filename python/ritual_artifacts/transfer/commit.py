@@ -109,6 +109,7 @@ def _move_back(path: Path, source: Path) -> None:
     if here is not None and here == there:  # both names were there for a moment
         path.unlink()
         return
+    source.parent.mkdir(parents=True, exist_ok=True)
     move_without_replacing(path, source)
 
 
