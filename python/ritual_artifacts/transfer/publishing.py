@@ -93,6 +93,8 @@ def export(
         digests = copy_files(pairs, max_workers=context.settings.max_workers, progress=meter.advance)
         manifest = Manifest.build(plan, digests, repo_id)
         _compare_all(expected or {}, manifest, plan)
+        for file in plan.files:
+            staging.note_verified(file.path)
         present = staging.find_present(manifest, plan.directories)
         staging.commit(manifest, [e.path for e in manifest.files if e.path not in present])
     return manifest
