@@ -5,8 +5,6 @@ use std::str::FromStr;
 
 use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
 
-use crate::arweave::MerkleTree;
-
 /// A SHA-256 digest; written as 64 lower-case hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Sha256Digest([u8; 32]);
@@ -73,11 +71,10 @@ impl FromStr for Sha256Digest {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct DataRoot(Option<[u8; 32]>);
 
-impl DataRoot {
-    /// The root of a tree; no data has none.
-    #[must_use]
-    pub fn of(tree: Option<&MerkleTree>) -> Self {
-        Self(tree.map(MerkleTree::root))
+/// The root of a Merkle tree; `None` for no data, which has no tree.
+impl From<Option<[u8; 32]>> for DataRoot {
+    fn from(root: Option<[u8; 32]>) -> Self {
+        Self(root)
     }
 }
 

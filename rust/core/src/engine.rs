@@ -8,6 +8,7 @@
 mod alone;
 mod files;
 mod lane;
+mod side_digest;
 mod work;
 
 use std::collections::VecDeque;
@@ -16,7 +17,6 @@ use std::panic::resume_unwind;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use crate::arweave::{CHUNK, LeafHasher};
 use crate::cancel::CancelToken;
 use crate::digest::Sha256Digest;
 use crate::error::Result;
@@ -24,6 +24,7 @@ use crate::sha256::{BLOCK, Plan, compress};
 
 pub(crate) use files::run_on_files;
 use lane::{Lane, Open};
+pub(crate) use side_digest::{PART_BORDER, SideDigest};
 use work::{Task, Work};
 
 /// Bytes between the buffers of two lanes; without them, equal offsets would compete for the same cache lines.
@@ -40,10 +41,10 @@ pub(crate) trait Message: Send {
     /// Fill `buffer` with the bytes that come next; fewer only where the message ends.
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize>;
 
-    /// What hashes the chunks of the same bytes, where that is asked for.
-    ///
-    /// Whoever calls `read` gives it what was read, and sees to it that its work fills gaps of the other.
-    fn leaves(&mut self) -> Option<&mut LeafHasher>;
+    /// The side digest to compute from the same read, if any. The engine feeds it.
+    fn side_digest(&mut self) -> Option<&mut dyn SideDigest> {
+        None
+    }
 
     /// Make something of the digest of all that was read.
     fn finish(self, sha256: Sha256Digest) -> Result<Self::Output>;
@@ -203,14 +204,13 @@ impl<M: Message, F: Fn(usize) -> Result<M> + Sync> Engine<'_, F> {
     }
 }
 
-/// Bytes that a lane reads at once, of about `share`: no read goes past the end of a chunk that began with one,
-/// so that a chunk's blocks can always be hashed beside others.
+/// Bytes that a lane reads at once, about `share`. A read of less than [`PART_BORDER`] bytes crosses no border
+/// of a side digest, so the blocks of a part can always be hashed beside others.
 fn lane_size(share: usize) -> usize {
-    const WHOLE: usize = 1 << 18;
-    const { assert!(WHOLE as u64 == CHUNK) };
-    if share >= WHOLE {
-        return share - share % WHOLE;
+    if share >= PART_BORDER {
+        return share - share % PART_BORDER;
     }
+    const { assert!(PART_BORDER.is_power_of_two()) };
     let log = share.max(BLOCK).ilog2();
     1 << log
 }
@@ -220,11 +220,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_fall_on_the_borders_of_chunks() {
-        let chunk = usize::try_from(CHUNK).unwrap();
+    fn reads_fall_on_the_borders_of_side_digests() {
         for share in [1, 63, 64, 349_525, 65_536, 1 << 20, (1 << 20) + 1] {
             let size = lane_size(share);
-            let fits = chunk.is_multiple_of(size) || size.is_multiple_of(chunk);
+            let fits = PART_BORDER.is_multiple_of(size) || size.is_multiple_of(PART_BORDER);
             assert!(size.is_multiple_of(BLOCK) && fits, "{share}: {size}");
             assert!(size <= share.max(BLOCK), "{share}: {size}");
         }

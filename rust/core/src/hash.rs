@@ -8,7 +8,7 @@ use sha1::{Digest, Sha1};
 use crate::arweave::{CHUNK, Leaf, LeafHasher, MerkleTree, SplitRule};
 use crate::cancel::CancelToken;
 use crate::digest::{DataRoot, GitSha1, Sha256Digest};
-use crate::engine::{self, Limits, Message};
+use crate::engine::{self, Limits, Message, SideDigest};
 use crate::error::{Error, Result};
 use crate::progress::Progress;
 use crate::source::Source;
@@ -158,7 +158,7 @@ impl<'a> Reading<'a> {
             None if size == 0 => Vec::new(),
             None => vec![Leaf { data_hash: sha256.into(), end: size }],
         };
-        Ok(DataRoot::of(MerkleTree::new(leaves).as_ref()))
+        Ok(MerkleTree::new(leaves).map(|tree| tree.root()).into())
     }
 }
 
@@ -173,8 +173,8 @@ impl Message for Reading<'_> {
         Ok(count)
     }
 
-    fn leaves(&mut self) -> Option<&mut LeafHasher> {
-        self.leaves.as_mut()
+    fn side_digest(&mut self) -> Option<&mut dyn SideDigest> {
+        self.leaves.as_mut().map(|leaves| leaves as &mut dyn SideDigest)
     }
 
     fn finish(mut self, sha256: Sha256Digest) -> Result<FileDigest> {

@@ -90,7 +90,7 @@ impl ChunkTree {
     /// Root of the tree in base64url without padding; empty for an empty file.
     #[getter]
     fn data_root(&self) -> String {
-        core::DataRoot::of(self.tree.as_ref()).to_string()
+        core::DataRoot::from(self.tree.as_ref().map(MerkleTree::root)).to_string()
     }
 
     fn __len__(&self) -> usize {

@@ -4,7 +4,6 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 
 use super::chunk::{SplitRule, chunk_lengths};
-use super::leaf_hasher::LeafHasher;
 use super::merkle::{Leaf, MerkleTree};
 use super::node::Hash;
 use crate::cancel::CancelToken;
@@ -170,10 +169,6 @@ impl Message for Section<'_> {
         self.source.read_at(part, self.position, self.progress, self.cancel)?;
         self.position += part.len() as u64;
         Ok(part.len())
-    }
-
-    fn leaves(&mut self) -> Option<&mut LeafHasher> {
-        None
     }
 
     fn finish(self, sha256: Sha256Digest) -> Result<Leaf> {

@@ -5,11 +5,14 @@ use std::iter::Peekable;
 use super::chunk::{CHUNK, ChunkLengths, SplitRule, chunk_lengths};
 use super::merkle::Leaf;
 use super::node::Hash;
+use crate::engine::{PART_BORDER, SideDigest};
 use crate::error::Change;
 use crate::sha256::{BLOCK, Hasher, INITIAL_STATE, Stream, compress, digest_of, pad};
 
 #[expect(clippy::cast_possible_truncation, reason = "256 KiB")]
 const WHOLE: usize = CHUNK as usize;
+
+const _: () = assert!(WHOLE == PART_BORDER, "the engine's reads have to end where chunks do");
 
 /// Chunks side by side: no kernel takes more.
 const LANES: usize = 32;
@@ -70,32 +73,6 @@ impl LeafHasher {
         }
     }
 
-    /// Bytes that the next chunk still takes.
-    pub(crate) fn room(&self) -> usize {
-        let length = self.lengths.clone().next().unwrap_or(0);
-        usize::try_from(length.saturating_sub(self.filled)).unwrap_or(usize::MAX)
-    }
-
-    /// Whether `data` is whole blocks of the next chunk, so that [`stream`](Self::stream) can take it.
-    pub(crate) fn can_stream(&self, data: &[u8]) -> bool {
-        self.started.is_at_block() && data.len().is_multiple_of(BLOCK) && data.len() <= self.room()
-    }
-
-    /// Take `data`, to be hashed by [`compress`] beside other streams, and then [`settle`](Self::settle).
-    pub(crate) fn stream<'a>(&'a mut self, data: &'a [u8]) -> Stream<'a> {
-        assert!(self.can_stream(data), "not whole blocks of one chunk");
-        self.received += data.len() as u64;
-        self.filled += data.len() as u64;
-        self.started.stream(data)
-    }
-
-    /// Take note that what `stream` gave has been hashed.
-    pub(crate) fn settle(&mut self) {
-        if self.filled > 0 && self.room() == 0 {
-            self.push_started();
-        }
-    }
-
     /// The leaves, in order.
     ///
     /// # Errors
@@ -151,6 +128,35 @@ impl LeafHasher {
     fn push(&mut self, data_hash: Hash, length: u64) {
         let start = self.leaves.last().map_or(0, |leaf| leaf.end);
         self.leaves.push(Leaf { data_hash, end: start + length });
+    }
+}
+
+/// The parts are the chunks.
+impl SideDigest for LeafHasher {
+    fn update(&mut self, data: &[u8]) {
+        Self::update(self, data);
+    }
+
+    fn room(&self) -> usize {
+        let length = self.lengths.clone().next().unwrap_or(0);
+        usize::try_from(length.saturating_sub(self.filled)).unwrap_or(usize::MAX)
+    }
+
+    fn can_stream(&self, data: &[u8]) -> bool {
+        self.started.is_at_block() && data.len().is_multiple_of(BLOCK) && data.len() <= self.room()
+    }
+
+    fn stream<'a>(&'a mut self, data: &'a [u8]) -> Stream<'a> {
+        assert!(self.can_stream(data), "not whole blocks of one chunk");
+        self.received += data.len() as u64;
+        self.filled += data.len() as u64;
+        self.started.stream(data)
+    }
+
+    fn settle(&mut self) {
+        if self.filled > 0 && self.room() == 0 {
+            self.push_started();
+        }
     }
 }
 

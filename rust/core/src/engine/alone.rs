@@ -4,8 +4,7 @@ use std::panic::resume_unwind;
 use std::sync::mpsc;
 use std::thread;
 
-use super::Message;
-use crate::arweave::LeafHasher;
+use super::{Message, SideDigest};
 use crate::error::Result;
 use crate::sha256::{BLOCK, Hasher, compress};
 
@@ -15,9 +14,9 @@ pub(super) fn hash<M: Message>(mut message: M, piece: usize) -> Result<M::Output
     let mut buffer = vec![0; piece];
     loop {
         let count = message.read(&mut buffer)?;
-        match message.leaves() {
+        match message.side_digest() {
             None => hasher.update(&buffer[..count]),
-            Some(leaves) => update_both(&mut hasher, leaves, &buffer[..count]),
+            Some(side) => update_both(&mut hasher, side, &buffer[..count]),
         }
         if count < piece {
             return message.finish(hasher.finalize());
@@ -25,21 +24,21 @@ pub(super) fn hash<M: Message>(mut message: M, piece: usize) -> Result<M::Output
     }
 }
 
-/// Hash the same bytes as a part of the message and as a part of its chunks, side by side where that is possible.
-fn update_both(hasher: &mut Hasher, leaves: &mut LeafHasher, mut data: &[u8]) {
+/// Hash the same bytes for the message and for its side digest, side by side where possible.
+fn update_both(hasher: &mut Hasher, side: &mut dyn SideDigest, mut data: &[u8]) {
     while !data.is_empty() {
-        let part = match leaves.room() {
+        let part = match side.room() {
             0 => data,
             room => &data[..room.min(data.len())],
         };
         let blocks = &part[..part.len() - part.len() % BLOCK];
-        if !blocks.is_empty() && hasher.is_at_block() && leaves.can_stream(blocks) {
-            compress(&mut [hasher.stream(blocks), leaves.stream(blocks)]);
-            leaves.settle();
+        if !blocks.is_empty() && hasher.is_at_block() && side.can_stream(blocks) {
+            compress(&mut [hasher.stream(blocks), side.stream(blocks)]);
+            side.settle();
             data = &data[blocks.len()..];
         } else {
             hasher.update(part);
-            leaves.update(part);
+            side.update(part);
             data = &data[part.len()..];
         }
     }
@@ -60,9 +59,9 @@ pub(super) fn hash_reading_ahead<M: Message>(
         let read = move || {
             for mut buffer in receive_empty {
                 let count = message.read(&mut buffer)?;
-                // The other thread has the longer work, so the chunks are hashed here.
-                if let Some(leaves) = message.leaves() {
-                    leaves.update(&buffer[..count]);
+                // The hashing thread takes longer than this one, so the side digest is computed here.
+                if let Some(side) = message.side_digest() {
+                    side.update(&buffer[..count]);
                 }
                 if send_full.send((buffer, count)).is_err() || count < piece {
                     break;

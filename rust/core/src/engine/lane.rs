@@ -20,27 +20,27 @@ impl<M: Message> Lane<'_, M> {
         self.open.as_ref().map(Open::pending)
     }
 
-    /// Take the next `length` of them, for the message and, where that is asked for, for its chunk.
+    /// Take the next `length` of them, for the message and for its side digest.
     pub(super) fn next(&mut self, length: usize) -> [Option<Stream<'_>>; 2] {
         let Some(open) = &mut self.open else { return [None, None] };
         let (start, end) = (open.start, open.start + length);
         let data = &self.buffer[start..end];
-        let chunk = open.message.leaves().and_then(|leaves| {
-            if end <= open.unpadded && leaves.can_stream(data) {
-                Some(leaves.stream(data))
+        let side = open.message.side_digest().and_then(|side| {
+            if end <= open.unpadded && side.can_stream(data) {
+                Some(side.stream(data))
             } else {
-                leaves.update(&self.buffer[start.min(open.unpadded)..end.min(open.unpadded)]);
+                side.update(&self.buffer[start.min(open.unpadded)..end.min(open.unpadded)]);
                 None
             }
         });
         open.start = end;
-        [Some(Stream { state: &mut open.state, data }), chunk]
+        [Some(Stream { state: &mut open.state, data }), side]
     }
 
-    /// Take note that what `next` gave has been hashed.
+    /// Complete the step of `next`, once its streams are hashed.
     pub(super) fn settle(&mut self) {
-        if let Some(leaves) = self.open.as_mut().and_then(|open| open.message.leaves()) {
-            leaves.settle();
+        if let Some(side) = self.open.as_mut().and_then(|open| open.message.side_digest()) {
+            side.settle();
         }
     }
 }

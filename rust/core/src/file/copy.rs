@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
 
 use super::durable::{land, stage};
-use crate::arweave::LeafHasher;
 use crate::cancel::CancelToken;
 use crate::digest::Sha256Digest;
 use crate::engine::{self, Limits, Message};
@@ -104,10 +103,6 @@ impl Message for Copying<'_> {
             written.map_err(Error::io("write", self.to))?;
         }
         Ok(count)
-    }
-
-    fn leaves(&mut self) -> Option<&mut LeafHasher> {
-        None
     }
 
     fn finish(self, sha256: Sha256Digest) -> Result<FileDigest> {
