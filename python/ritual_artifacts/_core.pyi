@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, SupportsIndex, final
 from typing_extensions import Buffer
 
-__all__ = ["BundleEntry", "ChunkTree", "DataItem", "FileDigest", "PartialFile", "bundle_index", "bundle_index_length", "check_proof", "copy_files", "data_item_header", "data_item_message", "data_item_message_of_file", "deep_hash", "find_data_root", "hash_files", "parse_bundle", "parse_data_item", "read_bundle", "read_data_item", "rename_files", "sha256_kernels", "split_lengths", "write_file"]
+__all__ = ["BundleEntry", "ChunkTree", "DataItem", "FileDigest", "PartialFile", "bundle_index", "bundle_index_length", "check_proof", "copy_files", "data_item_header", "data_item_message", "deep_hash", "find_data_root", "hash_files", "parse_bundle", "parse_data_item", "rename_files", "sha256_kernels", "split_lengths", "write_file"]
 
 @final
 class BundleEntry:
@@ -84,19 +84,9 @@ class DataItem:
     What a data item says, and what its signature has to be of. Nobody has checked the signature.
     """
     @property
-    def anchor(self, /) -> bytes:
-        """
-        What makes the item another one than its like: 32 bytes, or none.
-        """
-    @property
     def data_offset(self, /) -> int:
         """
         Offset in the item of the data's first byte.
-        """
-    @property
-    def data_size(self, /) -> int:
-        """
-        Bytes of the data.
         """
     @property
     def id(self, /) -> str:
@@ -127,11 +117,6 @@ class DataItem:
     def tags(self, /) -> tuple[tuple[bytes, bytes], ...]:
         """
         Names and values, in order.
-        """
-    @property
-    def target(self, /) -> bytes:
-        """
-        Whom the item is sent to: 32 bytes, or none.
         """
 
 @final
@@ -245,11 +230,6 @@ def data_item_message(owner: bytes, target: bytes, anchor: bytes, tags: Sequence
     Tags that other tools do not take, and parts of a wrong length, are a `ValueError`.
     """
 
-def data_item_message_of_file(owner: bytes, target: bytes, anchor: bytes, tags: Sequence[tuple[bytes, bytes]], path: str | PathLike[str], *, follow_symlinks: bool = False, progress: Callable[[int], object] | None = None) -> bytes:
-    """
-    As `data_item_message`, of the data in a file, which is read once and never held as a whole.
-    """
-
 def deep_hash(value: Any) -> bytes:
     """
     The deep hash (SHA-384) of bytes, or of a list of bytes and such lists: what Arweave signs.
@@ -268,9 +248,9 @@ def hash_files(paths: SupportsGetItem[int, str | PathLike[str]], *, follow_symli
     call and is raised.
     """
 
-def parse_bundle(index: bytes, *, size: SupportsIndex | None = None) -> list[BundleEntry]:
+def parse_bundle(index: bytes) -> list[BundleEntry]:
     """
-    Read the index of a bundle of `size` bytes (None: unknown), which is all of `index`.
+    Read a bundle's index, from its first byte to its last.
     """
 
 def parse_data_item(data: Buffer) -> DataItem:
@@ -278,20 +258,6 @@ def parse_data_item(data: Buffer) -> DataItem:
     Read the data item that `data` is, from its first byte to its last.
 
     What is none is a `ValueError`.
-    """
-
-def read_bundle(path: str | PathLike[str], *, offset: SupportsIndex = 0, size: SupportsIndex | None = None, follow_symlinks: bool = False) -> list[BundleEntry]:
-    """
-    Read the index of the bundle that takes `size` bytes of a file (all the rest, if None) from `offset` on.
-
-    The items' offsets count from the beginning of the file. What is no bundle is a `ValueError`.
-    """
-
-def read_data_item(path: str | PathLike[str], *, offset: SupportsIndex = 0, size: SupportsIndex | None = None, follow_symlinks: bool = False, progress: Callable[[int], object] | None = None) -> DataItem:
-    """
-    Read the data item that takes `size` bytes of a file (all the rest, if None) from `offset` on.
-
-    The file is read once and never held as a whole. What is no data item is a `ValueError`.
     """
 
 def rename_files(pairs: SupportsGetItem[int, tuple[str | PathLike[str], str | PathLike[str]]]) -> None:
@@ -304,9 +270,9 @@ def sha256_kernels() -> list[str]:
     The ways to run SHA-256 that this processor has, by name; the last, `single`, is on every one.
     """
 
-def split_lengths(size: SupportsIndex, *, rule: str = ...) -> list[int]:
+def split_lengths(size: SupportsIndex) -> list[int]:
     """
-    Lengths in bytes of the chunks that data of `size` bytes is uploaded in.
+    Lengths in bytes of the chunks that `size` bytes of data are uploaded in, as arweave-js splits them.
     """
 
 def write_file(path: str | PathLike[str], data: Buffer) -> None:

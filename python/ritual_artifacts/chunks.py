@@ -124,7 +124,7 @@ def check_chunk(data_root: bytes, data_size: int, offset: int, proof: bytes, chu
     """
     start, end, sha256 = _check_proof(data_root, data_size, offset, proof)
     if len(chunk) != end - start or hashlib.sha256(chunk).digest() != sha256:
-        message = f"the chunk at {offset} is not the one that its proof proves"
+        message = f"the chunk at offset {offset} does not match its proof"
         raise BackendError(message)
     return start, end
 
@@ -190,7 +190,7 @@ def _check_proof(data_root: bytes, data_size: int, offset: int, proof: bytes) ->
     try:
         return _core.check_proof(data_root, data_size, offset, proof)
     except ValueError as error:
-        message = f"the proof of the chunk at {offset} is none: {error}"
+        message = f"invalid proof for the chunk at offset {offset}: {error}"
         raise BackendError(message) from None
 
 

@@ -189,7 +189,7 @@ def test_a_true_chunk_is_placed_and_a_false_one_refused() -> None:
                 assert place == (chunk.start, chunk.end)
 
             for wrong in (content[:-1], content + b"x", b"", bytes([content[0] ^ 1]) + content[1:]):
-                with pytest.raises(BackendError, match=f"the chunk at {chunk.start} is not the one"):
+                with pytest.raises(BackendError, match=f"the chunk at offset {chunk.start} does not match its proof"):
                     check_chunk(top.id, len(data), chunk.start, proof, wrong)
             for data_root, offset, path in (
                 (bytes(32), chunk.start, proof),
@@ -197,7 +197,7 @@ def test_a_true_chunk_is_placed_and_a_false_one_refused() -> None:
                 (top.id, chunk.start, proof[:-1]),
                 (top.id, chunk.start, b""),
             ):
-                with pytest.raises(BackendError, match=f"the proof of the chunk at {offset} is none"):
+                with pytest.raises(BackendError, match=f"invalid proof for the chunk at offset {offset}"):
                     check_chunk(data_root, len(data), offset, path, content)
 
 
@@ -276,7 +276,7 @@ def test_a_stranger_that_proves_nothing_is_named(write: Callable[..., Path]) -> 
     data = sample(2 * CHUNK)
     other = Witness(data[::-1], "arweave-js")
 
-    with pytest.raises(BackendError, match="the proof of the chunk at 0 is none"):
+    with pytest.raises(BackendError, match="invalid proof for the chunk at offset 0"):
         find_good_prefix(write("data", content=data), root(data, "arweave-js"), len(data), other.fetch)
 
 

@@ -5,8 +5,6 @@ use std::fs::FileType;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::arweave::BundleError;
-
 /// The result of work on files.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -67,16 +65,6 @@ pub enum Error {
         path: PathBuf,
         /// What is there instead.
         kind: FileKind,
-    },
-    /// The file holds something else than it should.
-    #[error("{} holds something else at byte {offset} than it should: {source}", path.display())]
-    Malformed {
-        /// The file that was read.
-        path: PathBuf,
-        /// Where in the file it should begin.
-        offset: u64,
-        /// What is wrong with it.
-        source: BundleError,
     },
     /// A write to a partial file failed before, so the bytes given since are missing from it.
     #[error("an earlier write to {} failed: open it again to continue at its end", path.display())]

@@ -88,7 +88,10 @@ fn the_tree_of_a_file_is_that_of_its_bytes() {
 
             let tree = read_tree(&path, &options, &progress, &CancelToken::new()).unwrap();
 
-            assert_eq!(DataRoot::from(tree.map(|tree| tree.root())).to_string(), expected_root(&content));
+            assert_eq!(
+                DataRoot::from(tree.map(|tree| tree.root())).to_string(),
+                expected_root(&content)
+            );
             assert_eq!(progress.drain(), size as u64);
         }
     }

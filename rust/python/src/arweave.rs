@@ -12,7 +12,7 @@ use pyo3::types::{PyBytes, PyList, PyTuple};
 use ritual_artifacts_core as core;
 use ritual_artifacts_core::arweave::deep_hash::{self, DeepHash};
 use ritual_artifacts_core::arweave::{
-    Hash, Leaf, LeafHasher, MerkleTree, Ruleset, SplitRule, TreeOptions, chunk_lengths, read_chunk,
+    Hash, Leaf, LeafHasher, MerkleTree, SplitRule, TreeOptions, chunk_lengths, read_chunk,
     read_tree, read_tree_again, validate_proof,
 };
 
@@ -178,11 +178,10 @@ pub(crate) fn find_data_root<'py>(
     PyBytes::new(py, root.as_ref().map_or(&[], |root| root.as_slice()))
 }
 
-/// Lengths in bytes of the chunks that data of `size` bytes is uploaded in.
+/// Lengths in bytes of the chunks that `size` bytes of data are uploaded in, as arweave-js splits them.
 #[pyfunction]
-#[pyo3(signature = (size, *, rule = Split(SplitRule::ArweaveJs)))]
-pub(crate) fn split_lengths(size: u64, rule: Split) -> Vec<u64> {
-    chunk_lengths(size, rule.0).filter(|&length| length > 0).collect()
+pub(crate) fn split_lengths(size: u64) -> Vec<u64> {
+    chunk_lengths(size, SplitRule::ArweaveJs).filter(|&length| length > 0).collect()
 }
 
 /// What a proof (`data_path`) proves of the chunk with the byte at `offset`: its start, its end and its SHA-256.
@@ -199,7 +198,7 @@ pub(crate) fn check_proof<'py>(
 ) -> PyResult<(u64, u64, Bound<'py, PyBytes>)> {
     let root =
         Hash::try_from(data_root).map_err(|_| PyValueError::new_err("a data root has 32 bytes"))?;
-    let chunk = validate_proof(&root, offset, data_size, proof, Ruleset::Stored)
+    let chunk = validate_proof(&root, offset, data_size, proof)
         .map_err(|error| PyValueError::new_err(error.to_string()))?;
     Ok((chunk.start, chunk.end, PyBytes::new(py, &chunk.data_hash)))
 }

@@ -1,7 +1,5 @@
 //! `DataItem`, `BundleEntry`, and the functions that read and write them.
 
-use std::path::PathBuf;
-
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -9,9 +7,7 @@ use ritual_artifacts_core as core;
 use ritual_artifacts_core::arweave::deep_hash::{DeepHash, blob};
 use ritual_artifacts_core::arweave::{BundleError, ItemFields, Tags};
 
-use crate::convert::{Block, ProgressCallback, TagPairs};
-use crate::errors::to_py_err;
-use crate::interrupt;
+use crate::convert::{Block, TagPairs};
 
 /// Where a data item is in its bundle: what the index calls it, its offset and its size in bytes.
 #[pyclass(frozen, eq, hash, module = "ritual_artifacts._core")]
@@ -48,7 +44,6 @@ impl BundleEntry {
 #[pyclass(frozen, module = "ritual_artifacts._core")]
 pub(crate) struct DataItem {
     item: core::arweave::DataItem,
-    data_size: u64,
     message: DeepHash,
 }
 
@@ -78,18 +73,6 @@ impl DataItem {
         PyBytes::new(py, self.item.fields.owner())
     }
 
-    /// Whom the item is sent to: 32 bytes, or none.
-    #[getter]
-    fn target<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
-        PyBytes::new(py, self.item.fields.target())
-    }
-
-    /// What makes the item another one than its like: 32 bytes, or none.
-    #[getter]
-    fn anchor<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
-        PyBytes::new(py, self.item.fields.anchor())
-    }
-
     /// Names and values, in order.
     #[getter]
     fn tags(&self) -> TagPairs {
@@ -100,12 +83,6 @@ impl DataItem {
     #[getter]
     fn data_offset(&self) -> usize {
         self.item.data_offset
-    }
-
-    /// Bytes of the data.
-    #[getter]
-    fn data_size(&self) -> u64 {
-        self.data_size
     }
 
     /// What is signed: a deep hash (SHA-384) of everything else.
@@ -123,31 +100,10 @@ pub(crate) fn parse_data_item(py: Python<'_>, data: Block<'_>) -> PyResult<DataI
     let bytes = data.as_slice();
     let item = py.detach(|| {
         let item = core::arweave::DataItem::parse(bytes)?;
-        let content = &bytes[item.data_offset..];
-        let message = item.fields.message(blob(content));
-        Ok(DataItem { item, data_size: content.len() as u64, message })
+        let message = item.fields.message(blob(&bytes[item.data_offset..]));
+        Ok(DataItem { item, message })
     });
     item.map_err(refuse)
-}
-
-/// Read the data item that takes `size` bytes of a file (all the rest, if None) from `offset` on.
-///
-/// The file is read once and never held as a whole. What is no data item is a `ValueError`.
-#[pyfunction]
-#[pyo3(signature = (path, *, offset = 0, size = None, follow_symlinks = false, progress = None))]
-pub(crate) fn read_data_item(
-    py: Python<'_>,
-    path: PathBuf,
-    offset: u64,
-    size: Option<u64>,
-    follow_symlinks: bool,
-    progress: Option<ProgressCallback>,
-) -> PyResult<DataItem> {
-    let item = interrupt::run(py, progress.as_ref(), |progress, cancel| {
-        core::arweave::read_data_item(&path, offset, size, follow_symlinks, progress, cancel)
-    })?;
-    let section = item.map_err(to_py_err)?;
-    Ok(DataItem { item: section.item, data_size: section.data_size, message: section.message })
 }
 
 /// What an Arweave wallet has to sign to make a data item of this data; `target` and `anchor` may be empty.
@@ -166,27 +122,6 @@ pub(crate) fn data_item_message<'py>(
     let bytes = data.as_slice();
     let message = py.detach(|| fields.message(blob(bytes)));
     Ok(PyBytes::new(py, &message))
-}
-
-/// As `data_item_message`, of the data in a file, which is read once and never held as a whole.
-#[pyfunction]
-#[pyo3(signature = (owner, target, anchor, tags, path, *, follow_symlinks = false, progress = None))]
-#[expect(clippy::too_many_arguments, reason = "one for each of the Python function")]
-pub(crate) fn data_item_message_of_file<'py>(
-    py: Python<'py>,
-    owner: &[u8],
-    target: &[u8],
-    anchor: &[u8],
-    tags: TagPairs,
-    path: PathBuf,
-    follow_symlinks: bool,
-    progress: Option<ProgressCallback>,
-) -> PyResult<Bound<'py, PyBytes>> {
-    let fields = make_fields(owner, target, anchor, tags)?;
-    let data = interrupt::run(py, progress.as_ref(), |progress, cancel| {
-        core::arweave::hash_file_blob(&path, follow_symlinks, progress, cancel)
-    })?;
-    Ok(PyBytes::new(py, &fields.message(data.map_err(to_py_err)?)))
 }
 
 /// What stands before the data in a data item that an Arweave wallet has signed.
@@ -228,29 +163,10 @@ pub(crate) fn bundle_index_length(beginning: &[u8]) -> PyResult<u64> {
     core::arweave::index_length(beginning).map_err(refuse)
 }
 
-/// Read the index of a bundle of `size` bytes (None: unknown), which is all of `index`.
+/// Read a bundle's index, from its first byte to its last.
 #[pyfunction]
-#[pyo3(signature = (index, *, size = None))]
-pub(crate) fn parse_bundle(index: &[u8], size: Option<u64>) -> PyResult<Vec<BundleEntry>> {
-    let entries = core::arweave::parse_index(index, size).map_err(refuse)?;
-    Ok(entries.into_iter().map(BundleEntry).collect())
-}
-
-/// Read the index of the bundle that takes `size` bytes of a file (all the rest, if None) from `offset` on.
-///
-/// The items' offsets count from the beginning of the file. What is no bundle is a `ValueError`.
-#[pyfunction]
-#[pyo3(signature = (path, *, offset = 0, size = None, follow_symlinks = false))]
-pub(crate) fn read_bundle(
-    py: Python<'_>,
-    path: PathBuf,
-    offset: u64,
-    size: Option<u64>,
-    follow_symlinks: bool,
-) -> PyResult<Vec<BundleEntry>> {
-    let entries = py
-        .detach(|| core::arweave::read_bundle(&path, offset, size, follow_symlinks))
-        .map_err(to_py_err)?;
+pub(crate) fn parse_bundle(index: &[u8]) -> PyResult<Vec<BundleEntry>> {
+    let entries = core::arweave::parse_index(index).map_err(refuse)?;
     Ok(entries.into_iter().map(BundleEntry).collect())
 }
 

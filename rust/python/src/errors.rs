@@ -24,7 +24,7 @@ pub(crate) fn to_py_err(error: Error) -> PyErr {
         }
         Error::NotRegular { .. } => ArtifactModelError::new_err(error.to_string()),
         Error::SourceChanged { .. } => SourceChangedError::new_err(error.to_string()),
-        Error::Broken { .. } | Error::Malformed { .. } => PyValueError::new_err(error.to_string()),
+        Error::Broken { .. } => PyValueError::new_err(error.to_string()),
         Error::Cancelled => PyKeyboardInterrupt::new_err(()),
     }
 }

@@ -1,19 +1,12 @@
 //! Data items (ANS-104): data with an owner, tags and a signature of its own, inside of somebody's transaction.
 
-use std::path::Path;
-
 use sha2::{Digest, Sha256};
 
-use super::bundle::{BundleError, section_size};
-use super::deep_hash::{BlobHasher, DeepHash, blob, list};
+use super::bundle::BundleError;
+use super::deep_hash::{DeepHash, blob, list};
 use super::node::Hash;
-use super::tags::{MAX_TAG_BYTES, Tags, refuse_long};
-use crate::cancel::CancelToken;
+use super::tags::{Tags, refuse_long};
 use crate::digest::TransactionId;
-use crate::error::{self, Error};
-use crate::hash::ReadSize;
-use crate::progress::Progress;
-use crate::source::Source;
 
 /// Bytes of signature and owner, for each type of signature from 1 on: Arweave, ed25519, Ethereum, Solana, Aptos,
 /// Aptos with several keys, and Ethereum's typed data.
@@ -21,9 +14,6 @@ const LENGTHS: [(usize, usize); 7] =
     [(512, 512), (64, 32), (65, 65), (64, 32), (64, 32), (2052, 1025), (65, 42)];
 /// The type of Arweave's own signatures, RSA-PSS with keys of 4096 bits.
 const ARWEAVE: u16 = 1;
-
-/// Bytes of a header at most.
-const MAX_HEADER: usize = 2 + 2052 + 1025 + 2 * (1 + size_of::<Hash>()) + 2 * 8 + MAX_TAG_BYTES;
 
 /// What the signature of a data item covers, besides its data.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -172,86 +162,6 @@ impl DataItem {
     pub fn id(&self) -> TransactionId {
         TransactionId::from(<Hash>::from(Sha256::digest(&self.signature)))
     }
-}
-
-/// What [`read_data_item`] finds.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ReadItem {
-    /// The item.
-    pub item: DataItem,
-    /// Bytes of its data.
-    pub data_size: u64,
-    /// What its signature has to be of.
-    pub message: DeepHash,
-}
-
-/// Read the data item that takes `size` bytes of a regular file (all the rest, if `None`) from `offset` on.
-///
-/// The data is read once and never held as a whole.
-///
-/// # Errors
-///
-/// The file cannot be read, changed meanwhile, or holds no data item there; or the call was cancelled.
-pub fn read_data_item(
-    path: &Path,
-    offset: u64,
-    size: Option<u64>,
-    follow_symlinks: bool,
-    progress: &Progress,
-    cancel: &CancelToken,
-) -> error::Result<ReadItem> {
-    let source = Source::open(path, follow_symlinks)?;
-    let size = section_size(&source, path, offset, size, "the data item")?;
-    let mut header = vec![0; usize::try_from(size).unwrap_or(usize::MAX).min(MAX_HEADER)];
-    source.read_at(&mut header, offset, &Progress::new(), cancel)?;
-    let item = DataItem::parse(&header).map_err(|source| Error::Malformed {
-        path: path.to_owned(),
-        offset,
-        source,
-    })?;
-    let start = offset + item.data_offset as u64;
-    let data = hash_section(&source, start, offset + size, progress, cancel)?;
-    source.check_unchanged()?;
-    let message = item.fields.message(data);
-    Ok(ReadItem { data_size: size - item.data_offset as u64, item, message })
-}
-
-/// The deep hash of a regular file as a blob, for [`ItemFields::message`]. It is read once and never held as a whole.
-///
-/// # Errors
-///
-/// The file cannot be read, is no regular file, or changed meanwhile; or the call was cancelled.
-pub fn hash_file_blob(
-    path: &Path,
-    follow_symlinks: bool,
-    progress: &Progress,
-    cancel: &CancelToken,
-) -> error::Result<DeepHash> {
-    let source = Source::open(path, follow_symlinks)?;
-    let hash = hash_section(&source, 0, source.size(), progress, cancel)?;
-    source.check_end()?;
-    Ok(hash)
-}
-
-fn hash_section(
-    source: &Source,
-    start: u64,
-    end: u64,
-    progress: &Progress,
-    cancel: &CancelToken,
-) -> error::Result<DeepHash> {
-    let mut hasher = BlobHasher::new();
-    let length = usize::try_from(end - start).unwrap_or(usize::MAX);
-    let mut buffer = vec![0; length.min(ReadSize::DEFAULT.get())];
-    let mut position = start;
-    while position < end {
-        let left = usize::try_from(end - position).unwrap_or(usize::MAX);
-        let count = left.min(buffer.len());
-        source.read_at(&mut buffer[..count], position, progress, cancel)?;
-        hasher.update(&buffer[..count]);
-        position += count as u64;
-    }
-    Ok(hasher.finish())
 }
 
 /// Bytes of the signature and of the owner.

@@ -4,7 +4,6 @@ use std::ops::Range;
 
 use super::chunk::CHUNK;
 use super::node::{Hash, id, offset_of};
-use crate::sha256::Hasher;
 
 /// Bytes of a proof at most: the node takes no longer ones.
 pub const MAX_PROOF: usize = 256 * 1024;
@@ -16,17 +15,6 @@ const BRANCH: usize = 96;
 /// Comes before a branch whose children count their offsets from their own beginning.
 const REBASE_MARK: Hash = [0; 32];
 
-/// What is asked of a proof, besides that it hashes to the root and that its notes agree with each other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ruleset {
-    /// For reading: chunks of at most 256 KiB, wherever they begin. All that the network ever stored in good
-    /// order, whichever rules were in force then.
-    Stored,
-    /// For writing: what a node asks of new data besides. Every chunk begins on a border of 256 KiB, but the
-    /// last may also have one such border inside of it.
-    NewData,
-}
-
 /// A place in the data, and the hash of what is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProvenChunk {
@@ -36,19 +24,6 @@ pub struct ProvenChunk {
     pub start: u64,
     /// Offset in the data of the first byte after the chunk.
     pub end: u64,
-}
-
-impl ProvenChunk {
-    /// Whether `data` is the chunk.
-    #[must_use]
-    pub fn holds(&self, data: &[u8]) -> bool {
-        let mut hasher = Hasher::new();
-        // The length is not in the hash, and a hostile tree may give a chunk another one than its hash has.
-        data.len() as u64 == self.end - self.start && {
-            hasher.update(data);
-            Hash::from(hasher.finalize()) == self.data_hash
-        }
-    }
 }
 
 /// Why a proof proves nothing.
@@ -90,14 +65,6 @@ pub enum ProofError {
         /// Bytes of the chunk.
         length: u64,
     },
-    /// A node would not take the chunk as new data.
-    #[error("the chunk of bytes {start} to {end} does not begin on a border of {CHUNK} bytes")]
-    Unaligned {
-        /// Offset in the data of the chunk's first byte.
-        start: u64,
-        /// Offset in the data of the first byte after the chunk.
-        end: u64,
-    },
 }
 
 /// What the chunk with the byte at `offset` has to be, in data of `size` bytes whose `data_root` is `root`.
@@ -112,7 +79,6 @@ pub fn validate_proof(
     offset: u64,
     size: u64,
     proof: &[u8],
-    ruleset: Ruleset,
 ) -> Result<ProvenChunk, ProofError> {
     if offset >= size {
         return Err(ProofError::OffsetOutside { offset, size });
@@ -121,13 +87,11 @@ pub fn validate_proof(
     if proof.len() > MAX_PROOF {
         return Err(wrong_length);
     }
-    let mut place = Place { id: *root, offset, range: 0..size, frame: 0, edge: Edge::Whole };
+    let mut place = Place { id: *root, offset, range: 0..size, frame: 0 };
     let mut rest = proof;
     for step in 0.. {
         if let Ok(leaf) = <&[u8; LEAF]>::try_from(rest) {
-            let chunk = place.leaf(leaf, step)?;
-            place.check(&chunk, ruleset)?;
-            return Ok(chunk);
+            return place.leaf(leaf, step);
         }
         let marked = rest.strip_prefix(&REBASE_MARK);
         let (branch, below) = marked.unwrap_or(rest).split_first_chunk().ok_or(wrong_length)?;
@@ -150,18 +114,6 @@ struct Place {
     range: Range<u64>,
     /// Where in the data the notes here begin to count.
     frame: u64,
-    edge: Edge,
-}
-
-/// Which part of a tree that counts for itself a place spans.
-#[derive(Clone, Copy, PartialEq)]
-enum Edge {
-    /// All.
-    Whole,
-    /// The last part.
-    Last,
-    /// Any other part.
-    Inner,
 }
 
 impl Place {
@@ -170,12 +122,9 @@ impl Place {
         let [left, right, note] = hashes(branch);
         let split = self.offset_in(step, [left, right, note])?;
         if self.offset < split {
-            (self.id, self.range.end, self.edge) = (left, split, Edge::Inner);
+            (self.id, self.range.end) = (left, split);
         } else {
             (self.id, self.range.start) = (right, split);
-            if self.edge == Edge::Whole {
-                self.edge = Edge::Last;
-            }
         }
         Ok(())
     }
@@ -186,13 +135,16 @@ impl Place {
         self.frame += start;
         self.offset -= start;
         self.range = 0..self.range.end - start;
-        self.edge = Edge::Whole;
     }
 
     fn leaf(&self, leaf: &[u8; LEAF], step: usize) -> Result<ProvenChunk, ProofError> {
         let [data_hash, note] = hashes(leaf);
         if self.offset_in(step, [data_hash, note])? != self.range.end {
             return Err(ProofError::Note { step });
+        }
+        let length = self.range.end - self.range.start;
+        if length > CHUNK {
+            return Err(ProofError::ChunkTooLong { length });
         }
         let (start, end) = (self.frame + self.range.start, self.frame + self.range.end);
         Ok(ProvenChunk { data_hash, start, end })
@@ -212,19 +164,6 @@ impl Place {
             .and_then(offset_of)
             .filter(|offset| (self.range.start..=self.range.end).contains(offset))
             .ok_or(ProofError::Note { step })
-    }
-
-    fn check(&self, chunk: &ProvenChunk, ruleset: Ruleset) -> Result<(), ProofError> {
-        let &ProvenChunk { start, end, .. } = chunk;
-        if end - start > CHUNK {
-            return Err(ProofError::ChunkTooLong { length: end - start });
-        }
-        let aligned = start.is_multiple_of(CHUNK);
-        let straddles = start / CHUNK + 1 == end / CHUNK && !end.is_multiple_of(CHUNK);
-        if ruleset == Ruleset::Stored || aligned || (self.edge == Edge::Last && straddles) {
-            return Ok(());
-        }
-        Err(ProofError::Unaligned { start, end })
     }
 }
 

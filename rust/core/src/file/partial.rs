@@ -55,12 +55,6 @@ impl PartialFile {
         Ok(Self { path, file, hasher, size, broken: false })
     }
 
-    /// Where the file is.
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
     /// Bytes in the file, those of earlier attempts included.
     #[must_use]
     pub fn size(&self) -> u64 {
