@@ -130,7 +130,7 @@ def test_what_other_tools_do_not_take_is_not_written(change: dict[str, Any], pro
         (1036, b"\x00\x20", "the tags have 8192 bytes, expected at most 4096"),
         (1036, b"\x00\x08", "expected 2048 bytes for the tags, got"),
         (1044, b"\x06", r"the tags are not a valid Avro array: .* \(at byte"),
-        (1044, b"\xff" * 11, r"a number has more than 64 bits \(at byte"),
+        (1044, b"\xff" * 11, r"a number does not fit in 64 bits \(at byte"),
     ],
 )
 def test_a_hostile_item_is_refused(at: int, replacement: bytes, problem: str) -> None:

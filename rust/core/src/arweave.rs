@@ -1,8 +1,8 @@
-//! What Arweave signs and proves of data: chunks, their Merkle tree, proofs, deep hashes, and data items.
+//! Arweave's formats: chunks, their Merkle tree, proofs, deep hashes and data items.
 //!
-//! A transaction is signed over the `data_root` of its data: the id of the root of a tree whose leaves are
-//! chunks of at most 256 KiB. A chunk travels with the path from that root to its leaf (`data_path`), so
-//! whoever has the signed transaction can check each chunk by itself, whoever it came from.
+//! A transaction signs the `data_root` of its data: the id of the root of a Merkle tree whose leaves are chunks
+//! of at most 256 KiB. A chunk comes with its proof (`data_path`), the path from the root to its leaf. With the
+//! signed transaction, each chunk can be verified by itself, from any source.
 //!
 //! ```
 //! use ritual_artifacts_core::arweave::{LeafHasher, MerkleTree, SplitRule, validate_proof};

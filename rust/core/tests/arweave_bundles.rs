@@ -1,5 +1,5 @@
-//! Data items and bundles are what arbundles makes, what is built is read again, and nothing that a stranger sends
-//! makes the reader panic, or take what a naive reader does not.
+//! Data items and bundles equal those of arbundles, and are parsed again. Hostile bytes never make the parser panic,
+//! or accept what a naive parser refuses.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -157,7 +157,7 @@ fn decode_naively(mut encoded: &[u8]) -> Option<Vec<Tag>> {
         for _ in 0..count.abs() {
             tags.push((text(&mut encoded)?, text(&mut encoded)?));
         }
-        // An array that ends without its zero is none.
+        // An array has to end with a zero.
         if encoded.is_empty() {
             return None;
         }

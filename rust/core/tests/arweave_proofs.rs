@@ -14,7 +14,7 @@ mod description;
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
 
-    /// The mark is in no hash, so whoever sends a proof can add one.
+    /// The mark is not hashed, so a sender can add one to any proof.
     #[test]
     fn a_mark_that_the_tree_was_not_built_with_moves_no_chunk(
         size in prop_oneof![size(), 1..=40 * CHUNK],
@@ -62,9 +62,9 @@ proptest! {
         }
     }
 
-    /// Hashes that fit and a note that may not.
+    /// With valid hashes, and a note that may be invalid.
     #[test]
-    fn a_hostile_tree_can_only_promise_chunks_of_the_data(
+    fn a_hostile_tree_proves_only_chunks_inside_the_data(
         shape in shape(),
         (at, note) in (any::<Index>(), hostile_note()),
         sizes in vec(hostile_offset(), 0..3),

@@ -1,4 +1,4 @@
-//! What arweave-js and arbundles made of known data, byte for byte.
+//! Results equal those of arweave-js and arbundles on known data, byte for byte.
 
 use std::iter::once;
 
@@ -19,7 +19,7 @@ fn tree(data: &[u8], rule: SplitRule, piece: usize) -> MerkleTree {
 }
 
 #[test]
-fn data_roots_are_those_of_every_way_to_cut() {
+fn data_roots_are_those_of_every_split_rule() {
     for vector in items(&vectors("data_root_g1.json")["vectors"]) {
         let data = generated("g1", number(&vector["size"]));
         let expected = [

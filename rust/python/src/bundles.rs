@@ -1,4 +1,4 @@
-//! `DataItem`, `BundleEntry`, and the functions that read and write them.
+//! `DataItem`, `BundleEntry`, and the functions that parse and write them.
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -9,7 +9,7 @@ use ritual_artifacts_core::arweave::{BundleError, ItemFields, Tags};
 
 use crate::convert::{Block, TagPairs};
 
-/// Where a data item is in its bundle: what the index calls it, its offset and its size in bytes.
+/// Where a data item is in its bundle: its id, offset and size in bytes.
 #[pyclass(frozen, eq, hash, module = "ritual_artifacts._core")]
 #[derive(PartialEq, Eq, Hash)]
 pub(crate) struct BundleEntry(core::arweave::BundleEntry);
@@ -40,7 +40,7 @@ impl BundleEntry {
     }
 }
 
-/// What a data item says, and what its signature has to be of. Nobody has checked the signature.
+/// The fields of a data item, and the message that its signature has to sign. The signature is not verified.
 #[pyclass(frozen, module = "ritual_artifacts._core")]
 pub(crate) struct DataItem {
     item: core::arweave::DataItem,
@@ -55,7 +55,7 @@ impl DataItem {
         self.item.id().to_string()
     }
 
-    /// Who signs how: 1 is RSA-PSS with an Arweave wallet's key.
+    /// Signature type; 1 is RSA-PSS with an Arweave wallet's key.
     #[getter]
     fn signature_type(&self) -> u16 {
         self.item.fields.signature_type()
@@ -85,16 +85,14 @@ impl DataItem {
         self.item.data_offset
     }
 
-    /// What is signed: a deep hash (SHA-384) of everything else.
+    /// The signed message: a deep hash (SHA-384) of all other fields and the data.
     #[getter]
     fn message<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
         PyBytes::new(py, &self.message)
     }
 }
 
-/// Read the data item that `data` is, from its first byte to its last.
-///
-/// What is none is a `ValueError`.
+/// Parse a whole data item. Raises `ValueError` if it is invalid.
 #[pyfunction]
 pub(crate) fn parse_data_item(py: Python<'_>, data: Block<'_>) -> PyResult<DataItem> {
     let bytes = data.as_slice();
@@ -106,9 +104,9 @@ pub(crate) fn parse_data_item(py: Python<'_>, data: Block<'_>) -> PyResult<DataI
     item.map_err(refuse)
 }
 
-/// What an Arweave wallet has to sign to make a data item of this data; `target` and `anchor` may be empty.
+/// The message that an Arweave wallet signs to make a data item; `target` and `anchor` may be empty.
 ///
-/// Tags that other tools do not take, and parts of a wrong length, are a `ValueError`.
+/// Raises `ValueError` if a part has the wrong length, or if other tools would not accept the tags.
 #[pyfunction]
 pub(crate) fn data_item_message<'py>(
     py: Python<'py>,
@@ -124,7 +122,7 @@ pub(crate) fn data_item_message<'py>(
     Ok(PyBytes::new(py, &message))
 }
 
-/// What stands before the data in a data item that an Arweave wallet has signed.
+/// The header of a data item that an Arweave wallet has signed; the data follows it.
 #[pyfunction]
 pub(crate) fn data_item_header<'py>(
     py: Python<'py>,
@@ -143,7 +141,7 @@ fn make_fields(owner: &[u8], target: &[u8], anchor: &[u8], tags: TagPairs) -> Py
     ItemFields::new(owner, target, anchor, tags).map_err(refuse)
 }
 
-/// What stands before the data items with these ids and sizes in a bundle.
+/// The index of a bundle of data items with these ids and sizes.
 #[pyfunction]
 pub(crate) fn bundle_index(
     py: Python<'_>,
@@ -157,13 +155,13 @@ pub(crate) fn bundle_index(
     Ok(PyBytes::new(py, &core::arweave::write_index(&entries)))
 }
 
-/// How many bytes the index of a bundle takes that begins with these 32 bytes.
+/// The length of a bundle's index, from the first 32 bytes of the bundle.
 #[pyfunction]
 pub(crate) fn bundle_index_length(beginning: &[u8]) -> PyResult<u64> {
     core::arweave::index_length(beginning).map_err(refuse)
 }
 
-/// Read a bundle's index, from its first byte to its last.
+/// Parse the whole index of a bundle. Raises `ValueError` if it is invalid.
 #[pyfunction]
 pub(crate) fn parse_bundle(index: &[u8]) -> PyResult<Vec<BundleEntry>> {
     let entries = core::arweave::parse_index(index).map_err(refuse)?;

@@ -1,6 +1,6 @@
 //! `ritual_artifacts._core`: the Rust core for Python.
 //!
-//! This crate converts types, lets go of the GIL, and decides nothing.
+//! This crate only converts types and errors, and releases the GIL.
 
 #![allow(
     clippy::needless_pass_by_value,

@@ -1,29 +1,29 @@
-//! Where one chunk ends and the next begins.
+//! How data is split into chunks.
 
-/// Bytes of a chunk at most.
+/// Maximum length of a chunk in bytes.
 pub const CHUNK: u64 = 256 * 1024;
 
-/// arweave-js leaves no last chunk shorter than this where it can.
+/// Minimum length of the last chunk in bytes, where arweave-js splits data of more than one chunk.
 const MIN_LAST: u64 = 32 * 1024;
 
-/// How data is cut into chunks.
+/// How data is split into chunks.
 ///
-/// The network takes any cut that its proofs agree with, and tools disagree: whoever wants to compute the
-/// `data_root` that another tool has signed must cut as it did.
+/// The network accepts any split with valid proofs, and tools split differently. To compute the `data_root` that
+/// another tool has signed, split as it does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum SplitRule {
-    /// arweave-js, and all that is built on it: where the last chunk would be shorter than 32 KiB, it and
-    /// the one before it share their bytes evenly. After chunks of 256 KiB only, an empty one ends the data.
+    /// As arweave-js and the tools built on it: if the last chunk would be shorter than 32 KiB, it shares its
+    /// bytes evenly with the one before it. If all chunks have 256 KiB, an empty one follows.
     #[default]
     ArweaveJs,
-    /// The node, for data that comes inside of its transaction: slices of 256 KiB, and the empty one.
+    /// As the Arweave node, for data inside its transaction: slices of 256 KiB, and the empty chunk.
     Node,
-    /// arweave-python-client and what is built on it: slices of 256 KiB and nothing else.
+    /// As arweave-python-client and the tools built on it: slices of 256 KiB only.
     Naive,
 }
 
 impl SplitRule {
-    /// The length of the chunk that comes next where `rest` bytes are left.
+    /// The length of the next chunk, with `rest` bytes left.
     fn next_length(self, rest: u64) -> u64 {
         let shared = self == Self::ArweaveJs && rest > CHUNK && rest - CHUNK < MIN_LAST;
         if shared { rest.div_ceil(2) } else { rest.min(CHUNK) }
@@ -34,7 +34,7 @@ impl SplitRule {
     }
 }
 
-/// The lengths of the chunks of `size` bytes, in order. No bytes have no chunks.
+/// The lengths of the chunks of `size` bytes, in order; none for no bytes.
 #[must_use]
 pub fn chunk_lengths(size: u64, rule: SplitRule) -> ChunkLengths {
     ChunkLengths { rest: (size > 0).then_some(size), rule }
@@ -43,7 +43,7 @@ pub fn chunk_lengths(size: u64, rule: SplitRule) -> ChunkLengths {
 /// What [`chunk_lengths`] returns.
 #[derive(Clone, Debug)]
 pub struct ChunkLengths {
-    /// Bytes that are not in a chunk yet; `None` once there are no more chunks, empty ones included.
+    /// Bytes left; `None` after the last chunk, which may be empty.
     rest: Option<u64>,
     rule: SplitRule,
 }
@@ -62,7 +62,7 @@ impl Iterator for ChunkLengths {
     fn size_hint(&self) -> (usize, Option<usize>) {
         let count = match self.rest {
             None => 0,
-            // Chunks that share their bytes are two, as they would be otherwise.
+            // Sharing bytes does not change the number of chunks.
             Some(rest) if self.rule.ends_with_empty() => rest / CHUNK + 1,
             Some(rest) => rest.div_ceil(CHUNK),
         };
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn whole_chunks_are_followed_by_an_empty_one_but_in_the_naive_cut() {
+    fn whole_chunks_are_followed_by_an_empty_one_but_in_the_naive_split() {
         for rule in [ArweaveJs, Node] {
             assert_eq!(lengths(CHUNK, rule), [CHUNK, 0]);
             assert_eq!(lengths(3 * CHUNK, rule), [CHUNK, CHUNK, CHUNK, 0]);

@@ -1,6 +1,6 @@
-//! Deep hashes: what Arweave signs, of values nested in lists.
+//! Deep hashes: Arweave's digest of nested lists of bytes, which transactions and data items sign.
 //!
-//! The deep hash of a list is made of those of its items, so a nested value is hashed from the inside out:
+//! The deep hash of a list is computed from those of its items, so hash a nested value from the inside out:
 //!
 //! ```
 //! use ritual_artifacts_core::arweave::deep_hash::{blob, list};
@@ -28,7 +28,7 @@ pub fn list(items: &[DeepHash]) -> DeepHash {
     items.iter().fold(tag, |hash, item| pair(&hash, item))
 }
 
-/// Keeps values of different kinds or lengths apart.
+/// The digest of a value's kind and length, without which different values could have one deep hash.
 fn tag(kind: &str, length: u64) -> DeepHash {
     Sha384::digest(format!("{kind}{length}")).into()
 }

@@ -1,4 +1,4 @@
-//! From a file's bytes to the leaves of its tree.
+//! From data to the leaves of its tree.
 
 use std::iter::Peekable;
 
@@ -14,19 +14,19 @@ const WHOLE: usize = CHUNK as usize;
 
 const _: () = assert!(WHOLE == PART_BORDER, "the engine's reads have to end where chunks do");
 
-/// Chunks side by side: no kernel takes more.
+/// Chunks hashed side by side: no kernel takes more streams.
 const LANES: usize = 32;
 
-/// Hashes data that comes in order, in pieces of any length, chunk by chunk.
+/// Hashes data chunk by chunk; it arrives in order, in pieces of any length.
 ///
-/// Whole chunks inside one piece are hashed side by side, which is up to twice as fast as one after the
-/// other, and more with wide vectors. So pieces of several MiB that begin on a border of 256 KiB are the
-/// fastest; short ones cost what one stream does.
+/// Whole chunks inside a piece are hashed side by side, which is up to twice as fast as one after the other, and
+/// faster still with wide vectors. Pieces of several MiB that begin at a multiple of 256 KiB are the fastest;
+/// short pieces are as slow as a single stream.
 #[derive(Clone)]
 pub struct LeafHasher {
     size: u64,
     received: u64,
-    /// The lengths of the chunks that are not in `leaves` yet.
+    /// The lengths of the chunks not yet in `leaves`.
     lengths: Peekable<ChunkLengths>,
     leaves: Vec<Leaf>,
     /// The beginning of the next chunk.
@@ -36,7 +36,7 @@ pub struct LeafHasher {
 }
 
 impl LeafHasher {
-    /// For data of `size` bytes.
+    /// A hasher for data of `size` bytes.
     #[must_use]
     pub fn new(size: u64, rule: SplitRule) -> Self {
         Self {
@@ -49,7 +49,7 @@ impl LeafHasher {
         }
     }
 
-    /// Take the bytes that come next.
+    /// Hash the next bytes.
     pub fn update(&mut self, mut data: &[u8]) {
         self.received = self.received.saturating_add(data.len() as u64);
         while !data.is_empty() {
@@ -60,7 +60,7 @@ impl LeafHasher {
                 data = rest;
                 continue;
             }
-            // Nothing follows the last chunk but bytes that `finish` will complain about.
+            // Bytes after the last chunk are an error, which `finish` returns.
             let Some(&length) = self.lengths.peek() else { return };
             let missing = usize::try_from(length - self.filled).unwrap_or(usize::MAX);
             let (next, rest) = data.split_at(missing.min(data.len()));
@@ -77,7 +77,7 @@ impl LeafHasher {
     ///
     /// # Errors
     ///
-    /// The data had another size than was said.
+    /// The size of the data is not the one given to `new`.
     pub fn finish(mut self) -> Result<Vec<Leaf>, Change> {
         if self.received != self.size {
             let (expected, actual) = (self.size, self.received);
@@ -90,7 +90,7 @@ impl LeafHasher {
         Ok(self.leaves)
     }
 
-    /// Count the chunks of full length at the beginning of `data`, as long as they go side by side.
+    /// Count the chunks of full length at the beginning of `data`, up to the number that is hashed at once.
     fn take_whole(&mut self, data: &[u8]) -> usize {
         if self.filled > 0 {
             return 0;

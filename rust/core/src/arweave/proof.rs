@@ -1,21 +1,21 @@
-//! Checking a `data_path`: what a chunk's bytes have to be, from a root that is trusted.
+//! Validating proofs (`data_path`) against a trusted root.
 
 use std::ops::Range;
 
 use super::chunk::CHUNK;
 use super::node::{Hash, id, offset_of};
 
-/// Bytes of a proof at most: the node takes no longer ones.
+/// Maximum length of a proof in bytes: the Arweave node rejects longer ones.
 pub const MAX_PROOF: usize = 256 * 1024;
 
-/// A chunk's hash and the note of its end.
+/// Length of a leaf: the hash of the chunk and the note of its end.
 const LEAF: usize = 64;
-/// The ids of two children and the note of where the second begins.
+/// Length of a branch: the ids of two children and the note of where the second begins.
 const BRANCH: usize = 96;
-/// Comes before a branch whose children count their offsets from their own beginning.
+/// Marks a branch below which offsets count from the beginning of each child.
 const REBASE_MARK: Hash = [0; 32];
 
-/// A place in the data, and the hash of what is there.
+/// A chunk that is proven to be part of the data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProvenChunk {
     /// SHA-256 of the chunk.
@@ -26,35 +26,35 @@ pub struct ProvenChunk {
     pub end: u64,
 }
 
-/// Why a proof proves nothing.
+/// Why a proof is invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ProofError {
-    /// No chunk can be there.
-    #[error("offset {offset} is outside of the data of {size} bytes")]
+    /// The offset is not in the data.
+    #[error("offset {offset} is outside the data of {size} bytes")]
     OffsetOutside {
-        /// The offset that was asked for.
+        /// The requested offset.
         offset: u64,
         /// The size of the data.
         size: u64,
     },
-    /// No proof has such a length.
+    /// The proof has an impossible length.
     #[error(
-        "{length} bytes are no proof: expected steps of 96 bytes, then 64, at most {MAX_PROOF} in all"
+        "the proof has {length} bytes, expected steps of 96 bytes and a last one of 64, at most {MAX_PROOF} in all"
     )]
     Length {
         /// Bytes of the proof.
         length: usize,
     },
-    /// The proof is not of this root, or not for this offset.
+    /// The proof belongs to another root, or to another offset.
     #[error(
-        "step {step} of the proof does not hash to what the step before it (or the root) promises"
+        "the hash of step {step} of the proof differs from the one in the step before it (or from the root)"
     )]
     Hash {
         /// The step, counted from 0 at the root.
         step: usize,
     },
-    /// The tree does not cover its data chunk by chunk.
-    #[error("step {step} of the proof has an offset that contradicts those of the steps before it")]
+    /// The offsets in the proof contradict each other.
+    #[error("the offset in step {step} of the proof contradicts the steps before it")]
     Note {
         /// The step, counted from 0 at the root.
         step: usize,
@@ -67,13 +67,15 @@ pub enum ProofError {
     },
 }
 
-/// What the chunk with the byte at `offset` has to be, in data of `size` bytes whose `data_root` is `root`.
+/// Validate the proof of the chunk that contains the byte at `offset`, in data of `size` bytes with the `data_root`
+/// `root`, and return the chunk's place and hash.
 ///
-/// `proof` may come from anyone. `root` and `size` have to be trusted: they are in the signed transaction.
+/// `proof` may come from an untrusted source. `root` and `size` have to be trusted: take them from the signed
+/// transaction.
 ///
 /// # Errors
 ///
-/// Every [`ProofError`] says that nothing is known about the chunk.
+/// The proof is invalid, and says nothing about the chunk.
 pub fn validate_proof(
     root: &Hash,
     offset: u64,
@@ -104,20 +106,20 @@ pub fn validate_proof(
     unreachable!("each step makes the rest shorter")
 }
 
-/// Where the way down from the root has led to.
+/// The current position on the way from the root to the leaf.
 struct Place {
     /// The id that the next step must have.
     id: Hash,
-    /// Offset of the byte that is looked for, counted as the notes here do.
+    /// Offset of the requested byte, counted from `frame`.
     offset: u64,
-    /// What is below, counted in the same way; the byte that is looked for is inside.
+    /// The bytes below, counted in the same way; the requested byte is inside.
     range: Range<u64>,
-    /// Where in the data the notes here begin to count.
+    /// Where in the data the offsets here begin to count.
     frame: u64,
 }
 
 impl Place {
-    /// Go down by a branch, on the side of the byte that is looked for.
+    /// Go down a branch, to the side of the requested byte.
     fn descend(&mut self, branch: &[u8; BRANCH], step: usize) -> Result<(), ProofError> {
         let [left, right, note] = hashes(branch);
         let split = self.offset_in(step, [left, right, note])?;
@@ -129,7 +131,7 @@ impl Place {
         Ok(())
     }
 
-    /// From here on, the notes count from the beginning of what is below.
+    /// From here on, offsets count from the beginning of what is below.
     fn rebase(&mut self) {
         let start = self.range.start;
         self.frame += start;
@@ -150,7 +152,7 @@ impl Place {
         Ok(ProvenChunk { data_hash, start, end })
     }
 
-    /// The offset in a node's note, which is its last part, if the node has the id and the range the offset.
+    /// The offset in a node's note, its last part, after checking the node's id and that the offset is in range.
     fn offset_in<const PARTS: usize>(
         &self,
         step: usize,
@@ -167,7 +169,7 @@ impl Place {
     }
 }
 
-/// The parts of 32 bytes of a step.
+/// Split a step into its parts of 32 bytes.
 fn hashes<const BYTES: usize, const PARTS: usize>(step: &[u8; BYTES]) -> [Hash; PARTS] {
     const { assert!(BYTES == 32 * PARTS) };
     let mut parts = step.as_chunks().0.iter().copied();

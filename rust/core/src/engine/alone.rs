@@ -1,4 +1,4 @@
-//! One message, as fast as one message goes.
+//! Hashes one message by itself.
 
 use std::panic::resume_unwind;
 use std::sync::mpsc;
@@ -44,7 +44,7 @@ fn update_both(hasher: &mut Hasher, side: &mut dyn SideDigest, mut data: &[u8]) 
     }
 }
 
-/// Hash a message on this thread while another reads it; `None` where there is no thread to be had.
+/// Hash a message on this thread while another reads it; `None` if no thread can be started.
 pub(super) fn hash_reading_ahead<M: Message>(
     mut message: M,
     piece: usize,
@@ -52,9 +52,9 @@ pub(super) fn hash_reading_ahead<M: Message>(
     let (send_empty, receive_empty) = mpsc::channel::<Vec<u8>>();
     let (send_full, receive_full) = mpsc::channel();
     for _ in 0..2 {
-        send_empty.send(vec![0; piece]).expect("the receiver is here");
+        send_empty.send(vec![0; piece]).expect("the receiver exists");
     }
-    // `move`: where this thread panics, its ends of the channels go, and the other one ends too.
+    // `move`: if this thread panics, its ends of the channels are dropped, which ends the other thread too.
     thread::scope(move |scope| {
         let read = move || {
             for mut buffer in receive_empty {
@@ -73,7 +73,7 @@ pub(super) fn hash_reading_ahead<M: Message>(
         let mut hasher = Hasher::new();
         for (buffer, count) in receive_full {
             hasher.update(&buffer[..count]);
-            let _ = send_empty.send(buffer); // a reader that is done needs none
+            let _ = send_empty.send(buffer); // fails once the reader has finished
         }
         let message = reader.join().unwrap_or_else(|panic| resume_unwind(panic));
         Some(message.and_then(|message: M| message.finish(hasher.finalize())))

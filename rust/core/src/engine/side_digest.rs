@@ -1,33 +1,33 @@
-//! What the engine computes beside a message's SHA-256, from the same read.
+//! Digests that the engine computes beside a message's SHA-256, from the same read.
 
 use crate::sha256::Stream;
 
-/// Where the parts of a side digest have to end, unless they end with the message: at multiples of this many
-/// bytes. Lanes choose the size of their reads by it, so that no read crosses the end of a part.
+/// Every part of a side digest has to end at a multiple of this many bytes, apart from the last ones of a message.
+/// Lanes choose the size of their reads accordingly, so that few reads cross the end of a part.
 pub(crate) const PART_BORDER: usize = 256 << 10;
 
-/// Another digest of a message, of SHA-256 too, so that its blocks can share the kernels with the message's own.
+/// A digest that splits a message into parts and hashes each part with SHA-256.
 ///
-/// It hashes the message in parts, each of them a SHA-256 of its own. The engine hands over all bytes in order,
-/// each either to [`update`](Self::update) or to [`stream`](Self::stream), and a batch of blocks at a time.
+/// Its blocks are hashed in the same kernels as the message's own, where they fill gaps. The engine passes all
+/// bytes in order and many blocks at a time, either to [`update`](Self::update) or to [`stream`](Self::stream).
 pub(crate) trait SideDigest {
-    /// Hash the bytes that come next.
+    /// Hash the next bytes.
     fn update(&mut self, data: &[u8]);
 
     /// Bytes up to the end of the current part; 0 after the last part.
     fn room(&self) -> usize;
 
-    /// Whether `data` is whole blocks of the current part, so that [`stream`](Self::stream) takes it.
+    /// Whether `data` can be passed to [`stream`](Self::stream): it is whole blocks of the current part.
     fn can_stream(&self, data: &[u8]) -> bool;
 
-    /// Take `data`, to be hashed by [`compress`](crate::sha256::compress) beside other streams; call
-    /// [`settle`](Self::settle) afterwards.
+    /// Take `data` as a stream. Pass it to [`compress`](crate::sha256::compress), beside others, then call
+    /// [`settle`](Self::settle).
     ///
     /// # Panics
     ///
     /// [`can_stream`](Self::can_stream) is false for `data`.
     fn stream<'a>(&'a mut self, data: &'a [u8]) -> Stream<'a>;
 
-    /// Complete what `stream` began, once its blocks are hashed.
+    /// Complete the step that [`stream`](Self::stream) began, once its blocks are hashed.
     fn settle(&mut self);
 }

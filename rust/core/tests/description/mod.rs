@@ -24,7 +24,7 @@ pub(crate) fn note(offset: u64) -> Hash {
         .unwrap()
 }
 
-/// A tree that holds what each node is made of.
+/// A tree that holds the parts of each node.
 #[derive(Clone, Debug)]
 pub(crate) enum Node {
     Leaf { data_hash: Hash, note: Hash },
@@ -63,7 +63,7 @@ impl Node {
     }
 }
 
-/// Cut as the protocol's description says, with a loop for each tool.
+/// Split `size` bytes as the description of each tool says.
 pub(crate) fn cut(size: u64, rule: SplitRule) -> Vec<u64> {
     let mut lengths = Vec::new();
     let mut rest = size;
@@ -82,7 +82,7 @@ pub(crate) fn cut(size: u64, rule: SplitRule) -> Vec<u64> {
     lengths
 }
 
-/// The chunks with their places.
+/// The chunks and their places.
 pub(crate) fn chunks(data: &[u8], rule: SplitRule) -> Vec<(Range<usize>, &[u8])> {
     let mut start = 0;
     let place = |length| {
@@ -93,7 +93,7 @@ pub(crate) fn chunks(data: &[u8], rule: SplitRule) -> Vec<(Range<usize>, &[u8])>
     cut(data.len() as u64, rule).into_iter().map(place).collect()
 }
 
-/// Pair neighbours until one is left; each comes with its end.
+/// Pair neighbours until one node is left; each comes with its end.
 pub(crate) fn pair_up(mut layer: Vec<(Node, u64)>) -> Node {
     while layer.len() > 1 {
         let mut nodes = layer.into_iter();
@@ -130,7 +130,7 @@ pub(crate) fn content(size: u64) -> Vec<u8> {
     data
 }
 
-/// Sizes that crowd around the borders of chunks and of the 32 KiB rule.
+/// Sizes around multiples of a chunk and the limit of 32 KiB for the last one.
 fn border() -> impl Strategy<Value = u64> {
     (0..=5_u64, select(vec![0, 32 * KIB, 128 * KIB]), 0..=4_u64)
         .prop_map(|(chunks, more, off)| (chunks * CHUNK + more + off).saturating_sub(2))
