@@ -42,8 +42,8 @@ class ChunkTree:
     The Merkle tree over a file's chunks on Arweave.
 
     Opening it reads the file once, on all cores. Its length is the number of chunks to upload, without the empty
-    one at the end of some trees. `rule` is the way to split the file: as arweave-js does, as the Arweave node does
-    (`node`), or into slices of 256 KiB only (`naive`).
+    one at the end of some trees. `rule` is the way to split the file: as arweave-js does, or into slices of 256 KiB
+    only (`naive`).
     """
     def __len__(self, /) -> int: ...
     def __new__(cls, /, path: str | PathLike[str], *, rule: str = ..., follow_symlinks: bool = False, max_workers: int | None = None, progress: Callable[[int], object] | None = None) -> ChunkTree: ...

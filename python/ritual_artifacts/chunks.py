@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 ChunkTree: TypeAlias = _core.ChunkTree
-SplitRule: TypeAlias = Literal["arweave-js", "node", "naive"]
+SplitRule: TypeAlias = Literal["arweave-js", "naive"]
 
 CHUNK_BYTES: Final = 256 * 1024
 """Bytes of a chunk at most."""
@@ -38,7 +38,6 @@ CHUNK_BYTES: Final = 256 * 1024
 MAX_PROOFS: Final = 32
 """That `find_good_prefix` asks for at most; a tree that is built here has fewer layers, whatever its size."""
 
-_RULES: Final[tuple[SplitRule, ...]] = ("arweave-js", "node", "naive")
 _SHORTEST_LAST: Final = 32 * 1024
 """arweave-js shares the last two chunks' bytes where the last would be shorter than this."""
 _ID: Final = 32
@@ -207,10 +206,13 @@ def _split_as_all(tree: ChunkTree) -> Iterator[ChunkTree]:
 
 
 def _rules_for(size: int) -> Sequence[SplitRule]:
-    """Return the rules that split data of this size in different ways."""
+    """Return the rules that split data of this size in different ways.
+
+    The Arweave node has a rule too, for data inside a transaction, but always splits like one of these.
+    """
     rest = size % CHUNK_BYTES
     if rest == 0 and size:
         return ("arweave-js", "naive")
     if size > CHUNK_BYTES and rest < _SHORTEST_LAST:
         return ("arweave-js", "naive")
-    return _RULES[:1]
+    return ("arweave-js",)

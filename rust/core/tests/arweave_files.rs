@@ -13,7 +13,7 @@ use ritual_artifacts_core::arweave::{
 };
 use ritual_artifacts_core::{CancelToken, Change, Error, Progress};
 
-const RULES: [SplitRule; 3] = [SplitRule::ArweaveJs, SplitRule::Node, SplitRule::Naive];
+const RULES: [SplitRule; 2] = [SplitRule::ArweaveJs, SplitRule::Naive];
 const KIB: u64 = 1024;
 
 /// Bytes that do not repeat from chunk to chunk.
@@ -171,7 +171,7 @@ fn a_tree_that_ends_with_the_empty_chunk_needs_no_file_to_lose_it() {
     let path = folder.path().join("file");
     let data = content(2 * CHUNK);
     fs::write(&path, &data).unwrap();
-    let tree = read(&path, SplitRule::Node, 1).unwrap();
+    let tree = read(&path, SplitRule::ArweaveJs, 1).unwrap();
     fs::remove_file(&path).unwrap();
 
     let again = read_tree_again(&path, &tree, SplitRule::Naive, false).unwrap();

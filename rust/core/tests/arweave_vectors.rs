@@ -4,7 +4,7 @@ use std::iter::once;
 
 use ritual_artifacts_core::arweave::deep_hash::{DeepHash, blob, list};
 use ritual_artifacts_core::arweave::{
-    Hash, LeafHasher, MerkleTree, ProvenChunk, SplitRule, validate_proof,
+    CHUNK, Hash, LeafHasher, MerkleTree, ProvenChunk, SplitRule, validate_proof,
 };
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -21,10 +21,14 @@ fn tree(data: &[u8], rule: SplitRule, piece: usize) -> MerkleTree {
 #[test]
 fn data_roots_are_those_of_every_split_rule() {
     for vector in items(&vectors("data_root_g1.json")["vectors"]) {
-        let data = generated("g1", number(&vector["size"]));
+        let size = number(&vector["size"]);
+        let data = generated("g1", size);
+        // The node splits data inside a transaction like one of the others.
+        let as_node =
+            if size.is_multiple_of(CHUNK) { SplitRule::ArweaveJs } else { SplitRule::Naive };
         let expected = [
             (SplitRule::ArweaveJs, "data_root"),
-            (SplitRule::Node, "data_root_node_inbody_split"),
+            (as_node, "data_root_node_inbody_split"),
             (SplitRule::Naive, "data_root_naive_split"),
         ];
         for (rule, key) in expected {

@@ -36,10 +36,9 @@ impl FromPyObject<'_, '_> for Split {
     fn extract(name: Borrowed<'_, '_, PyAny>) -> PyResult<Self> {
         match name.extract()? {
             "arweave-js" => Ok(Self(SplitRule::ArweaveJs)),
-            "node" => Ok(Self(SplitRule::Node)),
             "naive" => Ok(Self(SplitRule::Naive)),
             other => Err(PyValueError::new_err(format!(
-                "rule is {other:?}, expected arweave-js, node or naive"
+                "rule is {other:?}, expected arweave-js or naive"
             ))),
         }
     }
@@ -48,8 +47,8 @@ impl FromPyObject<'_, '_> for Split {
 /// The Merkle tree over a file's chunks on Arweave.
 ///
 /// Opening it reads the file once, on all cores. Its length is the number of chunks to upload, without the empty
-/// one at the end of some trees. `rule` is the way to split the file: as arweave-js does, as the Arweave node does
-/// (`node`), or into slices of 256 KiB only (`naive`).
+/// one at the end of some trees. `rule` is the way to split the file: as arweave-js does, or into slices of 256 KiB
+/// only (`naive`).
 #[pyclass(frozen, module = "ritual_artifacts._core")]
 pub(crate) struct ChunkTree {
     path: PathBuf,

@@ -9,15 +9,14 @@ const MIN_LAST: u64 = 32 * 1024;
 /// How data is split into chunks.
 ///
 /// The network accepts any split with valid proofs, and tools split differently. To compute the `data_root` that
-/// another tool has signed, split as it does.
+/// another tool has signed, split as it does. The Arweave node splits data inside a transaction too: like
+/// [`ArweaveJs`](Self::ArweaveJs) if all chunks have 256 KiB, otherwise like [`Naive`](Self::Naive).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum SplitRule {
     /// As arweave-js and the tools built on it: if the last chunk would be shorter than 32 KiB, it shares its
     /// bytes evenly with the one before it. If all chunks have 256 KiB, an empty one follows.
     #[default]
     ArweaveJs,
-    /// As the Arweave node, for data inside its transaction: slices of 256 KiB, and the empty chunk.
-    Node,
     /// As arweave-python-client and the tools built on it: slices of 256 KiB only.
     Naive,
 }
@@ -74,7 +73,7 @@ impl Iterator for ChunkLengths {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use SplitRule::{ArweaveJs, Naive, Node};
+    use SplitRule::{ArweaveJs, Naive};
 
     fn lengths(size: u64, rule: SplitRule) -> Vec<u64> {
         chunk_lengths(size, rule).collect()
@@ -82,14 +81,14 @@ mod tests {
 
     #[test]
     fn no_bytes_have_no_chunks() {
-        for rule in [ArweaveJs, Node, Naive] {
+        for rule in [ArweaveJs, Naive] {
             assert_eq!(lengths(0, rule), []);
         }
     }
 
     #[test]
     fn less_than_a_chunk_is_one_chunk() {
-        for rule in [ArweaveJs, Node, Naive] {
+        for rule in [ArweaveJs, Naive] {
             for size in [1, MIN_LAST - 1, MIN_LAST, MIN_LAST + 1, CHUNK - 1] {
                 assert_eq!(lengths(size, rule), [size]);
             }
@@ -98,10 +97,8 @@ mod tests {
 
     #[test]
     fn whole_chunks_are_followed_by_an_empty_one_but_in_the_naive_split() {
-        for rule in [ArweaveJs, Node] {
-            assert_eq!(lengths(CHUNK, rule), [CHUNK, 0]);
-            assert_eq!(lengths(3 * CHUNK, rule), [CHUNK, CHUNK, CHUNK, 0]);
-        }
+        assert_eq!(lengths(CHUNK, ArweaveJs), [CHUNK, 0]);
+        assert_eq!(lengths(3 * CHUNK, ArweaveJs), [CHUNK, CHUNK, CHUNK, 0]);
         assert_eq!(lengths(CHUNK, Naive), [CHUNK]);
         assert_eq!(lengths(3 * CHUNK, Naive), [CHUNK, CHUNK, CHUNK]);
     }
@@ -111,14 +108,12 @@ mod tests {
         assert_eq!(lengths(CHUNK + 1, ArweaveJs), [131_073, 131_072]);
         assert_eq!(lengths(2 * CHUNK + MIN_LAST - 1, ArweaveJs), [CHUNK, 147_456, 147_455]);
         assert_eq!(lengths(2 * CHUNK + MIN_LAST, ArweaveJs), [CHUNK, CHUNK, MIN_LAST]);
-        for rule in [Node, Naive] {
-            assert_eq!(lengths(CHUNK + 1, rule), [CHUNK, 1]);
-        }
+        assert_eq!(lengths(CHUNK + 1, Naive), [CHUNK, 1]);
     }
 
     #[test]
     fn the_number_of_chunks_is_known_before() {
-        for rule in [ArweaveJs, Node, Naive] {
+        for rule in [ArweaveJs, Naive] {
             for chunks in 0..4 {
                 for more in [0, 1, MIN_LAST - 1, MIN_LAST, MIN_LAST + 1, CHUNK - 1] {
                     let mut lengths = chunk_lengths(chunks * CHUNK + more, rule);
@@ -136,7 +131,7 @@ mod tests {
 
     #[test]
     fn the_largest_size_does_not_overflow() {
-        for rule in [ArweaveJs, Node, Naive] {
+        for rule in [ArweaveJs, Naive] {
             let mut lengths = chunk_lengths(u64::MAX, rule);
 
             assert_eq!(lengths.next(), Some(CHUNK));

@@ -7,7 +7,7 @@ use proptest::sample::select;
 use ritual_artifacts_core::arweave::{CHUNK, Hash, SplitRule};
 use sha2::{Digest, Sha256};
 
-pub(crate) const RULES: [SplitRule; 3] = [SplitRule::ArweaveJs, SplitRule::Node, SplitRule::Naive];
+pub(crate) const RULES: [SplitRule; 2] = [SplitRule::ArweaveJs, SplitRule::Naive];
 const KIB: u64 = 1024;
 
 pub(crate) fn sha256(parts: &[&[u8]]) -> Hash {
