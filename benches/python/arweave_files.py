@@ -2,9 +2,9 @@
 
     python benches/python/arweave_files.py --size 4096 --rounds 5
 
-That is the root of the tree over its chunks and, to post them, all their proofs. Every tool is a process of its
-own, measured from its start to its exit, and all take turns on the same file; their results have to agree.
-Prints a table of ratios to ours. Only for Linux.
+That is the root of the tree over its chunks and, to post them, all their proofs. Every tool is a process of
+its own, measured from its start to its exit, and all take turns on the same file; their results have to
+agree. Prints a table of ratios to ours. Only for Linux.
 """
 
 import argparse

@@ -190,8 +190,9 @@ def test_a_true_chunk_is_placed_and_a_false_one_refused() -> None:
                 place = check_chunk(top.id, len(data), offset, proof, content)
                 assert place == (chunk.start, chunk.end)
 
+            problem = f"the chunk at offset {chunk.start} does not match its proof"
             for wrong in (content[:-1], content + b"x", b"", bytes([content[0] ^ 1]) + content[1:]):
-                with pytest.raises(BackendError, match=f"the chunk at offset {chunk.start} does not match its proof"):
+                with pytest.raises(BackendError, match=problem):
                     check_chunk(top.id, len(data), chunk.start, proof, wrong)
             for data_root, offset, path in (
                 (bytes(32), chunk.start, proof),

@@ -45,15 +45,17 @@ def test_a_digest_survives_pickling_and_copying(size: int, write: Callable[..., 
 
 
 def test_git_names_files_up_to_a_size_by_the_same_sha1(write: Callable[..., Path]) -> None:
-    paths = [write(f"{size}.bin", size) for size in (0, 1, 64, 300_000, (1 << 20) - 1, 1 << 20, (1 << 20) + 1)]
+    limit = 1 << 20
+    sizes = (0, 1, 64, 300_000, limit - 1, limit, limit + 1)
+    paths = [write(f"{size}.bin", size) for size in sizes]
 
     for number in (1, 2):
-        digests = hash_files(paths, max_workers=number, git_sha1_max_size=1 << 20)
+        digests = hash_files(paths, max_workers=number, git_sha1_max_size=limit)
 
         blobs = [b"blob %d\0" % path.stat().st_size + path.read_bytes() for path in paths[:-1]]
         expected = [hashlib.sha1(blob, usedforsecurity=False).hexdigest() for blob in blobs]
         assert [digest.git_sha1 for digest in digests] == [*expected, None]
-        assert hash_files(paths[3:4], max_workers=number, git_sha1_max_size=1 << 20) == digests[3:4]
+        assert hash_files(paths[3:4], max_workers=number, git_sha1_max_size=limit) == digests[3:4]
     assert {digest.git_sha1 for digest in hash_files(paths)} == {None}
 
 
