@@ -7,7 +7,7 @@ by calls to your service, and name the `Storage` class in an entry point of your
     shelf = "my_package.shelf:ShelfStorage"
 
 This package has no entry point for `MemoryStorage`: ids that begin with `memory/` need a program that
-registers it, as the tests of this package do. Methods that are missing here have a default in `base` that fits.
+registers it, as the tests of this package do. Methods that are missing here have a fitting default in `base`.
 """
 
 import hashlib
@@ -135,7 +135,7 @@ class MemoryRevision(Revision):
     def __init__(self, repo_id: RitualRepoId, name: str, stored: StoredArtifact) -> None:
         """Open a version that exists."""
         super().__init__(repo_id, name)
-        self._stored = stored
+        self.stored = stored
 
     @property
     def digest(self) -> Digest:
@@ -144,11 +144,11 @@ class MemoryRevision(Revision):
 
     def manifest_bytes(self) -> bytes:
         """Return the manifest file, unchecked; see `Revision`."""
-        return self._stored.manifest
+        return self.stored.manifest
 
     def read(self, entry: AnyEntry, offset: int = 0) -> Iterator[bytes]:
         """Yield a file's bytes, unchecked, from `offset` to its end; see `Revision`."""
-        data = self._stored.files.get(entry.path)
+        data = self.stored.files.get(entry.path)
         if data is None:
             message = f"{self.repo_id} has no file {entry.path!r} in memory"
             raise ArtifactNotFoundError(message)
@@ -157,7 +157,7 @@ class MemoryRevision(Revision):
 
     def listing(self) -> Mapping[str, RemoteFile]:
         """Return size and SHA-256 of each file as it is stored now, whatever the manifest says."""
-        files = self._stored.files.items()
+        files = self.stored.files.items()
         return {path: RemoteFile(len(data), hashlib.sha256(data).hexdigest()) for path, data in files}
 
 
