@@ -43,9 +43,7 @@ def test_an_entry_point_wins_over_our_own_storage(install: Install) -> None:
 
 
 def test_a_name_that_no_package_registers_is_refused() -> None:
-    with pytest.raises(
-        BackendError, match=r"no backend for 'shelf' is installed.*local"
-    ):
+    with pytest.raises(BackendError, match=r"no backend for 'shelf' is installed.*local"):
         find_storage("shelf")
 
 
