@@ -16,23 +16,26 @@ from typing import Annotated, Any, ClassVar
 from filelock import FileLock
 from pydantic import Field, JsonValue
 
-from ritual_artifacts.artifact.digest import Digest
-from ritual_artifacts.artifact.manifest import AnyEntry, Manifest
-from ritual_artifacts.artifact.planning import MANIFEST_FILENAME, ArtifactPlan
 from ritual_artifacts.backends import (
+    MANIFEST_FILENAME,
+    AnyEntry,
+    ArtifactPlan,
     Backend,
+    Context,
+    Digest,
+    FileDigest,
     Flag,
+    Manifest,
     Options,
     RemoteFile,
     Revision,
+    RitualRepoId,
     Storage,
     UploadResult,
     UploadSession,
+    copy_files,
 )
-from ritual_artifacts.context import Context
-from ritual_artifacts.core.hashing import FileDigest, copy_files
 from ritual_artifacts.errors import ArtifactNotFoundError, ConflictError
-from ritual_artifacts.repo_id import RitualRepoId
 
 
 class ShelfOptions(Options):

@@ -20,7 +20,8 @@ class TestShelf(ImmutableVersionsContract):
 
     def _path(self, repo_id: RitualRepoId, name: str) -> Path:
         folder: Path = self.connection_options["folder"] / repo_id.owner / repo_id.name
-        return folder / json.loads((folder / "versions.json").read_text())["newest"] / name
+        newest: str = json.loads((folder / "versions.json").read_text())["newest"]
+        return folder / newest / name
 
     def raw_read(self, repo_id: RitualRepoId, name: str) -> bytes:
         return self._path(repo_id, name).read_bytes()

@@ -19,15 +19,24 @@ from typing import Any, ClassVar, Final
 
 from pydantic import Field, InstanceOf
 
-from ritual_artifacts.artifact.digest import Digest
-from ritual_artifacts.artifact.manifest import AnyEntry, Manifest
-from ritual_artifacts.artifact.planning import ArtifactPlan
-from ritual_artifacts.backends.base import Backend, RemoteFile, Revision, Storage, UploadResult, UploadSession
-from ritual_artifacts.backends.options import Options
-from ritual_artifacts.context import Context
-from ritual_artifacts.core.hashing import FileDigest, hash_files
+from ritual_artifacts.backends import (
+    AnyEntry,
+    ArtifactPlan,
+    Backend,
+    Context,
+    Digest,
+    FileDigest,
+    Manifest,
+    Options,
+    RemoteFile,
+    Revision,
+    RitualRepoId,
+    Storage,
+    UploadResult,
+    UploadSession,
+    hash_files,
+)
 from ritual_artifacts.errors import ArtifactNotFoundError, ConflictError, SourceChangedError
-from ritual_artifacts.repo_id import RitualRepoId
 
 _BLOCK_SIZE: Final = 1 << 20
 

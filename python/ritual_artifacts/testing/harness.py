@@ -11,9 +11,17 @@ from typing import Any, ClassVar
 import pytest
 from pydantic import BaseModel
 
-from ritual_artifacts import RitualArtifactManager, RitualRepoId
-from ritual_artifacts.backends import Backend, Revision, Storage, UploadResult, connect, find_storage
-from ritual_artifacts.context import Context
+from ritual_artifacts.backends import (
+    Backend,
+    Context,
+    Revision,
+    RitualRepoId,
+    Storage,
+    UploadResult,
+    connect,
+    find_storage,
+)
+from ritual_artifacts.manager import RitualArtifactManager
 
 
 class Sample(BaseModel):
