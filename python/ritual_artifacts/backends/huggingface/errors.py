@@ -83,8 +83,7 @@ class Redactor:
         return _translate(error, doing, self.clean)
 
 
-def _translate(error: BaseException, doing: str, clean: Clean) -> BaseException:  # noqa: C901, PLR0911 - one
-case per kind
+def _translate(error: BaseException, doing: str, clean: Clean) -> BaseException:  # noqa: C901, PLR0911 - one case per kind
     match error:
         case ArtifactError():
             return error
@@ -112,8 +111,7 @@ case per kind
     return error
 
 
-def _translate_status(error: HfHubHTTPError, doing: str, clean: Clean) -> ArtifactError:  # noqa: PLR0911 -
-one per status
+def _translate_status(error: HfHubHTTPError, doing: str, clean: Clean) -> ArtifactError:  # noqa: PLR0911 - one per status
     status = error.response.status_code
     authorization = error.response.request.headers.get("authorization", "")
     words = error.server_message or ""

@@ -9,8 +9,8 @@ from importlib.metadata import version
 from typing import Any, Final
 from urllib.parse import quote
 
-from huggingface_hub import HfApi from huggingface_hub.utils import build_hf_headers, validate_repo_id  #
-type: ignore[attr-defined]  # documented there, exported lazily
+from huggingface_hub import HfApi
+from huggingface_hub.utils import build_hf_headers, validate_repo_id  # type: ignore[attr-defined]  # documented there, exported lazily
 
 from ritual_artifacts.artifact.manifest import MAX_ENTRIES
 from ritual_artifacts.backends.base import RemoteFile

@@ -12,8 +12,8 @@ from contextlib import AbstractContextManager
 from types import ModuleType
 from typing import Any, Final
 
-from huggingface_hub import constants from huggingface_hub.utils import disable_progress_bars  # type:
-ignore[attr-defined]  # documented there, exported lazily
+from huggingface_hub import constants
+from huggingface_hub.utils import disable_progress_bars  # type: ignore[attr-defined]  # documented there, exported lazily
 
 
 class SharedChange:

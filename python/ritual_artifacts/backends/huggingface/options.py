@@ -253,8 +253,8 @@ class HubUploadOptions(Options):
         bool | None,
         Flag(("--private/--public",)),
         Field(
-            description="Whether a new repository is visible to its owner only (the default). The visibility
-            of " "an existing repository never changes."
+            description="Whether a new repository is visible to its owner only (the default). An existing "
+            "repository keeps its visibility."
         ),
     ] = None
     tag: Annotated[

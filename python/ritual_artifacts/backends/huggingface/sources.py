@@ -84,8 +84,8 @@ class Addition(CommitOperationAdd):
         git_sha1 = hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
         return cls(path, data, hashlib.sha256(data).hexdigest(), len(data), git_sha1)
 
-    @contextlib.contextmanager def as_file(self, with_tqdm: bool = False) -> Iterator[BinaryIO]:  # noqa:
-    FBT001, FBT002 - the library's signature
+    @contextlib.contextmanager
+    def as_file(self, with_tqdm: bool = False) -> Iterator[BinaryIO]:  # noqa: FBT001, FBT002 - the library's signature
         """Open the file for the library, which asks for a progress bar when it streams to the LFS storage."""
         if not with_tqdm:  # for the commit itself, as a whole
             yield io.BytesIO(self.read())

@@ -1,4 +1,4 @@
-"""One upload to the Hub as an `UploadSession`: hash the files, then publish them with their manifest and card."""
+"""One upload to the Hub as an `UploadSession`: hash the files, then publish them with manifest and card."""
 
 from ritual_artifacts.artifact.manifest import Manifest
 from ritual_artifacts.artifact.planning import MANIFEST_FILENAME, ArtifactPlan
@@ -37,7 +37,7 @@ class HuggingFaceUpload(UploadSession):
         self._digests: list[FileDigest] = []
 
     def read_files(self) -> list[FileDigest]:
-        """Hash each file, also as git does if it may become part of the commit itself; see `UploadSession`."""
+        """Hash each file, as git does too if it is small; see `UploadSession`."""
         context = self._hub.context
         self._stamps = take_stamps(self._plan.files)
         meter = context.meter("hash", self._plan.size)

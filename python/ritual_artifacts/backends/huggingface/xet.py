@@ -1,4 +1,4 @@
-"""The progress of hf-xet, which uploads on threads of its own; the client library uses it for its bars only."""
+"""The progress of hf-xet, which uploads on threads of its own; the library uses it for its bars only."""
 
 import contextlib
 from collections.abc import Callable, Iterator
