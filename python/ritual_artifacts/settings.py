@@ -29,6 +29,7 @@ class Settings(BaseSettings):
         given_state_dir: `RITUAL_STATE_DIR`.
         max_workers: Threads for hashing and copying (`RITUAL_MAX_WORKERS`, default: one per core).
         retry_wait: Seconds before a failed request is repeated for the first time (`RITUAL_RETRY_WAIT`).
+        hf_endpoint: Address of the Hugging Face Hub (`HF_ENDPOINT`).
         hub_offline: Ask no Hugging Face Hub; only complete copies on this machine will do
             (`HF_HUB_OFFLINE`, as `huggingface_hub` understands it).
         arweave_gateways: Addresses of gateways, with commas between them (`RITUAL_ARWEAVE_GATEWAYS`).
@@ -42,6 +43,7 @@ class Settings(BaseSettings):
     given_state_dir: Path | None = Field(default=None, alias="RITUAL_STATE_DIR")
     max_workers: int | None = Field(default=None, ge=1, le=1024, alias="RITUAL_MAX_WORKERS")
     retry_wait: float | None = Field(default=None, gt=0, le=60, alias="RITUAL_RETRY_WAIT")
+    hf_endpoint: str | None = Field(default=None, alias="HF_ENDPOINT")
     hub_offline: bool = Field(default=False, alias="HF_HUB_OFFLINE")
     arweave_gateways: str | None = Field(default=None, alias="RITUAL_ARWEAVE_GATEWAYS")
     wallet_path: Path | None = Field(default=None, alias="ARWEAVE_WALLET_FILE_PATH")
