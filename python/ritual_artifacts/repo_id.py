@@ -118,12 +118,9 @@ class RitualRepoId(BaseModel):
     @field_validator("version")
     @classmethod
     def _check_version(cls, value: str | None) -> str | None:
-        if (
-            value is not None and value.casefold() == UNVERSIONED_MARKER
-        ):  # case does not matter on some file systems
-            message = (
-                f"{UNVERSIONED_MARKER!r} is reserved for 'no version' in the cache; leave the version out"
-            )
+        # Some file systems ignore case.
+        if value is not None and value.casefold() == UNVERSIONED_MARKER:
+            message = f"{UNVERSIONED_MARKER!r} means 'no version' in the cache; leave the version out"
             raise ValueError(message)
         return value
 
