@@ -61,8 +61,8 @@ def verify(
 ) -> bool:
     """Return whether a proof is valid for this circuit, and its readable values are what it proves.
 
-    The artifact's files are verified first. The proof is untrusted: it is verified with the circuit's key, and
-    refused if its readable values differ from the proven ones.
+    The artifact's files are verified first. The proof is untrusted: it is verified with the circuit's key,
+    and refused if its readable values differ from the proven ones.
 
     Args:
         circuit: A manager, as returned by `from_repo` and `from_dir`, or its artifact; see `prove`. An
@@ -279,7 +279,7 @@ def _prove(
                 cancel,
             )
         except StepFailed as error:
-            message = f"a proof with {artifact.compiled_model_path} failed: {_explain(error, settings)}"
+            message = f"proving with {artifact.compiled_model_path} failed: {_explain(error, settings)}"
             if error.call == "verify":
                 message += "; the proving key, the SRS and the verifying key do not belong together"
             raise CircuitError(message) from None
