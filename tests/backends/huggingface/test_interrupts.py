@@ -51,7 +51,7 @@ def test_an_upload_by_xet_is_aborted_when_its_task_is_to_stop(monkeypatch: pytes
 
     def upload(_: Any) -> None:
         with reported(lambda _size, _files: None):
-            _xet.get_xet_session().new_upload_commit()
+            _xet.get_xet_session().new_upload_commit()  # type: ignore[no-untyped-call]  # the library's
             is_running.set()
             assert is_aborted.wait(60)
 
