@@ -1,6 +1,6 @@
 """A storage in a package of its own: artifacts in the folders of a shelf, such as a network drive.
 
-Below the shelf's folder, `<owner>/<name>/<revision>/` holds one version. `<owner>/<name>/versions.json` has the
+Below its folder, `<owner>/<name>/<revision>/` holds one version. `<owner>/<name>/versions.json` has the
 digest of each revision, the revision that each label names, and the newest one.
 """
 
