@@ -154,7 +154,8 @@ class RitualArtifactManager(BaseModel, Generic[ArtifactType]):
             IntegrityError: files are missing, differ, or do not belong in a directory of the artifact, or a
                 field has another value now; everything is named.
         """
-        origin = self._published or self._origin or (self._described and self._described.origin)
+        described = None if self._described is None else self._described.origin
+        origin = self._published or self._origin or described
         if origin is None:
             return self.manifest(progress=progress, executor=executor)
         context = Context.create(progress=progress, executor=executor)

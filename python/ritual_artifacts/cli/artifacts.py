@@ -177,7 +177,8 @@ def copy(
         context = Context.create(progress=progress)
         from_storage = parse_repo(source, given, context).storage if is_repo_id(source) else None
         to_repository = parse_repo(target, given, context) if is_repo_id(target) else None
-        given.refuse_foreign(from_storage, to_repository and to_repository.storage)
+        to_storage = None if to_repository is None else to_repository.storage
+        given.refuse_foreign(from_storage, to_storage)
         location = locate(source, given, context)
         plan = plan_again(location.manifest, location.places)
         expected = expected_hashes(location.manifest)
