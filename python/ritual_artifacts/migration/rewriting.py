@@ -1,7 +1,7 @@
 """Rewriting of one source file: its imports of infernet-ml, and the uses of the imported names.
 
-Only what the survey has decided is changed. Everything else is kept and reported, so that no import is migrated
-only in part.
+Only what the survey has decided is changed. Everything else is kept and reported, so that no import is
+migrated only in part.
 """
 
 import ast

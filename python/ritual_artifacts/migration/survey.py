@@ -18,8 +18,8 @@ from libcst.metadata import (
 
 from ritual_artifacts.migration.table import HOMES, OLD_PACKAGE, Moved, advise, find, is_old
 
-_IN_TEXT: Final = re.compile(rf"\b{OLD_PACKAGE}(?:\.\w+)+|^{OLD_PACKAGE}$")
-_PATH_IN_TEXT: Final = re.compile(rf"(?<![\w.]){OLD_PACKAGE}(?:\.\w+)*")
+_IN_STRING: Final = re.compile(rf"\b{OLD_PACKAGE}(?:\.\w+)+|^{OLD_PACKAGE}$")
+_PATH_IN_STRING: Final = re.compile(rf"(?<![\w.]){OLD_PACKAGE}(?:\.\w+)*")
 _ImportStatement: TypeAlias = cst.Import | cst.ImportFrom
 
 
@@ -60,7 +60,7 @@ class Binding:
 
 
 KEPT: Final = Binding(keep=True)
-_TEXTS: Final = (cst.SimpleString, cst.ConcatenatedString, cst.FormattedString)
+_STRING_NODES: Final = (cst.SimpleString, cst.ConcatenatedString, cst.FormattedString)
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class Survey:
         self._positions = wrapper.resolve(PositionProvider)
         self._uses: dict[cst.ImportAlias, list[_Use]] = defaultdict(list)
         self._whole_uses: list[_Use] = []  # through `import infernet_ml.…` without `as`
-        self._whole_texts: list[cst.CSTNode] = []  # the same, in quoted annotations
+        self._whole_strings: list[cst.CSTNode] = []  # the same, in quoted annotations
         self._unbound_uses: list[_Use] = []  # without an import in this file
 
     def decide(self) -> None:
@@ -104,15 +104,15 @@ class Survey:
         self._wrapper.module.visit(finder)
         self._collect_uses()
         whole = [alias for statement in finder.imports for alias in statement.names if alias.asname is None]
-        self._decide_whole([alias for alias in whole if is_old(alias.evaluated_name)], finder.texts)
+        self._decide_whole([alias for alias in whole if is_old(alias.evaluated_name)], finder.strings)
         for statement in finder.imports:
             for alias in statement.names:
                 if alias.asname is not None and is_old(alias.evaluated_name):
                     self.bindings[alias] = self._decide_module(alias, alias.evaluated_name)
         for from_import in finder.from_imports:
             self._decide_from(from_import)
-        for text, node in finder.texts:
-            for match in () if node in self.replacements else _IN_TEXT.finditer(text):
+        for text, node in finder.strings:
+            for match in () if node in self.replacements else _IN_STRING.finditer(text):
                 line = self._line(node) + text.count("\n", 0, match.start())
                 why = "strings are not changed, because their purpose is not known"
                 self.problems.append(Problem(line, f"the string {match[0]!r}", why, advise(match[0])))
@@ -141,12 +141,12 @@ class Survey:
             return
         uses = self._whole_uses if is_whole else self._uses[alias]
         for access in assignment.references:
-            if not isinstance(access.node, _TEXTS):
+            if not isinstance(access.node, _STRING_NODES):
                 uses.append(_Use(*self._extend(access.node, meaning)))
             elif is_whole:
-                self._whole_texts.append(access.node)
+                self._whole_strings.append(access.node)
             else:
-                uses += _find_in_text(access.node, assignment.name, meaning)
+                uses += _find_in_string(access.node, assignment.name, meaning)
 
     def _extend(self, node: cst.CSTNode, dotted: str) -> tuple[cst.CSTNode, str]:
         """Extend a name by the attributes that follow it."""
@@ -212,7 +212,7 @@ class Survey:
             self._report(use.node, use.dotted, "is not in this package", advise(use.dotted))
 
     def _decide_whole(
-        self, aliases: Sequence[cst.ImportAlias], texts: Iterable[tuple[str, cst.CSTNode]]
+        self, aliases: Sequence[cst.ImportAlias], strings: Iterable[tuple[str, cst.CSTNode]]
     ) -> None:
         """Decide about `import infernet_ml.….module`, whose names are used with their full path.
 
@@ -233,7 +233,7 @@ class Survey:
         for use in self._unbound_uses:
             left.append(use.dotted)
             self._report_use(use, None)
-        for dotted, modules in self._decide_texts(homes, texts):
+        for dotted, modules in self._decide_strings(homes, strings):
             left += dotted
             new |= modules
         for alias in aliases:
@@ -247,29 +247,29 @@ class Survey:
                 wanted = not needed or any(f"{home}.".startswith(f"{module}.") for module in new)
                 self.bindings[alias] = Binding(keep=needed, modules=(home,) if wanted else ())
 
-    def _decide_texts(
-        self, homes: Collection[str], texts: Iterable[tuple[str, cst.CSTNode]]
+    def _decide_strings(
+        self, homes: Collection[str], strings: Iterable[tuple[str, cst.CSTNode]]
     ) -> Iterator[tuple[list[str], set[str]]]:
         """Yield, for each string, the names that are kept in it and the modules of those that change."""
-        for node in self._whole_texts:
-            found = _PATH_IN_TEXT.findall(_evaluate(node))
+        for node in self._whole_strings:
+            found = _PATH_IN_STRING.findall(_evaluate(node))
             moves = [moved for path in found if (moved := _find_in(homes, path))]
-            if len(moves) == len(found) and self._replace_in_text(node, moves):
+            if len(moves) == len(found) and self._replace_in_string(node, moves):
                 yield [], {moved.module for moved in moves}
             else:
                 yield found or [OLD_PACKAGE], set()
-                if not _IN_TEXT.search(_evaluate(node)):  # others are reported as strings
+                if not _IN_STRING.search(_evaluate(node)):  # others are reported as strings
                     self._report(node, OLD_PACKAGE, "is in a quoted annotation", "write the new name")
-        for text, node in texts:
+        for text, node in strings:
             if node not in self.replacements and not isinstance(self._parents.get(node), cst.Expr):
-                yield _IN_TEXT.findall(text), set()
+                yield _IN_STRING.findall(text), set()
 
-    def _replace_in_text(self, node: cst.CSTNode, moves: Sequence[Moved]) -> bool:
+    def _replace_in_string(self, node: cst.CSTNode, moves: Sequence[Moved]) -> bool:
         """Replace the names in a quoted annotation, if they are written literally in it."""
-        if not isinstance(node, cst.SimpleString) or len(_PATH_IN_TEXT.findall(node.value)) != len(moves):
+        if not isinstance(node, cst.SimpleString) or len(_PATH_IN_STRING.findall(node.value)) != len(moves):
             return False
         names = iter(f"{moved.new}{moved.rest}" for moved in moves)
-        self.replacements[node] = _PATH_IN_TEXT.sub(lambda _: next(names), node.value)
+        self.replacements[node] = _PATH_IN_STRING.sub(lambda _: next(names), node.value)
         return True
 
     @staticmethod
@@ -288,7 +288,7 @@ class _Finder(cst.CSTVisitor):
         super().__init__()
         self.imports: list[cst.Import] = []
         self.from_imports: list[cst.ImportFrom] = []
-        self.texts: list[tuple[str, cst.CSTNode]] = []
+        self.strings: list[tuple[str, cst.CSTNode]] = []
 
     def visit_Import(self, node: cst.Import) -> bool:  # noqa: N802 - libcst's names
         self.imports.append(node)
@@ -301,10 +301,10 @@ class _Finder(cst.CSTVisitor):
 
     def visit_SimpleString(self, node: cst.SimpleString) -> None:  # noqa: N802
         value = node.evaluated_value
-        self.texts.append((value if isinstance(value, str) else "", node))
+        self.strings.append((value if isinstance(value, str) else "", node))
 
     def visit_FormattedStringText(self, node: cst.FormattedStringText) -> None:  # noqa: N802
-        self.texts.append((node.value, node))
+        self.strings.append((node.value, node))
 
 
 def aliases_of(statement: _ImportStatement) -> Sequence[cst.ImportAlias]:
@@ -338,7 +338,7 @@ def _find_alias(statement: object, local: str) -> cst.ImportAlias | None:
     return None
 
 
-def _find_in_text(node: cst.CSTNode, local: str, meaning: str) -> Iterator[_Use]:
+def _find_in_string(node: cst.CSTNode, local: str, meaning: str) -> Iterator[_Use]:
     """Find the uses of a name in a quoted annotation."""
     for match in re.finditer(rf"(?<![\w.]){re.escape(local)}((?:\.\w+)*)", _evaluate(node)):
         yield _Use(node, f"{meaning}{match[1]}")
