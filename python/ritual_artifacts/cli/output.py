@@ -20,7 +20,7 @@ from ritual_artifacts.events import Progress, ProgressCallback
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 OverwriteOption = Annotated[
-    bool, typer.Option("--overwrite", help="Replace your own files if they have the same names.")
+    bool, typer.Option("--overwrite", help="Replace your own files that have the same names.")
 ]
 
 _UNLIMITED_WIDTH = 1_000_000
