@@ -29,6 +29,7 @@ class Settings(BaseSettings):
         given_state_dir: `RITUAL_STATE_DIR`.
         max_workers: Threads for hashing and copying (`RITUAL_MAX_WORKERS`, default: one per core).
         retry_wait: Seconds before the first retry of a failed request (`RITUAL_RETRY_WAIT`).
+        hf_endpoint: URL of the Hugging Face Hub (`HF_ENDPOINT`).
         hub_offline: Send no requests to the Hugging Face Hub, and use only complete copies on this machine
             (`HF_HUB_OFFLINE`, parsed as in `huggingface_hub`).
         arweave_gateways: URLs of gateways, separated by commas (`RITUAL_ARWEAVE_GATEWAYS`).
@@ -42,6 +43,7 @@ class Settings(BaseSettings):
     given_state_dir: Path | None = Field(default=None, alias="RITUAL_STATE_DIR")
     max_workers: int | None = Field(default=None, ge=1, le=1024, alias="RITUAL_MAX_WORKERS")
     retry_wait: float | None = Field(default=None, gt=0, le=60, alias="RITUAL_RETRY_WAIT")
+    hf_endpoint: str | None = Field(default=None, alias="HF_ENDPOINT")
     hub_offline: bool = Field(default=False, alias="HF_HUB_OFFLINE")
     arweave_gateways: str | None = Field(default=None, alias="RITUAL_ARWEAVE_GATEWAYS")
     wallet_path: Path | None = Field(default=None, alias="ARWEAVE_WALLET_FILE_PATH")

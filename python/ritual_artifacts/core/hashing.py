@@ -28,6 +28,7 @@ __all__ = [
     "read_regular",
     "rename_files",
     "sha256_kernels",
+    "sync_folder",
     "write_file",
 ]
 
@@ -185,10 +186,15 @@ def make_folder(folder: Path) -> None:
         except FileExistsError:
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path)) from None
     for parent in {path.parent for path in missing}:
-        _sync_folder(parent)
+        sync_folder(parent)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Put the names in a folder on the disk.
+
+    Raises:
+        OSError: the folder is missing or cannot be synced.
+    """
     if os.name == "nt":  # Windows cannot sync a folder, and NTFS journals its names
         return
     descriptor = os.open(folder, os.O_RDONLY)

@@ -84,7 +84,7 @@ def test_a_chunk_that_nobody_tells_the_truth_about_is_not_called_lost(
     garbage = faults.change_json(lambda values: values.update(chunk=b64(b"x")))
     client.node.faults.add("*", garbage, kind="chunk", skip=3)
 
-    with pytest.raises(BackendError, match="is not the one that its proof proves") as caught:
+    with pytest.raises(BackendError, match="does not match its proof") as caught:
         reader.find_lost_chunks(reader.read_by_id(name))
 
     assert not isinstance(caught.value, ArtifactNotFoundError)
