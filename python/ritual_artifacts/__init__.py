@@ -15,7 +15,7 @@ from importlib.metadata import version
 
 from ritual_artifacts.artifact.manifest import Manifest, ManifestEntry
 from ritual_artifacts.backends import UploadResult
-from ritual_artifacts.core.hashing import FileDigest, hash_files
+from ritual_artifacts.core.hashing import FileDigest
 from ritual_artifacts.errors import (
     ArtifactError,
     ArtifactModelError,
@@ -36,6 +36,7 @@ from ritual_artifacts.errors import (
 )
 from ritual_artifacts.events import Progress
 from ritual_artifacts.ezkl import EZKLArtifact
+from ritual_artifacts.hashing import hash_files
 from ritual_artifacts.manager import RitualArtifactManager
 from ritual_artifacts.repo_id import RitualRepoId, StorageId, StorageIdInt
 from ritual_artifacts.transfer.cache import BroadcastedArtifact, CachedArtifact

@@ -24,7 +24,7 @@ Messages say what, where, expected and actual, and what to do next; they never h
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Self
+from typing import Final, Self
 
 
 class ArtifactError(Exception):
@@ -41,6 +41,10 @@ class RepoIdError(ArtifactError, ValueError):
 
 class ManifestError(ArtifactError, ValueError):
     """A manifest is malformed, hostile, or does not have the digest that it states."""
+
+
+MISSING: Final = "missing"
+"""What a `Mismatch` found where there is no file."""
 
 
 @dataclass(frozen=True)

@@ -1,77 +1,115 @@
-"""Which files belong to which field of the model, and which are wanted."""
+"""Which of an artifact's files are wanted, and which fields of the model they belong to."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Self
 
 from pydantic import BaseModel
 
 from ritual_artifacts.artifact.introspection import file_names
-from ritual_artifacts.artifact.manifest import Manifest
+from ritual_artifacts.artifact.manifest import AnyEntry, AnyManifest
 from ritual_artifacts.errors import ArtifactModelError
 
 
-def fields_by_file(artifact_class: type[BaseModel], manifest: Manifest) -> dict[str, str]:
-    """Return the model's field of each file, by the file's path in the manifest.
+@dataclass(frozen=True)
+class Selection:
+    """The wanted part of one artifact.
+
+    Attributes:
+        names: Names of the wanted files; None for all.
+        fields: The model's field of each file, by the file's name.
+        directories: The model's field of each directory that it names, by the directory's name; a directory
+            of a field holds nothing but the artifact.
+        left_out: Fields of the model that are not wanted, and get their defaults.
+    """
+
+    names: frozenset[str] | None = None
+    fields: Mapping[str, str] = field(default_factory=dict)
+    directories: Mapping[str, str] = field(default_factory=dict)
+    left_out: frozenset[str] = frozenset()
+
+    @classmethod
+    def of_model(
+        cls, artifact_class: type[BaseModel], manifest: AnyManifest, fields: Sequence[str] | None = None
+    ) -> Self:
+        """Select the files of some fields of a model, or all files.
+
+        Args:
+            artifact_class: The model's class.
+            manifest: What the artifact has.
+            fields: The wanted fields; None for all.
+
+        Raises:
+            ArtifactModelError: `fields` is a text, a wanted field has no files, or one that is left out has
+                no default.
+            ManifestError: the manifest does not fit the class.
+        """
+        named = file_names(artifact_class, manifest.fields)
+        owners = {name: owner for owner, names in named.items() for name in names}
+        files = {entry.path for entry in manifest.files}
+        parents = {path: list(_with_parents(path)) for path in files}
+        by_file = {path: owners[name] for path in files for name in parents[path] if name in owners}
+        directories = {name for names in parents.values() for name in names} - files
+        by_directory = {name: owner for name, owner in owners.items() if name in directories}
+        if fields is None:
+            return cls(None, by_file, by_directory)
+        left_out = _check_fields(artifact_class, named, fields)
+        wanted = frozenset(path for path, owner in by_file.items() if owner not in left_out)
+        kept = {name: owner for name, owner in by_directory.items() if owner not in left_out}
+        return cls(wanted, by_file, kept, left_out)
+
+    @classmethod
+    def of_files(cls, names: Sequence[str], owner: str, *, all_files: bool = False) -> Self:
+        """Select files that belong to one field.
+
+        Args:
+            names: Their names.
+            owner: The field.
+            all_files: Select every file of the artifact; `names` are then those of the field.
+        """
+        return cls(None if all_files else frozenset(names), dict.fromkeys(names, owner))
+
+    def choose(self, manifest: AnyManifest) -> list[AnyEntry]:
+        """Return the wanted entries, in the manifest's order."""
+        return [entry for entry in manifest.files if self.names is None or entry.path in self.names]
+
+    def is_all_of(self, manifest: AnyManifest) -> bool:
+        """Return whether every file of the artifact is wanted."""
+        return self.names is None or all(entry.path in self.names for entry in manifest.files)
+
+    def values(self, manifest: AnyManifest) -> dict[str, Any]:
+        """Return the manifest's fields without those that are left out."""
+        return {name: value for name, value in manifest.fields.items() if name not in self.left_out}
+
+
+def _check_fields(
+    artifact_class: type[BaseModel], named: Mapping[str, Sequence[str]], fields: Sequence[str]
+) -> frozenset[str]:
+    """Return the fields with files that are not wanted.
 
     Raises:
-        ManifestError: the manifest does not fit the class.
+        ArtifactModelError: a wanted field has no files, or one that is left out has no default.
     """
-    owners = {
-        name: field for field, names in file_names(artifact_class, manifest.fields).items() for name in names
-    }
-    return {
-        entry.path: owners[name]
-        for entry in manifest.files
-        for name in _with_parents(entry.path)
-        if name in owners
-    }
-
-
-def fields_by_directory(artifact_class: type[BaseModel], manifest: Manifest) -> dict[str, str]:
-    """Return the model's field of each directory that it names, by the directory's name in the manifest.
-
-    Raises:
-        ManifestError: the manifest does not fit the class.
-    """
-    files = {entry.path for entry in manifest.files}
-    directories = {name for path in files for name in _with_parents(path)} - files
-    named = file_names(artifact_class, manifest.fields).items()
-    return {name: field for field, names in named for name in names if name in directories}
-
-
-def select_files(
-    artifact_class: type[BaseModel], manifest: Manifest, fields: Sequence[str] | None
-) -> tuple[set[str] | None, list[str]]:
-    """Turn the wanted fields into the files to fetch (None: all) and the fields to leave out.
-
-    Raises:
-        ArtifactModelError: `fields` is a text, a wanted field has no files, or one that is left out has no
-            default.
-        ManifestError: the manifest does not fit the class.
-    """
-    if fields is None:
-        return None, []
-    if isinstance(fields, str):  # which is a sequence of letters, each of which may be a field
-        message = f"fields is the text {fields!r}; it is a list of names: [{fields!r}]"
+    if isinstance(fields, str):  # a text is a sequence of letters, each of which may be a field
+        message = f"fields is the text {fields!r}; pass a list of names: [{fields!r}]"
         raise ArtifactModelError(message)
-    names = file_names(artifact_class, manifest.fields)
-    for field in fields:
-        if field not in names:
-            message = f"{artifact_class.__name__}.{field} has no files; those that have are {sorted(names)}"
+    for name in fields:
+        if name not in named:
+            message = f"{artifact_class.__name__}.{name} has no files; those that have are {sorted(named)}"
             raise ArtifactModelError(message)
-    left_out = [field for field in names if field not in fields]
-    for field in left_out:
-        if artifact_class.model_fields[field].is_required():
+    left_out = [name for name in named if name not in fields]
+    for name in left_out:
+        if artifact_class.model_fields[name].is_required():
             message = (
-                f"{artifact_class.__name__}.{field} cannot be left out, because it has no default; "
+                f"{artifact_class.__name__}.{name} cannot be left out, because it has no default; "
                 f"declare it as 'Path | None = None', or add it to fields"
             )
             raise ArtifactModelError(message)
-    wanted = {name for field in fields for name in names[field]}
-    return {e.path for e in manifest.files if not wanted.isdisjoint(_with_parents(e.path))}, left_out
+    return frozenset(left_out)
 
 
-def names_below(folder: Path, manifest: Manifest) -> dict[Path, str]:
+def names_below(folder: Path, manifest: AnyManifest) -> dict[Path, str]:
     """Return the names of an artifact's files and directories by where they are below `folder`."""
     return {folder / name: name for entry in manifest.files for name in _with_parents(entry.path)}
 

@@ -33,7 +33,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    help="Publish typed artifacts and bring them back, every byte verified.",
+    help="Publish and download typed artifacts, every byte verified.",
 )
 for command in (demo, upload, download, verify, inspect, ls, diff, copy, estimate, status, migrate, doctor):
     app.command()(command)
@@ -65,7 +65,7 @@ def main() -> None:
         app()
     except SystemExit as stop:
         if stop.code == INTERRUPTED:  # what typer makes of Ctrl-C
-            say("interrupted; nothing half-done is in place, and a download goes on where it stopped")
+            say("interrupted; no half-done file is in place, and the same command continues a download")
         raise
     except (ArtifactError, OSError) as error:
         say(f"error: {_describe(error)}")

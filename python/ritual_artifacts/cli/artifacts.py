@@ -10,43 +10,21 @@ import typer
 from pydantic import BaseModel
 
 from ritual_artifacts.artifact.canonical import canonical_bytes
+from ritual_artifacts.artifact.digest import Digest
 from ritual_artifacts.artifact.introspection import rebuild
-from ritual_artifacts.artifact.manifest import Manifest
-from ritual_artifacts.artifact.planning import MANIFEST_FILENAME, plan_files
+from ritual_artifacts.artifact.manifest import AnyManifest, Manifest
+from ritual_artifacts.artifact.planning import MANIFEST_FILENAME, ArtifactPlan, plan_files
 from ritual_artifacts.backends import UploadResult
-from ritual_artifacts.cli.arweave import (
-    BundleOption,
-    ConfirmationsOption,
-    MaxCostOption,
-    ReseedOption,
-    WalletOption,
-    describe_cost,
-    parse_cost,
-)
-from ritual_artifacts.cli.hub import (
-    BaseModelOption,
-    CardOption,
-    CreatePrOption,
-    DeleteOption,
-    DescriptionOption,
-    LicenseOption,
-    MessageOption,
-    PipelineTagOption,
-    PrivateOption,
-    RepoTypeOption,
-    RevisionOption,
-    TagOption,
-    given,
-)
 from ritual_artifacts.cli.locations import (
     count_unnamed,
     is_repo_id,
     locate,
     locate_folder,
-    open_repo,
     parse_path,
+    parse_repo,
     read_location_manifest,
 )
+from ritual_artifacts.cli.options import Given, takes_storage_options
 from ritual_artifacts.cli.output import (
     SHORT_DIGEST,
     DigestOption,
@@ -60,17 +38,18 @@ from ritual_artifacts.cli.output import (
     show_json,
     show_manifest,
 )
+from ritual_artifacts.context import Context
 from ritual_artifacts.errors import ManifestError
 from ritual_artifacts.models.artifact import plan_model
 from ritual_artifacts.repo_id import RitualRepoId
-from ritual_artifacts.transfer import cache
-from ritual_artifacts.transfer import downloading as transfer
-from ritual_artifacts.transfer.verification import check_expected_digest, verify_folder
+from ritual_artifacts.transfer.fetching import Request, fetch
+from ritual_artifacts.transfer.publishing import expected_hashes, export, plan_again, publish
 
 _SHOWN_LENGTH = 33
 """Characters of a value that `diff` shows: two of them fit on a line."""
 
 
+@takes_storage_options(upload=True)
 def upload(
     path: Annotated[Path, typer.Argument(parser=parse_path, help="A folder or a file.")],
     repo: Annotated[str, typer.Argument(help="storage/owner/name[/version]")],
@@ -82,23 +61,7 @@ def upload(
             "--set", help="field=value; file names are relative to PATH, lists are JSON. Needs --type."
         ),
     ] = None,
-    revision: RevisionOption = None,
-    repo_type: RepoTypeOption = None,
-    message: MessageOption = None,
-    description: DescriptionOption = None,
-    private: PrivateOption = None,
-    create_pr: CreatePrOption = False,
-    tag: TagOption = None,
-    delete: DeleteOption = None,
-    card: CardOption = True,
-    license_: LicenseOption = None,
-    base_model: BaseModelOption = None,
-    pipeline_tag: PipelineTagOption = None,
-    wallet: WalletOption = None,
-    max_cost: MaxCostOption = None,
-    bundle: BundleOption = False,
-    confirmations: ConfirmationsOption = None,
-    reseed: ReseedOption = False,
+    given: Given,
     as_json: JsonOption = False,
 ) -> None:
     """Publish a folder or a file, or a typed artifact whose files are in the folder.
@@ -108,40 +71,29 @@ def upload(
     if values and type_ is None:
         problem = "--set needs --type"
         raise typer.BadParameter(problem)
-    repo_id, backend = open_repo(repo, given(revision=revision, repo_type=repo_type, wallet_path=wallet))
-    options = given(
-        commit_message=message,
-        commit_description=description,
-        private=private,
-        create_pr=create_pr or None,
-        tag=tag,
-        delete_patterns=delete or None,
-        card=None if card else False,
-        license=license_,
-        base_model=base_model or None,
-        pipeline_tag=pipeline_tag,
-        max_cost=parse_cost(max_cost),
-        bundle=bundle or None,
-        confirmations=confirmations,
-        reseed=reseed or None,
-    )
-    expected = None
-    if type_ is not None:
-        plan = plan_files(_build_typed(type_, values or [], path))
-    elif (path / MANIFEST_FILENAME).is_file():
-        location = locate_folder(path)
-        expected = location.manifest
-        plan = transfer.plan_again(expected, location.places)
-        left_out = count_unnamed(path, expected)
-        if left_out:
-            say(f"{left_out}, left out; remove {MANIFEST_FILENAME} to publish the folder as it is")
-    else:
-        plan = plan_model(path)
     with progress_bar() as progress:
-        result, _ = transfer.upload(
-            plan, backend, repo_id, expected=expected, options=options, progress=progress
-        )
+        context = Context.create(progress=progress)
+        repository = parse_repo(repo, given, context)
+        given.refuse_foreign(repository.storage)
+        backend = repository.connect()
+        plan, expected = _plan(path, type_, values or [], context)
+        options = given.upload(repository.storage)
+        result, _ = publish(plan, backend, repository.repo_id, context, options=options, expected=expected)
     _show_result(result, as_json=as_json)
+
+
+def _plan(
+    path: Path, type_: str | None, values: list[str], context: Context
+) -> tuple[ArtifactPlan, dict[str, str]]:
+    """Return what an upload of `path` means, and what its files must be where a manifest says so."""
+    if type_ is not None:
+        return plan_files(_build_typed(type_, values, path)), {}
+    if not (path / MANIFEST_FILENAME).is_file():
+        return plan_model(path), {}
+    location = locate_folder(path, context)
+    if left_out := count_unnamed(path, location.manifest):
+        say(f"{left_out}, left out; remove {MANIFEST_FILENAME} to publish the folder as it is")
+    return plan_again(location.manifest, location.places), expected_hashes(location.manifest)
 
 
 def _build_typed(type_: str, values: list[str], folder: Path) -> BaseModel:
@@ -186,86 +138,88 @@ def _parse_value(field: str, value: str) -> Any:  # noqa: ANN401 - any JSON
         raise typer.BadParameter(message) from None
 
 
+@takes_storage_options()
 def download(
     repo: Annotated[str, typer.Argument(help="storage/owner/name[/version]")],
     directory: Annotated[Path | None, typer.Argument(parser=parse_path, help="Default: the cache.")] = None,
     *,
     digest: DigestOption = None,
     overwrite: OverwriteOption = False,
-    revision: RevisionOption = None,
-    repo_type: RepoTypeOption = None,
+    given: Given,
     as_json: JsonOption = False,
 ) -> None:
-    """Fetch an artifact; every byte is verified before it is at its place."""
-    options = given(revision=revision, repo_type=repo_type)
-    repo_id, backend = open_repo(repo, options)
-    target = cache.place_of(repo_id, options) if directory is None else directory
+    """Download an artifact; a file appears in its folder only after its SHA-256 was checked."""
     with progress_bar() as progress:
-        if cache.is_offline(repo_id):
-            manifest = verify_folder(locate_folder(target).manifest, target, progress=progress)
-            check_expected_digest(manifest, digest, str(target))
-        else:
-            commit, manifest = transfer.read_manifest(backend, repo_id)
-            manifest = transfer.download(
-                backend,
-                repo_id,
-                commit,
-                manifest,
-                target,
-                exclusive=directory is None,
-                overwrite=overwrite,
-                expected_digest=digest,
-                progress=progress,
-            )
-    if as_json:
-        show_json(
-            {"path": str(target), "repo_id": repo, "digest": manifest.digest, "files": _files(manifest)}
+        context = Context.create(progress=progress)
+        repository = parse_repo(repo, given, context)
+        given.refuse_foreign(repository.storage)
+        request = Request(
+            repo_id=repository.repo_id,
+            options=repository.options,
+            directory=directory,
+            expected_digest=None if digest is None else Digest.parse(digest),
+            overwrite=overwrite,
         )
-    else:
-        say(f"{count_files(manifest)}, verified: {manifest.digest}")
-        show(str(target))
+        fetched = fetch(request, context)
+    folder = str(fetched.folder if directory is None else directory)
+    _show_files(fetched.manifest, folder, {"path": folder, "repo_id": repo}, as_json=as_json)
 
 
+@takes_storage_options(upload=True)
 def copy(
     source: Annotated[str, typer.Argument(metavar="A", help="A folder or a repository.")],
     target: Annotated[str, typer.Argument(metavar="B", help="A repository or a folder.")],
+    *,
     overwrite: OverwriteOption = False,
+    given: Given,
     as_json: JsonOption = False,
 ) -> None:
     """Copy an artifact, verified, from a folder or repository to another one."""
-    location = locate(source)
-    plan = transfer.plan_again(location.manifest, location.places)
     with progress_bar() as progress:
-        if is_repo_id(target):
-            repo_id, backend = open_repo(target)
-            result, _ = transfer.upload(plan, backend, repo_id, expected=location.manifest, progress=progress)
-            _show_result(result, as_json=as_json)
-            return
-        origin = location.manifest.repo_id
-        manifest = transfer.export(
-            plan,
-            parse_path(target),
-            None if origin is None else RitualRepoId.from_unique_id(origin),
-            expected=location.manifest,
-            overwrite=overwrite,
-            progress=progress,
-        )
-    if as_json:
-        show_json({"path": target, "digest": manifest.digest, "files": _files(manifest)})
+        context = Context.create(progress=progress)
+        from_storage = parse_repo(source, given, context).storage if is_repo_id(source) else None
+        to_repository = parse_repo(target, given, context) if is_repo_id(target) else None
+        given.refuse_foreign(from_storage, to_repository and to_repository.storage)
+        location = locate(source, given, context)
+        plan = plan_again(location.manifest, location.places)
+        expected = expected_hashes(location.manifest)
+        if to_repository is not None:
+            options = given.upload(to_repository.storage)
+            backend = to_repository.connect()
+            result, _ = publish(
+                plan, backend, to_repository.repo_id, context, options=options, expected=expected
+            )
+        else:
+            named = location.manifest.repo_id
+            manifest = export(
+                plan,
+                parse_path(target),
+                context,
+                repo_id=None if named is None else RitualRepoId.from_unique_id(named),
+                expected=expected,
+                overwrite=overwrite,
+            )
+    if to_repository is not None:
+        _show_result(result, as_json=as_json)
     else:
-        say(f"{count_files(manifest)}, verified: {manifest.digest}")
-        show(target)
+        _show_files(manifest, target, {"path": target}, as_json=as_json)
 
 
-def inspect(where: Annotated[str, typer.Argument(metavar="PATH|REPO")], as_json: JsonOption = False) -> None:
+@takes_storage_options()
+def inspect(
+    where: Annotated[str, typer.Argument(metavar="PATH|REPO")],
+    *,
+    given: Given,
+    as_json: JsonOption = False,
+) -> None:
     """Show an artifact's manifest. Its files are not read."""
-    manifest = read_location_manifest(where)
+    manifest = read_location_manifest(where, given, Context.create())
     if as_json:
         show_json(
             {
                 "artifact_type": manifest.artifact_type,
                 "repo_id": manifest.repo_id,
-                "digest": manifest.digest,
+                "digest": _digest(manifest),
                 "fields": manifest.fields,
                 "files": _files(manifest),
             }
@@ -274,13 +228,17 @@ def inspect(where: Annotated[str, typer.Argument(metavar="PATH|REPO")], as_json:
         show_manifest(manifest, where)
 
 
+@takes_storage_options()
 def diff(
     first: Annotated[str, typer.Argument(metavar="A")],
     second: Annotated[str, typer.Argument(metavar="B")],
+    *,
+    given: Given,
     as_json: JsonOption = False,
 ) -> None:
     """Compare two artifacts by their manifests; exit code 1 when they differ."""
-    old, new = read_location_manifest(first), read_location_manifest(second)
+    context = Context.create()
+    old, new = (read_location_manifest(where, given, context) for where in (first, second))
     changes = {
         "type": _find_changes({"type": old.artifact_type}, {"type": new.artifact_type}),
         "fields": _find_changes(old.fields, new.fields),
@@ -297,7 +255,7 @@ def diff(
                 values = (v[:SHORT_DIGEST] if part == "files" else _shorten(v) for v in change.values())
                 show(f"{sign} {label}: {' -> '.join(values)}")
         if equal:
-            say(f"no difference: {new.digest or 'the same type, fields and files'}")
+            say(f"no difference: {_digest(new) or 'the same type, fields and files'}")
     if not equal:
         raise typer.Exit(1)
 
@@ -323,8 +281,21 @@ def _shorten(value: Any) -> str:  # noqa: ANN401 - any JSON
     return text if len(text) <= _SHOWN_LENGTH else f"{text[:_SHOWN_LENGTH]}…"
 
 
-def _files(manifest: Manifest) -> list[dict[str, Any]]:
-    return [entry.model_dump() for entry in manifest.files]
+def _files(manifest: AnyManifest) -> list[dict[str, Any]]:
+    return [{"path": e.path, "size": e.size, "sha256": e.sha256} for e in manifest.files]
+
+
+def _digest(manifest: AnyManifest) -> Digest | None:
+    return manifest.digest if isinstance(manifest, Manifest) else None
+
+
+def _show_files(manifest: AnyManifest, place: str, about: dict[str, str], *, as_json: bool) -> None:
+    """Show an artifact that is in a folder now."""
+    if as_json:
+        show_json({**about, "digest": _digest(manifest), "files": _files(manifest)})
+    else:
+        say(f"{count_files(manifest)}, verified: {_digest(manifest)}")
+        show(place)
 
 
 def _show_result(result: UploadResult, *, as_json: bool) -> None:
@@ -348,6 +319,6 @@ def _show_result(result: UploadResult, *, as_json: bool) -> None:
         say(f"{count} {noun} published: {sent} stored, {reused} there already")
         if not result.url.startswith("file:"):
             say(result.url)
-        if (cost := result.details().get("cost")) is not None:
-            say(describe_cost(str(cost)))
+        for line in result.summary():
+            say(line)
         show(f"{result.repo_id} {result.digest}")

@@ -1,16 +1,18 @@
-"""`wallet`, `estimate`, `status`, and the options of uploads that Arweave alone understands.
+"""`wallet`, `estimate` and `status`: commands about what is paid for and confirmed.
 
 There is no option for a key: a wallet is named by its file.
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ritual_artifacts.backends import load_backend
-from ritual_artifacts.cli.locations import open_repo, parse_path
+from ritual_artifacts.backends import connect
+from ritual_artifacts.cli.locations import parse_path, parse_repo
+from ritual_artifacts.cli.options import Given, takes_storage_options
 from ritual_artifacts.cli.output import JsonOption, human_size, say, show, show_json
+from ritual_artifacts.context import Context
 from ritual_artifacts.errors import BackendError
 from ritual_artifacts.models.artifact import plan_model
 from ritual_artifacts.repo_id import StorageId
@@ -18,8 +20,8 @@ from ritual_artifacts.repo_id import StorageId
 if TYPE_CHECKING:
     from ritual_artifacts.backends.arweave import ArweaveBackend, Wallet
 
-_MANIFEST_BYTES: Final = 512
-"""For each file, in each of the two manifests."""
+_ANY_REPO = "arweave/wallet/estimate"
+"""What an estimate is for where the user names no repository."""
 
 wallet_app = typer.Typer(
     no_args_is_help=True, help="The Arweave wallet: its address, its balance, a new one."
@@ -27,54 +29,25 @@ wallet_app = typer.Typer(
 
 WalletOption = Annotated[
     Path | None,
-    typer.Option("--wallet", help="Arweave: the JWK file; default ARWEAVE_WALLET_FILE_PATH."),
+    typer.Option("--wallet", help="The JWK file; default ARWEAVE_WALLET_FILE_PATH."),
 ]
-MaxCostOption = Annotated[
-    str | None, typer.Option("--max-cost", metavar="AR", help="Arweave: refuse an upload that costs more.")
-]
-BundleOption = Annotated[
-    bool, typer.Option("--bundle", help="Arweave: small files and manifests in one transaction.")
-]
-ConfirmationsOption = Annotated[
-    int | None,
-    typer.Option("--confirmations", min=0, help="Arweave: wait until it is so many blocks deep."),
-]
-ReseedOption = Annotated[
-    bool, typer.Option("--reseed", help="Arweave: post again what the network has lost.")
-]
-
-
-def parse_cost(text: str | None) -> int | None:
-    """Return an amount in AR as winston."""
-    from ritual_artifacts.backends.arweave.encoding import parse_ar  # noqa: PLC0415 - with its whole backend
-
-    try:
-        return None if text is None else parse_ar(text)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
-
-
-def describe_cost(winston: str) -> str:
-    """Say what an upload has cost."""
-    from ritual_artifacts.backends.arweave.encoding import format_ar  # noqa: PLC0415 - with its whole backend
-
-    return f"paid {format_ar(int(winston))}" if int(winston) else "nothing had to be paid"
 
 
 @wallet_app.command("address")
 def show_address(wallet: WalletOption = None, as_json: JsonOption = False) -> None:
-    """Print the wallet's address, which owns whatever is published with it."""
-    address = _load_wallet(wallet).address
+    """Print the wallet's address, which owns everything that is published with it."""
+    address = _load_wallet(wallet, Context.create()).address
     show_json({"address": address}) if as_json else show(address)
 
 
 @wallet_app.command("balance")
 def show_balance(wallet: WalletOption = None, as_json: JsonOption = False) -> None:
-    """Print what the wallet has, in AR."""
+    """Print the wallet's balance, in AR."""
     from ritual_artifacts.backends.arweave.encoding import format_ar  # noqa: PLC0415 - with its whole backend
 
-    address = _load_wallet(wallet).address
-    winston = _open_backend().network.read_balance(address)
+    context = Context.create()
+    address = _load_wallet(wallet, context).address
+    winston = _connect(context).read_balance(address)
     if as_json:
         show_json({"address": address, "winston": str(winston), "ar": format_ar(winston).removesuffix(" AR")})
     else:
@@ -83,10 +56,10 @@ def show_balance(wallet: WalletOption = None, as_json: JsonOption = False) -> No
 
 @wallet_app.command("new")
 def make_wallet(
-    path: Annotated[Path, typer.Argument(parser=parse_path, help="The file; it must not be there yet.")],
+    path: Annotated[Path, typer.Argument(parser=parse_path, help="The file; it must not exist yet.")],
     as_json: JsonOption = False,
 ) -> None:
-    """Make a new key in a file that only you may read. Whoever loses that file loses what it owns."""
+    """Make a new key in a file that only you may read. Without that file, what it owns is lost."""
     from ritual_artifacts.backends.arweave import Wallet  # noqa: PLC0415 - with its whole backend
 
     address = Wallet.create(path).address
@@ -97,45 +70,60 @@ def make_wallet(
         show(address)
 
 
+@takes_storage_options(upload=True)
 def estimate(
     path: Annotated[Path, typer.Argument(parser=parse_path, help="A folder or a file.")],
+    repo: Annotated[
+        str, typer.Argument(help="Where it would be published; default anywhere on Arweave.")
+    ] = _ANY_REPO,
+    *,
+    given: Given,
     as_json: JsonOption = False,
 ) -> None:
-    """Ask what it costs to publish a folder or a file on Arweave; nothing is paid."""
-    from ritual_artifacts.backends.arweave.encoding import format_ar  # noqa: PLC0415 - with its whole backend
-
+    """Ask for the price of publishing a folder or a file; nothing is paid."""
+    repository = parse_repo(repo, given, Context.create())
+    given.refuse_foreign(repository.storage)
     plan = plan_model(path)
-    # The manifests' sizes are not known before the files are hashed: some hundred bytes for each file.
-    manifests = [_MANIFEST_BYTES * (1 + len(plan.files))] * 2
-    winston = _open_backend().estimate([*(file.size for file in plan.files), *manifests])
+    backend = repository.connect()
+    options = backend.upload_options(given.upload(repository.storage))
+    price = backend.estimate(plan, repository.repo_id, options)
     if as_json:
-        ar = format_ar(winston).removesuffix(" AR")
-        show_json({"files": len(plan.files), "bytes": plan.size, "winston": str(winston), "ar": ar})
+        details = {"free": True} if price is None else dict(price.details)
+        show_json({"files": len(plan.files), "bytes": plan.size, **details})
+        return
+    noun = "file" if len(plan.files) == 1 else "files"
+    if price is None:
+        say(f"{len(plan.files)} {noun}, {human_size(plan.size)}")
+        show("free")
     else:
-        noun = "file" if len(plan.files) == 1 else "files"
         say(f"{len(plan.files)} {noun}, {human_size(plan.size)}; what is stored already costs nothing again")
-        show(format_ar(winston))
+        show(price.text)
 
 
+@takes_storage_options()
 def status(
     repo: Annotated[
         str, typer.Argument(metavar="REPO|ID", help="arweave/owner/name[/version], or a transaction.")
     ],
+    *,
+    given: Given,
     as_json: JsonOption = False,
 ) -> None:
     """Say whether something on Arweave is pending, confirmed, or dropped by the network (exit code 1)."""
     from ritual_artifacts.backends.arweave.encoding import is_id  # noqa: PLC0415 - with its whole backend
 
-    backend = _open_backend()
+    context = Context.create()
     if is_id(repo):
+        backend = _connect(context)
         transaction = backend.find_holder(repo)
     else:
-        repo_id, _ = open_repo(repo)
-        if repo_id.storage is not StorageId.Arweave:
-            message = f"{repo_id} is not on Arweave; only there things have to be confirmed"
+        repository = parse_repo(repo, given, context)
+        if repository.repo_id.storage != StorageId.Arweave:
+            message = f"{repository.repo_id} is not on Arweave; only what is there has to be confirmed"
             raise BackendError(message)
-        transaction = backend.find_transaction(repo_id)
-    found = backend.network.read_status(transaction)
+        backend = _connect(context)
+        transaction = backend.find_transaction(repository.repo_id)
+    found = backend.read_status(transaction)
     if as_json:
         show_json(
             {
@@ -152,17 +140,17 @@ def status(
         raise typer.Exit(1)
 
 
-def _open_backend() -> "ArweaveBackend":
+def _connect(context: Context) -> "ArweaveBackend":
     from ritual_artifacts.backends.arweave import ArweaveBackend  # noqa: PLC0415 - imported when it is needed
 
-    backend = load_backend(StorageId.Arweave)
+    backend = connect(StorageId.Arweave, {}, context)
     if not isinstance(backend, ArweaveBackend):
         message = "another package's backend for Arweave is installed, and this command is about our own"
         raise BackendError(message)
     return backend
 
 
-def _load_wallet(path: Path | None) -> "Wallet":
+def _load_wallet(path: Path | None, context: Context) -> "Wallet":
     from ritual_artifacts.backends.arweave import Wallet  # noqa: PLC0415 - imported when it is needed
 
-    return Wallet.load(path)
+    return Wallet.load(path or context.settings.wallet_path)

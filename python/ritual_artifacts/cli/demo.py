@@ -13,13 +13,16 @@ from typing import Annotated, Any
 
 import typer
 
+from ritual_artifacts.artifact.selection import Selection
 from ritual_artifacts.backends.local import LocalBackend
 from ritual_artifacts.cli.locations import parse_path
 from ritual_artifacts.cli.output import JsonOption, human_size, show, show_json, show_manifest
+from ritual_artifacts.context import Context
 from ritual_artifacts.errors import ArtifactError, IntegrityError, Mismatch
 from ritual_artifacts.models.artifact import plan_model
 from ritual_artifacts.repo_id import RitualRepoId
-from ritual_artifacts.transfer import downloading as transfer
+from ritual_artifacts.transfer.downloading import Target, download, read_revision_manifest
+from ritual_artifacts.transfer.publishing import publish
 
 _REPO = "local/demo/model/v1"
 _SAMPLE_SIZE = 4 << 20
@@ -52,16 +55,17 @@ def _run(model: Path, room: Path, *, quiet: bool) -> dict[str, Any]:
         if not quiet:
             show(text)
 
-    backend = LocalBackend()
+    context = Context.create()
+    backend = LocalBackend(context.settings.store_dir)
     repo_id = RitualRepoId.from_unique_id(_REPO)
 
     tell(f"1. upload {model} to {_REPO}")
     plan = plan_model(model)
-    result, manifest = transfer.upload(plan, backend, repo_id)
+    result, manifest = publish(plan, backend, repo_id, context)
     if not quiet:
         show_manifest(manifest, "   the manifest")
     tell(f"   {human_size(result.bytes_sent)} stored, {human_size(result.bytes_reused)} were there already")
-    again, _ = transfer.upload(plan, backend, repo_id)
+    again, _ = publish(plan, backend, repo_id, context)
     tell(f"   the same upload once more: {human_size(again.bytes_sent)} stored")
 
     target = room / "downloaded"
@@ -70,7 +74,7 @@ def _run(model: Path, room: Path, *, quiet: bool) -> dict[str, Any]:
     equal = downloaded["digest"] == manifest.digest
     tell(f"   {len(downloaded['files'])} files, digest {'equal' if equal else 'DIFFERENT'}")
 
-    victim = max(manifest.files, key=lambda entry: entry.size or 0)
+    victim = max(manifest.files, key=lambda entry: entry.size)
     tell(f"3. {_tamper(target / victim.path)} of the downloaded {victim.path}, then verify the copy")
     verified = _run_in_second_process(["verify", str(target)])
     for mismatch in verified["mismatches"]:
@@ -83,7 +87,7 @@ def _run(model: Path, room: Path, *, quiet: bool) -> dict[str, Any]:
     stored.chmod(0o644)
     tell(f"4. {_tamper(stored)} of that file in the store itself, then download again")
     refused = room / "refused"
-    mismatches = _try_download(backend, repo_id, refused)
+    mismatches = _try_download(backend, repo_id, refused, context)
     for found in mismatches:
         tell(f"   refused: {found.path}")
         tell(f"      expected {found.expected}")
@@ -99,10 +103,13 @@ def _run(model: Path, room: Path, *, quiet: bool) -> dict[str, Any]:
     }
 
 
-def _try_download(backend: LocalBackend, repo_id: RitualRepoId, target: Path) -> tuple[Mismatch, ...]:
-    revision, manifest = transfer.read_manifest(backend, repo_id)
+def _try_download(
+    backend: LocalBackend, repo_id: RitualRepoId, target: Path, context: Context
+) -> tuple[Mismatch, ...]:
+    revision = backend.open(repo_id)
+    manifest = read_revision_manifest(revision)
     try:
-        transfer.download(backend, repo_id, revision, manifest, target)
+        download(revision, manifest, Selection(), Target(folder=target), context)
     except IntegrityError as error:
         return error.mismatches
     return ()

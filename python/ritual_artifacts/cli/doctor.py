@@ -1,5 +1,6 @@
 """`doctor`: what this installation can do here."""
 
+import contextlib
 import os
 import platform
 import shutil
@@ -9,19 +10,17 @@ from typing import Any
 import typer
 
 from ritual_artifacts import __version__
-from ritual_artifacts.backends import available_backends, load_backend
+from ritual_artifacts.backends import available_storages, find_storage
 from ritual_artifacts.cli.output import JsonOption, human_size, show, show_json
+from ritual_artifacts.context import Context
 from ritual_artifacts.core.hashing import sha256_kernels
-from ritual_artifacts.errors import ArtifactError
-from ritual_artifacts.repo_id import StorageId
-from ritual_artifacts.settings import load_settings
-
-_CREDENTIALS = ("HF_TOKEN", "ARWEAVE_WALLET_FILE_PATH")
+from ritual_artifacts.errors import ArtifactError, BackendError
 
 
 def doctor(as_json: JsonOption = False) -> None:
     """Report versions, processor, folders, backends; exit code 1 when a folder cannot be written."""
-    settings = load_settings()
+    context = Context.create()
+    settings = context.settings
     about = {
         "version": __version__,
         "python": platform.python_version(),
@@ -34,9 +33,9 @@ def doctor(as_json: JsonOption = False) -> None:
         "store": _inspect_folder(settings.store_dir),
         "state": _inspect_folder(settings.state_dir),
     }
-    backends = {str(storage): _try_backend(storage) for storage in StorageId}
+    backends = {name: _try_storage(name, context) for name in available_storages()}
     # Whether a credential is set, never what it is.
-    credentials = {name: bool(os.environ.get(name)) for name in _CREDENTIALS}
+    credentials = {name: bool(os.environ.get(name)) for name in _name_credentials()}
     if as_json:
         show_json(about | {"folders": folders, "backends": backends, "credentials": credentials})
     else:
@@ -74,11 +73,20 @@ def _describe_folder(folder: dict[str, Any]) -> str:
     return f"{folder['path']} ({state}{made}, {human_size(folder['free_bytes'])} free)"
 
 
-def _try_backend(storage: StorageId) -> str:
-    if storage not in available_backends():
-        return "not in this installation"
+def _try_storage(name: str, context: Context) -> str:
     try:
-        load_backend(storage)
+        find_storage(name).check(context)
     except ArtifactError as error:
         return str(error)
     return "ready"
+
+
+def _name_credentials() -> list[str]:
+    """Return the environment variables with the credentials of all storages that can be imported."""
+    found = []
+    for name in available_storages():
+        with contextlib.suppress(BackendError):
+            credential = find_storage(name).credential
+            if credential is not None:
+                found.append(credential.variable)
+    return sorted(found, reverse=True)

@@ -7,13 +7,17 @@ from typing import Any
 
 import typer
 
-from ritual_artifacts.artifact.manifest import Manifest
+from ritual_artifacts.artifact.manifest import AnyManifest, read_manifest
 from ritual_artifacts.artifact.planning import MANIFEST_FILENAME, STAGING_DIRNAME
-from ritual_artifacts.backends import Backend, identify, load_backend
+from ritual_artifacts.backends import Backend, Revision, Storage, find_storage
+from ritual_artifacts.cli.options import Given
+from ritual_artifacts.context import Context
 from ritual_artifacts.errors import ArtifactNotFoundError, BackendError, RepoIdError
-from ritual_artifacts.repo_id import RitualRepoId, StorageId
-from ritual_artifacts.transfer import cache
-from ritual_artifacts.transfer import downloading as transfer
+from ritual_artifacts.repo_id import RitualRepoId, find_storage_name
+from ritual_artifacts.transfer.cache import Cache
+from ritual_artifacts.transfer.downloading import read_revision_manifest
+from ritual_artifacts.transfer.fetching import identify
+from ritual_artifacts.transfer.publishing import expected_hashes
 from ritual_artifacts.transfer.staging import finish_interrupted
 
 
@@ -28,34 +32,70 @@ class Location:
     """
 
     name: str
-    manifest: Manifest
+    manifest: AnyManifest
     places: dict[str, Path]
 
 
+@dataclass(frozen=True)
+class Repository:
+    """A repository that the user named, and the options for its storage.
+
+    Attributes:
+        repo_id: Its id.
+        storage: Its storage.
+        options: Connection options that the user gave.
+        context: The command that it belongs to.
+    """
+
+    repo_id: RitualRepoId
+    storage: Storage
+    options: Mapping[str, Any]
+    context: Context
+
+    def connect(self) -> Backend[Any]:
+        """Connect to the storage.
+
+        Raises:
+            BackendError: the storage is not available, or does not take these options.
+        """
+        return self.storage.connect(self.options, self.context)
+
+    def open(self) -> tuple[Revision, AnyManifest]:
+        """Open the version that the id names, and read its manifest.
+
+        Raises:
+            ArtifactNotFoundError: there is no such version.
+            ManifestError: its manifest is malformed or hostile.
+        """
+        revision = self.connect().open(self.repo_id)
+        return revision, read_revision_manifest(revision)
+
+
 def is_repo_id(text: str) -> bool:
-    """Say whether `text` is a repository id rather than a path; `./local/x/y` is a path."""
-    return text.partition("/")[0] in set(StorageId)
+    """Return whether `text` is a repository id rather than a path; `./local/x/y` is a path."""
+    return find_storage_name(text.partition("/")[0]) is not None
 
 
 def parse_path(text: str) -> Path:
-    """Parse a path, which an empty text is not: that would be the current folder."""
+    """Parse a path; an empty text is refused, because it would mean the current folder."""
     if not text:
         message = "the path is empty; '.' is the current folder"
         raise typer.BadParameter(message)
     return Path(text)
 
 
-def open_repo(text: str, options: Mapping[str, Any] | None = None) -> tuple[RitualRepoId, Backend]:
-    """Parse a repository id and load its backend, with the options that the user gave.
+def parse_repo(text: str, given: Given, context: Context) -> Repository:
+    """Parse a repository id, with the options that the user gave.
 
     Raises:
         RepoIdError: it is malformed.
         BackendError: its storage is not available.
     """
-    storage, _, rest = text.partition("/")
-    if storage == StorageId.Arweave and rest and "/" not in rest:  # a transaction by its id alone
-        backend = load_backend(StorageId.Arweave, options)
-        return identify(backend, rest), backend
+    name, _, rest = text.partition("/")
+    if rest and "/" not in rest and find_storage_name(name) is not None:  # a version by its name alone
+        storage = find_storage(name)
+        options = given.connection(storage)
+        return Repository(identify(name, rest, options, context), storage, options, context)
     try:
         repo_id = RitualRepoId.from_unique_id(text)
     except RepoIdError as error:
@@ -63,10 +103,11 @@ def open_repo(text: str, options: Mapping[str, Any] | None = None) -> tuple[Ritu
             raise
         message = f"{error}; for the path of that name write ./{text}"
         raise RepoIdError(message) from None
-    return repo_id, load_backend(repo_id.storage, options)
+    storage = find_storage(repo_id.storage)
+    return Repository(repo_id, storage, given.connection(storage), context)
 
 
-def read_location_manifest(text: str, options: Mapping[str, Any] | None = None) -> Manifest:
+def read_location_manifest(text: str, given: Given, context: Context) -> AnyManifest:
     """Read the manifest of a folder or a repository.
 
     Raises:
@@ -74,34 +115,33 @@ def read_location_manifest(text: str, options: Mapping[str, Any] | None = None) 
         ManifestError: it is malformed or hostile.
     """
     if is_repo_id(text):
-        repo_id, backend = open_repo(text, options)
-        return transfer.read_manifest(backend, repo_id)[1]
-    return locate_folder(parse_path(text)).manifest
+        return parse_repo(text, given, context).open()[1]
+    return locate_folder(parse_path(text), context).manifest
 
 
-def locate_folder(folder: Path) -> Location:
+def locate_folder(folder: Path, context: Context) -> Location:
     """Find the artifact in a folder.
 
     Raises:
         ArtifactNotFoundError: there is none.
         ManifestError: its manifest is malformed or hostile.
     """
-    finish_interrupted(folder)
+    finish_interrupted(folder, context)
     try:
-        manifest = Manifest.read(folder / MANIFEST_FILENAME)
+        manifest = read_manifest(folder / MANIFEST_FILENAME)
     except (FileNotFoundError, NotADirectoryError):
         if folder.is_dir():
             what = f"has no {MANIFEST_FILENAME}, so it is not an artifact's folder"
         elif folder.exists():
-            what = "is no folder; an artifact is named by the folder that its manifest is in"
+            what = "is not a folder; name the folder that holds the artifact's manifest"
         else:
-            what = "is not there; a repository id starts with " + ", ".join(f"'{s}/'" for s in StorageId)
+            what = "does not exist; a repository id starts with a storage, such as 'local/'"
         message = f"{folder} {what}"
         raise ArtifactNotFoundError(message) from None
     return Location(str(folder), manifest, {e.path: folder / e.path for e in manifest.files})
 
 
-def locate(text: str) -> Location:
+def locate(text: str, given: Given, context: Context) -> Location:
     """Find the artifact and the files of a folder or a repository; a copy in the cache will do.
 
     Raises:
@@ -109,21 +149,27 @@ def locate(text: str) -> Location:
         BackendError: the repository's files are not on this machine.
     """
     if not is_repo_id(text):
-        return locate_folder(parse_path(text))
-    repo_id, backend = open_repo(text)
-    revision, manifest = transfer.read_manifest(backend, repo_id)
+        return locate_folder(parse_path(text), context)
+    repository = parse_repo(text, given, context)
+    revision, manifest = repository.open()
+    return locate_stored(revision, manifest) or _locate_cached(repository, manifest)
+
+
+def locate_stored(revision: Revision, manifest: AnyManifest) -> Location | None:
+    """Return where a storage on this machine has an artifact's files; None for any other storage."""
     places = {}
     for entry in manifest.files:
-        place = backend.find_local_file(repo_id, revision, entry)
+        place = revision.local_path(entry)
         if place is None:
-            return _locate_cached(repo_id, manifest)
+            return None
         places[entry.path] = place
-    return Location(text, manifest, places)
+    return Location(str(revision.repo_id), manifest, places)
 
 
-def _locate_cached(repo_id: RitualRepoId, manifest: Manifest) -> Location:
-    folder = cache.find_folder(repo_id)
-    if folder.manifest is None or _hashes(folder.manifest) != _hashes(manifest):
+def _locate_cached(repository: Repository, manifest: AnyManifest) -> Location:
+    repo_id = repository.repo_id
+    folder = Cache.of(repository.context.settings).folder(repo_id)
+    if folder.manifest is None or expected_hashes(folder.manifest) != expected_hashes(manifest):
         message = (
             f"the files of {repo_id} are not on this machine; first 'ritual-artifacts download {repo_id}'"
         )
@@ -131,11 +177,7 @@ def _locate_cached(repo_id: RitualRepoId, manifest: Manifest) -> Location:
     return Location(str(repo_id), manifest, folder.places())
 
 
-def _hashes(manifest: Manifest) -> dict[str, str]:
-    return {entry.path: entry.sha256 for entry in manifest.files}
-
-
-def count_unnamed(folder: Path, manifest: Manifest) -> str | None:
+def count_unnamed(folder: Path, manifest: AnyManifest) -> str | None:
     """Say how many files a folder has beside those of its manifest; None when there are none."""
     named = {folder / entry.path for entry in manifest.files} | {folder / MANIFEST_FILENAME}
     staging = folder / STAGING_DIRNAME

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingCo
 from rich.progress import Progress as Bars
 from rich.table import Table
 
-from ritual_artifacts.artifact.manifest import Manifest
+from ritual_artifacts.artifact.manifest import AnyManifest, Manifest
 from ritual_artifacts.core.hashing import is_sha256
 from ritual_artifacts.errors import Mismatch
 from ritual_artifacts.events import Progress, ProgressCallback
@@ -89,7 +89,7 @@ def show_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     _console(stderr=False).print(table)
 
 
-def show_manifest(manifest: Manifest, title: str) -> None:
+def show_manifest(manifest: AnyManifest, title: str) -> None:
     """Print a manifest as a table of its files and a list of its fields."""
     show(title)
     console = _console(stderr=False)
@@ -107,7 +107,8 @@ def show_manifest(manifest: Manifest, title: str) -> None:
     show(f"type    {manifest.artifact_type}")
     for name, value in metadata.items():
         show(f"field   {name} = {json.dumps(value, ensure_ascii=False)}")
-    show(f"digest  {manifest.digest or 'unknown: the manifest has no sizes'}")
+    is_complete = isinstance(manifest, Manifest)
+    show(f"digest  {manifest.digest if is_complete else 'unknown: the manifest states no sizes'}")
 
 
 def _names_files(value: Any, names: set[str]) -> bool:  # noqa: ANN401 - any JSON
@@ -144,16 +145,17 @@ def human_size(size: int) -> str:
     return decimal(size)
 
 
-def count_files(manifest: Manifest, sizes: Mapping[str, int] | None = None) -> str:
+def count_files(manifest: AnyManifest, sizes: Mapping[str, int] | None = None) -> str:
     """Say how many files an artifact has, and how large they are."""
     count = len(manifest.files)
-    size = sum(sizes.values()) if sizes else manifest.size
+    known = {entry.path: entry.size or 0 for entry in manifest.files} if sizes is None else sizes
+    size = sum(known.values())
     return f"{count} file{'' if count == 1 else 's'}, {human_size(size)}"
 
 
 @contextmanager
 def progress_bar() -> Iterator[ProgressCallback | None]:
-    """Show a bar on standard error while the block runs; nothing where that is no terminal."""
+    """Show a bar on standard error while the block runs, if that is a terminal."""
     console = _console(stderr=True)
     if not (_is_terminal(stderr=True) and console.is_interactive):
         yield None
@@ -172,7 +174,7 @@ def progress_bar() -> Iterator[ProgressCallback | None]:
         def report(progress: Progress) -> None:
             if progress.stage not in tasks:
                 tasks[progress.stage] = bars.add_task(progress.stage, total=None, files="")
-            total = progress.bytes_total or None  # None: nobody knows
+            total = progress.bytes_total or None
             counted = f"{progress.files_done}/{progress.files_total} files" if progress.files_total else ""
             bars.update(tasks[progress.stage], completed=progress.bytes_done, total=total, files=counted)
 

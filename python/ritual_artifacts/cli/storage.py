@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ritual_artifacts.artifact.manifest import Manifest
 from ritual_artifacts.artifact.planning import MANIFEST_FILENAME
 from ritual_artifacts.backends.local import LocalBackend
 from ritual_artifacts.cli.output import (
@@ -18,10 +19,11 @@ from ritual_artifacts.cli.output import (
     show_mismatches,
     show_table,
 )
+from ritual_artifacts.context import Context
 from ritual_artifacts.errors import RepoIdError
-from ritual_artifacts.repo_id import RitualRepoId, StorageId
-from ritual_artifacts.transfer import cache
-from ritual_artifacts.transfer.cache import CacheFolder
+from ritual_artifacts.repo_id import RitualRepoId, StorageId, find_storage_name
+from ritual_artifacts.settings import load_settings
+from ritual_artifacts.transfer.cache import Cache, CacheFolder, verify_cached
 
 cache_app = typer.Typer(no_args_is_help=True, help="Downloaded artifacts.")
 store_app = typer.Typer(no_args_is_help=True, help="The embedded local store.")
@@ -30,40 +32,56 @@ RepoArgument = Annotated[str, typer.Argument(help="storage/owner/name[/version]"
 Row = dict[str, Any]
 
 
+def _parse_storage(text: str) -> str:
+    name = find_storage_name(text)
+    if name is None:
+        message = f"{text!r} is not a storage of this installation"
+        raise typer.BadParameter(message)
+    return name
+
+
+def _cache() -> Cache:
+    return Cache.of(load_settings())
+
+
+def _store() -> LocalBackend:
+    return LocalBackend(load_settings().store_dir)
+
+
 def ls(
-    storage: Annotated[StorageId | None, typer.Argument(help="Only this storage.")] = None,
+    storage: Annotated[str | None, typer.Argument(parser=_parse_storage, help="Only this storage.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """List what the local store and the cache hold."""
     rows = [*_stored_rows()] if storage in {None, StorageId.Local} else []
-    rows += [row for row in map(_cached_row, cache.list_folders()) if storage in {None, row["storage"]}]
+    rows += [row for row in map(_cached_row, _cache().folders()) if storage in {None, row["storage"]}]
     _show_rows(rows, as_json=as_json)
 
 
 @cache_app.command("ls")
 def cache_ls(as_json: JsonOption = False) -> None:
-    """List downloaded artifacts, downloads that were cut short too."""
-    _show_rows(map(_cached_row, cache.list_folders()), as_json=as_json)
+    """List downloaded artifacts, interrupted downloads too."""
+    _show_rows(map(_cached_row, _cache().folders()), as_json=as_json)
 
 
 @cache_app.command("rm")
 def cache_rm(repo: RepoArgument, as_json: JsonOption = False) -> None:
     """Remove an artifact from the cache."""
-    _show_freed(cache.remove_cached(RitualRepoId.from_unique_id(repo)), as_json=as_json)
+    _show_freed(_cache().remove(RitualRepoId.from_unique_id(repo)), as_json=as_json)
 
 
 @cache_app.command("prune")
 def cache_prune(
     incomplete: Annotated[
-        bool, typer.Option("--incomplete", help="Also downloads that were cut short, and parts of artifacts.")
+        bool, typer.Option("--incomplete", help="Also interrupted downloads, and parts of artifacts.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Remove partial files that no download needs any more.
 
-    A download that was cut short is kept for the next one to continue, unless --incomplete is given.
+    An interrupted download is kept for the next one to continue, unless --incomplete is given.
     """
-    _show_freed(cache.prune(incomplete=incomplete), as_json=as_json)
+    _show_freed(_cache().prune(incomplete=incomplete), as_json=as_json)
 
 
 @cache_app.command("verify")
@@ -71,13 +89,14 @@ def cache_verify(as_json: JsonOption = False) -> None:
     """Hash every downloaded artifact; exit code 1 when something differs."""
     found, count = [], 0
     with progress_bar() as progress:
-        for folder in cache.list_folders():
+        context = Context.create(progress=progress)
+        for folder in Cache.of(context.settings).folders():
             if folder.manifest is None and not (folder.path / MANIFEST_FILENAME).exists():
-                say(f"passed over {folder.repo_id}, which is not a whole artifact")
+                say(f"skipped {folder.repo_id}, which is not a whole artifact")
                 continue
-            found += cache.verify_cached(folder, progress)
+            found += verify_cached(folder, context)
             count += 1
-    show_mismatches(found, f"artifacts in the cache: {count}, all as promised", as_json=as_json)
+    show_mismatches(found, f"artifacts in the cache: {count}, all match their manifests", as_json=as_json)
 
 
 @store_app.command("ls")
@@ -93,10 +112,10 @@ def store_rm(repo: RepoArgument, as_json: JsonOption = False) -> None:
     A version goes with its last label, even if it was uploaded without a label too.
     """
     repo_id = RitualRepoId.from_unique_id(repo)
-    if repo_id.storage is not StorageId.Local:
+    if repo_id.storage != StorageId.Local:
         message = f"{repo} is not in the local store"
         raise RepoIdError(message)
-    removed = LocalBackend().remove(repo_id)
+    removed = _store().remove(repo_id)
     if as_json:
         show_json({"removed_revisions": removed})
     else:
@@ -109,20 +128,20 @@ def store_rm(repo: RepoArgument, as_json: JsonOption = False) -> None:
 
 @store_app.command("gc")
 def store_gc(as_json: JsonOption = False) -> None:
-    """Remove files that no version names, and what dead uploads left."""
-    _show_freed(LocalBackend().collect_garbage(), as_json=as_json)
+    """Remove files that no version names, and files of interrupted uploads."""
+    _show_freed(_store().collect_garbage(), as_json=as_json)
 
 
 @store_app.command("verify")
 def store_verify(as_json: JsonOption = False) -> None:
     """Hash every file in the local store; exit code 1 when one is damaged or gone."""
     with progress_bar() as progress:
-        found = LocalBackend().find_damage(progress)
+        found = _store().find_damage(Context.create(progress=progress))
     show_mismatches(found, "every file in the local store has its digest", as_json=as_json)
 
 
 def _stored_rows() -> Iterable[Row]:
-    for version in LocalBackend().list_versions():
+    for version in _store().list_versions():
         yield {
             "where": "store",
             "storage": str(StorageId.Local),
@@ -147,11 +166,11 @@ def _cached_row(folder: CacheFolder) -> Row:
         "state": "complete" if folder.is_complete else "incomplete",
         "type": manifest.artifact_type if manifest else None,
         "files": len(manifest.files) if manifest else None,
-        "size": manifest.size if manifest and folder.is_complete else folder.size,
+        "size": manifest.size if isinstance(manifest, Manifest) and folder.is_complete else folder.size,
         "date": datetime.fromtimestamp(folder.path.stat().st_mtime)
         .astimezone()
         .isoformat(timespec="seconds"),
-        "digest": manifest.digest if manifest else None,
+        "digest": manifest.digest if isinstance(manifest, Manifest) else None,
     }
 
 

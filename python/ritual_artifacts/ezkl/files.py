@@ -1,18 +1,17 @@
-"""The files of a circuit: brought from a repository, and verified before they are used."""
+"""The files of a circuit: downloaded from a repository, and verified before they are used."""
 
 import logging
 import os
 from pathlib import Path
 from typing import TypeAlias, TypeVar
 
-from ritual_artifacts.artifact.manifest import Manifest
+from ritual_artifacts.artifact.manifest import read_manifest
 from ritual_artifacts.artifact.planning import MANIFEST_FILENAME
 from ritual_artifacts.errors import ArtifactError, CircuitError, ManifestError
 from ritual_artifacts.ezkl.artifact import VERIFIER_FIELDS, EZKLArtifact, EZKLVerifierArtifact
 from ritual_artifacts.ezkl.process import require_ezkl
-from ritual_artifacts.manager import RitualArtifactManager, is_pinned
+from ritual_artifacts.manager import RitualArtifactManager
 from ritual_artifacts.repo_id import RitualRepoId
-from ritual_artifacts.transfer import cache
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +75,7 @@ def _has_manifest_for(artifact: AnyArtifact, folder: Path) -> bool:
     path = folder / MANIFEST_FILENAME
     if not path.exists():
         return False
-    kind = Manifest.read(path).artifact_type
+    kind = read_manifest(path).artifact_type
     try:  # whatever class it was published as: what counts is that it describes these files
         described = RitualArtifactManager.get_instance_from_manifest(_plain_class(artifact), path)
     except ArtifactError:
@@ -87,7 +86,7 @@ def _has_manifest_for(artifact: AnyArtifact, folder: Path) -> bool:
 
 
 def fetch(repo_id: str | RitualRepoId, hf_token: str | None, expected_digest: str | None) -> EZKLArtifact:
-    """Bring a circuit from a repository, verified; not before ezkl is known to be there."""
+    """Download a circuit, verified, once it is known that ezkl is installed."""
     require_ezkl()
     manager = RitualArtifactManager.from_repo(
         EZKLArtifact, repo_id, hf_token=hf_token, expected_digest=expected_digest
@@ -98,28 +97,17 @@ def fetch(repo_id: str | RitualRepoId, hf_token: str | None, expected_digest: st
 def fetch_for_verifying(
     repo_id: str | RitualRepoId, hf_token: str | None, expected_digest: str | None
 ) -> EZKLVerifierArtifact:
-    """Bring what verifying needs, and no more where that is possible."""
-    repo = repo_id if isinstance(repo_id, RitualRepoId) else RitualRepoId.from_unique_id(repo_id)
+    """Download what verifying needs, and no more where that is possible."""
 
-    def bring(fields: tuple[str, ...] | None) -> EZKLVerifierArtifact:
+    def download(fields: tuple[str, ...] | None) -> EZKLVerifierArtifact:
         return RitualArtifactManager.from_repo(
-            EZKLVerifierArtifact, repo, hf_token=hf_token, expected_digest=expected_digest, fields=fields
+            EZKLVerifierArtifact, repo_id, hf_token=hf_token, expected_digest=expected_digest, fields=fields
         ).artifact
 
-    if cache.is_offline(repo):
-        return bring(None)
-    if is_pinned(repo, expected_digest):
-        place = cache.place_of(repo)
-        try:
-            return RitualArtifactManager.from_dir(
-                EZKLVerifierArtifact, place, expected_digest=expected_digest
-            ).artifact
-        except (ArtifactError, OSError) as error:
-            log.info("fetching %s: it is not in the cache as it should be (%s)", repo, error)
     try:
-        return bring(VERIFIER_FIELDS)
+        return download(VERIFIER_FIELDS)
     except ManifestError as error:
         if expected_digest is None:
             raise
-        log.info("fetching all of %s: %s", repo, error)
-        return bring(None)
+        log.info("downloading all of %s: %s", repo_id, error)
+        return download(None)

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from filelock import FileLock
 
-from ritual_artifacts.artifact.manifest import Manifest
+from ritual_artifacts.artifact.manifest import read_manifest
 from ritual_artifacts.artifact.planning import MANIFEST_FILENAME
 from ritual_artifacts.core.hashing import copy_files, make_folder
 from ritual_artifacts.errors import ArtifactError, CircuitError, ConflictError
@@ -153,14 +153,14 @@ def _find_target(args: ArtifactGenerationArgs) -> Path:
 
 def _is_circuit(folder: Path) -> bool:
     try:
-        return Manifest.read(folder / MANIFEST_FILENAME).artifact_type == EZKLArtifact.__name__
+        return read_manifest(folder / MANIFEST_FILENAME).artifact_type == EZKLArtifact.__name__
     except (ArtifactError, OSError):
         return False
 
 
 def _refuse_others_files(folder: Path) -> None:
     """Refuse to replace a circuit's folder that has files which are not the circuit's."""
-    own = {entry.path for entry in Manifest.read(folder / MANIFEST_FILENAME).files} | {MANIFEST_FILENAME}
+    own = {entry.path for entry in read_manifest(folder / MANIFEST_FILENAME).files} | {MANIFEST_FILENAME}
     found = (path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*")) if not path.is_dir())
     if others := [name for name in found if name not in own]:
         message = f"{folder} has files that are not its circuit's, such as {others[0]!r}: move them away"

@@ -1,31 +1,29 @@
-"""`ModelManager`: models published from folders, and brought back by their ids."""
+"""`ModelManager`: publishes models from folders, and downloads them by their ids."""
 
-import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Executor
 from pathlib import Path, PurePath
 from types import MethodType
 from typing import Any, Concatenate, Final, Generic, ParamSpec, TypeVar
 
+from ritual_artifacts.artifact.digest import Digest
 from ritual_artifacts.artifact.introspection import file_names, rebuild
-from ritual_artifacts.artifact.manifest import Manifest
-from ritual_artifacts.artifact.planning import MANIFEST_FILENAME
-from ritual_artifacts.backends import ChoosesOwner, UploadResult
-from ritual_artifacts.core.hashing import make_folder, write_file
-from ritual_artifacts.errors import ArtifactError, ArtifactNotFoundError, ManifestError, RepoIdError
+from ritual_artifacts.artifact.manifest import AnyManifest
+from ritual_artifacts.artifact.selection import Selection
+from ritual_artifacts.backends import UploadResult, find_storage
+from ritual_artifacts.backends.registry import add_credentials
+from ritual_artifacts.context import Context
+from ritual_artifacts.errors import ArtifactError, ManifestError, RepoIdError
 from ritual_artifacts.events import ProgressCallback
-from ritual_artifacts.locks import is_in_cache, lock_folder
-from ritual_artifacts.manager import RitualArtifactManager, is_pinned, open_backend
+from ritual_artifacts.manager import RitualArtifactManager
 from ritual_artifacts.models.artifact import ModelArtifact, plan_model
 from ritual_artifacts.models.identity import MlModelId, find_names
 from ritual_artifacts.models.information import MlModelInfo, MLType
 from ritual_artifacts.repo_id import RitualRepoId
 from ritual_artifacts.settings import load_settings
-from ritual_artifacts.transfer import cache, staging
-from ritual_artifacts.transfer import downloading as transfer
-from ritual_artifacts.transfer.cache import BroadcastedArtifact
-from ritual_artifacts.transfer.verification import check_expected_digest, verify_folder
-
-log = logging.getLogger(__name__)
+from ritual_artifacts.transfer.cache import BroadcastedArtifact, Cache
+from ritual_artifacts.transfer.fetching import Request, fetch
+from ritual_artifacts.transfer.publishing import publish
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -35,7 +33,7 @@ _FILES: Final = "files"
 
 
 class _OnTheClassToo(Generic[P, R]):
-    """A method that the class has too, as infernet-ml's documentation calls it: there a default manager's."""
+    """A method that can be called on the class too, where it uses a default manager, as in infernet-ml."""
 
     def __init__(self, method: Callable[Concatenate[Any, P], R]) -> None:
         self._method = method
@@ -45,7 +43,7 @@ class _OnTheClassToo(Generic[P, R]):
 
 
 class ModelManager:
-    """Publishes models, brings them back, and knows which ones are here.
+    """Publishes and downloads models, and lists the ones on this machine.
 
     Attributes:
         cache_dir: Where downloaded models are.
@@ -78,6 +76,7 @@ class ModelManager:
         upload_kwargs: Mapping[str, Any] | None = None,
         *,
         progress: ProgressCallback | None = None,
+        executor: Executor | None = None,
     ) -> UploadResult:
         """Publish a folder of files, with what is known about them.
 
@@ -95,6 +94,7 @@ class ModelManager:
             repo_manager_kwargs: Options of the backend.
             upload_kwargs: Options of this upload.
             progress: Called while files are read and sent.
+            executor: A thread pool for this call's threads.
 
         Returns:
             Where it went, under which digest, and what was sent.
@@ -106,14 +106,16 @@ class ModelManager:
             SourceChangedError: a file changed while it was read; nothing was published.
             BackendError: the storage is not available, refused or failed.
         """
+        context = Context.create(progress=progress, executor=executor)
         folder = Path(directory)
         repo = _parse(repo_id)
         plan_model(folder, metadata)  # what is wrong with it shows before a wallet is opened
-        backend = open_backend(repo, repo_manager_kwargs, hf_token, wallet_path)
-        if isinstance(backend, ChoosesOwner):
-            repo = backend.choose_owner(repo)
+        storage = find_storage(repo.storage)
+        credentials = {"hf_token": hf_token, "wallet_path": wallet_path}
+        backend = storage.connect(add_credentials(storage, repo_manager_kwargs, credentials), context)
+        repo = backend.choose_owner(repo)
         plan = plan_model(folder, metadata, repo)
-        result, _ = transfer.upload(plan, backend, repo, options=upload_kwargs, progress=progress)
+        result, _ = publish(plan, backend, repo, context, options=upload_kwargs)
         for name, info in (metadata or {}).items():
             if isinstance(info, MlModelInfo):
                 info.id = f"{repo}:{name}"
@@ -134,11 +136,12 @@ class ModelManager:
         expected_digest: str | None = None,
         overwrite: bool = False,
         progress: ProgressCallback | None = None,
+        executor: Executor | None = None,
     ) -> ModelArtifact:
-        """Bring back a model, every byte verified before it is at its place.
+        """Download a model; a file appears in its folder only after its SHA-256 was checked.
 
-        Only the files that the id names are fetched. Those that are there already are verified and kept, a
-        download that was cut short is continued.
+        Only the files that the id names are downloaded. Files that are there already are verified and kept;
+        an interrupted download is continued.
 
         Args:
             model: The model's id, `{repository id}[:{file},{file}…]`; without files every file is meant.
@@ -152,6 +155,7 @@ class ModelManager:
             expected_digest: Accept only the artifact with this digest.
             overwrite: Replace files in the folder that differ and are not known to be an artifact's.
             progress: Called while bytes arrive.
+            executor: A thread pool for this call's threads.
 
         Returns:
             The files that the id names, in its order, and the whole metadata.
@@ -161,7 +165,7 @@ class ModelManager:
             ArtifactNotFoundError: there is no such repository or version, or it has no such file; the error
                 lists those that it has.
             ManifestError: the manifest is malformed or hostile, or is not that of a folder of files.
-            IntegrityError: the artifact or a file is not what was promised; no wrong byte is at its place.
+            IntegrityError: the artifact or a file differs from the manifest; no wrong byte is in its place.
             ConflictError: another file is in the way in the folder.
             BackendError: the storage is not available or failed.
         """
@@ -170,53 +174,37 @@ class ModelManager:
             message = f"directory {directory} and output_dir {output_dir} mean the same; give one of them"
             raise ArtifactError(message)
         repo, given = wanted.repo_id, output_dir if directory is None else directory
-        place = cache.place_of(repo, repomanager_kwargs, self.cache_dir) if given is None else Path(given)
-        target = place.absolute()
-        if cache.is_offline(repo, repomanager_kwargs):
-            try:
-                return _open_kept(wanted, target, expected_digest, progress)
-            except ArtifactNotFoundError as error:
-                message = (
-                    f"{wanted} is not on this machine ({error}), and offline mode is on (HF_HUB_OFFLINE or "
-                    f"local_files_only); download it once with the network"
-                )
-                raise ArtifactNotFoundError(message) from None
-        if given is None and is_pinned(repo, expected_digest):
-            try:
-                return _open_kept(wanted, target, expected_digest, progress)
-            except (ArtifactError, OSError) as error:
-                log.info("fetching %s: it is not in the cache as it should be (%s)", wanted, error)
-        backend = open_backend(repo, repomanager_kwargs, hf_token)
-        revision, manifest = transfer.read_manifest(backend, repo)
-        names = _choose(wanted, manifest, str(repo))
-        transfer.download(
-            backend,
-            repo,
-            revision,
-            manifest,
-            target,
-            only=names if wanted.files else None,
-            exclusive=given is None and is_in_cache(target),
-            overwrite=overwrite or given is None,  # in a cache nothing is the user's
-            expected_digest=expected_digest,
-            fields=dict.fromkeys(names, _FILES),
-            check_fit=lambda folder: _rebuild_in(folder, manifest, names),
-            progress=progress,
+        context = Context.create(progress=progress, executor=executor)
+        source = str(repo)
+
+        def select(manifest: AnyManifest) -> Selection:
+            names = _choose(wanted, manifest, source)
+            return Selection.of_files(names, _FILES, all_files=not wanted.files)
+
+        def build(folder: Path, manifest: AnyManifest, selection: Selection) -> ModelArtifact:
+            return _rebuild_in(folder, manifest, list(selection.fields))
+
+        request = Request(
+            repo_id=repo,
+            options=add_credentials(find_storage(repo.storage), repomanager_kwargs, {"hf_token": hf_token}),
+            directory=None if given is None else Path(given),
+            expected_digest=None if expected_digest is None else Digest.parse(expected_digest),
+            overwrite=overwrite,
+            select=select,
+            check_fit=build,
+            cache=Cache.of(context.settings, self.cache_dir),
         )
-        if given is None and not (target / MANIFEST_FILENAME).exists():
-            with lock_folder(target):
-                make_folder(cache.part_path(target).parent)
-                write_file(cache.part_path(target), manifest.to_bytes())
-        return _rebuild_in(target, manifest, names)
+        fetched = fetch(request, context)
+        return build(fetched.folder, fetched.manifest, fetched.selection)
 
     def has_model(self, model_id: str | MlModelId) -> bool:
-        """Say whether the cache has every file that the id names. The files are not read.
+        """Return whether the cache has every file that the id names. The files are not read.
 
         Raises:
             RepoIdError: the id is malformed.
         """
         wanted = MlModelId.from_any(model_id)
-        folder = cache.find_folder(wanted.repo_id, self.cache_dir)
+        folder = Cache.of(load_settings(), self.cache_dir).folder(wanted.repo_id)
         manifest = folder.manifest or folder.part
         if manifest is None or not (wanted.files or folder.manifest):
             return False
@@ -238,17 +226,18 @@ class ModelManager:
     def clear_cache(self, *, incomplete: bool = False) -> int:
         """Remove the models in the cache, whole or in part, each with its folder.
 
-        Artifacts of other types stay, and so does whatever no download has put there. A folder whose manifest
-        cannot be read stays as it is. What another process is downloading at this moment is passed over.
+        Artifacts of other types and files of other programs stay. A folder whose manifest cannot be read
+        stays as it is. Folders that another process is downloading into are skipped.
 
         Args:
-            incomplete: Also remove downloads that were cut short before it was known whether they are models.
-                Without it they are kept for the next one to continue.
+            incomplete: Also remove downloads that were interrupted before it was known whether they are
+                models. Without it they are kept for the next download to continue.
 
         Returns:
             Bytes freed.
         """
-        return cache.clear(ModelArtifact.__name__, self.cache_dir, incomplete=incomplete)
+        cache = Cache.of(load_settings(), self.cache_dir)
+        return cache.clear(ModelArtifact.__name__, incomplete=incomplete)
 
 
 def _parse(repo_id: str | RitualRepoId) -> RitualRepoId:
@@ -289,7 +278,7 @@ def _name_files(file_name: object) -> list[str]:
     return found
 
 
-def _choose(wanted: MlModelId, manifest: Manifest, where: str) -> list[str]:
+def _choose(wanted: MlModelId, manifest: AnyManifest, where: str) -> list[str]:
     """Return the names of the wanted files in the artifact.
 
     Raises:
@@ -304,42 +293,7 @@ def _choose(wanted: MlModelId, manifest: Manifest, where: str) -> list[str]:
     return find_names(wanted, names, where)
 
 
-def _open_kept(
-    wanted: MlModelId, target: Path, expected_digest: str | None, progress: ProgressCallback | None
-) -> ModelArtifact:
-    """Bring back the copy that is on this machine, verified, without asking anybody.
-
-    Raises:
-        ArtifactNotFoundError: the folder does not have the model.
-        ManifestError: its manifest is malformed, or not that of a folder of files.
-        IntegrityError: a file is missing or differs.
-    """
-    staging.finish_interrupted(target)
-    try:
-        manifest = Manifest.read(target / MANIFEST_FILENAME)
-    except FileNotFoundError:
-        part = cache.read_part(target)
-        if part is None or not wanted.files:
-            message = f"{target} has no complete copy of it"
-            raise ArtifactNotFoundError(message) from None
-        manifest = part
-    names = _choose(wanted, manifest, str(target))
-    check_expected_digest(manifest, expected_digest, str(target))
-    if expected_digest is not None and not manifest.has_sizes:  # its digest needs the sizes of all files
-        check_expected_digest(
-            verify_folder(manifest, target, progress=progress), expected_digest, str(target)
-        )
-    entries = tuple(entry for entry in manifest.files if entry.path in names)
-    verify_folder(
-        manifest.model_copy(update={"files": entries}),
-        target,
-        fields=dict.fromkeys(names, _FILES),
-        progress=progress,
-    )
-    return _rebuild_in(target, manifest, names)
-
-
-def _rebuild_in(folder: Path, manifest: Manifest, names: Sequence[str]) -> ModelArtifact:
+def _rebuild_in(folder: Path, manifest: AnyManifest, names: Sequence[str]) -> ModelArtifact:
     """Build the artifact of those files only."""
     values = {**manifest.fields, _FILES: list(names)}
     return rebuild(ModelArtifact, values, lambda name: manifest.resolve(folder, name))

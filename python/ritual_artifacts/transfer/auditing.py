@@ -1,20 +1,14 @@
-"""Is what a storage holds what the manifest says? Answered without keeping a byte of it."""
+"""Comparison of what a storage holds with the manifest, without keeping a byte of it."""
 
-import functools
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from ritual_artifacts.artifact.manifest import Manifest, ManifestEntry
-from ritual_artifacts.backends import Backend, ListsFiles, RemoteFile
-from ritual_artifacts.errors import BackendError, Mismatch, TransferError
-from ritual_artifacts.events import ProgressCallback, ProgressMeter
-from ritual_artifacts.repo_id import RitualRepoId
-from ritual_artifacts.settings import load_settings
-from ritual_artifacts.transfer.verification import MISSING
-from ritual_artifacts.workers import Job, run_jobs
-
-_MAX_STREAMS = 8
+from ritual_artifacts import workers
+from ritual_artifacts.artifact.manifest import AnyEntry, AnyManifest
+from ritual_artifacts.backends.base import RemoteFile, Revision
+from ritual_artifacts.context import Context
+from ritual_artifacts.errors import MISSING, BackendError, Mismatch, TransferError
+from ritual_artifacts.events import ProgressMeter
 
 
 @dataclass(frozen=True)
@@ -23,7 +17,7 @@ class Audit:
 
     Attributes:
         mismatches: Every file that is missing or differs, in the manifest's order.
-        sizes: The size of each file that is as promised.
+        sizes: The size of each file that matches.
         read: How many files had to be read, because the storage does not know their SHA-256.
     """
 
@@ -32,53 +26,42 @@ class Audit:
     read: int
 
 
-def audit(
-    backend: Backend,
-    repo_id: RitualRepoId,
-    revision: str,
-    manifest: Manifest,
-    *,
-    deep: bool = False,
-    progress: ProgressCallback | None = None,
-) -> Audit:
+def audit(revision: Revision, manifest: AnyManifest, context: Context, *, deep: bool = False) -> Audit:
     """Compare a revision's manifest with what the storage says about its files.
 
-    Where the storage knows a file's SHA-256, that is compared, and not one byte is fetched. Where it knows
-    only git's id (small files, on the Hugging Face Hub), the file is streamed, and both are compared.
+    Where the storage knows a file's SHA-256, that is compared, and nothing is downloaded. Where it knows only
+    git's id (small files, on the Hugging Face Hub), the file is streamed, and both are compared.
 
     Args:
-        backend: Where the artifact is.
-        repo_id: Its name there.
-        revision: The immutable revision.
-        manifest: The revision's manifest.
-        deep: Believe nothing: stream and hash every file.
-        progress: Called while bytes arrive.
+        revision: What to look at.
+        manifest: Its manifest.
+        context: The call that this belongs to; progress is reported as `"verify"`.
+        deep: Stream and hash every file, whatever the storage says about it.
 
     Raises:
         BackendError: the storage cannot list its files, or failed.
     """
-    if not isinstance(backend, ListsFiles):
-        if not deep:
-            message = f"{repo_id.storage} cannot say what it holds without sending it; verify it with --deep"
-            raise BackendError(message)
-        listed: Mapping[str, RemoteFile] = {}
-    else:
-        listed = backend.list_files(repo_id, revision)
-    source = str(repo_id)
+    listed = revision.listing()
+    if listed is None and not deep:
+        message = (
+            f"{revision.repo_id.storage} cannot say what it holds without sending it; verify it with --deep"
+        )
+        raise BackendError(message)
+    source = str(revision.repo_id)
+    known = listed or {}
     found: dict[str, Mismatch] = {}
-    to_read: list[ManifestEntry] = []
+    to_read: list[AnyEntry] = []
     for entry in manifest.files:
-        remote = listed.get(entry.path)
-        if mismatch := _compare(entry, remote, source) if isinstance(backend, ListsFiles) else None:
+        remote = known.get(entry.path)
+        if listed is not None and (mismatch := _compare(entry, remote, source)):
             found[entry.path] = mismatch
         elif deep or remote is None or remote.sha256 is None:
             to_read.append(entry)
-    meter = ProgressMeter(progress, "verify", sum(entry.size or 0 for entry in to_read), len(to_read))
-    stream = functools.partial(backend.read_file, repo_id, revision)
-    jobs = [functools.partial(_read, stream, e, listed.get(e.path), source) for e in to_read]
-    workers = load_settings().max_workers or _MAX_STREAMS
-    results = run_jobs(jobs, max_workers=workers, meter=meter)
-    sizes = {path: remote.size for path, remote in listed.items()}
+    meter = context.meter("verify", sum(entry.size or 0 for entry in to_read), len(to_read))
+    results = context.each(
+        lambda entry: _read(revision, entry, known.get(entry.path), meter), to_read, meter=meter
+    )
+    sizes = {path: remote.size for path, remote in known.items()}
     for entry, (size, mismatch) in zip(to_read, results, strict=True):
         sizes[entry.path] = size
         if mismatch is not None:
@@ -90,7 +73,7 @@ def audit(
     )
 
 
-def _compare(entry: ManifestEntry, remote: RemoteFile | None, source: str) -> Mismatch | None:
+def _compare(entry: AnyEntry, remote: RemoteFile | None, source: str) -> Mismatch | None:
     if remote is None:
         return Mismatch(entry.path, entry.sha256, MISSING, source)
     if entry.size is not None and remote.size != entry.size:
@@ -101,29 +84,27 @@ def _compare(entry: ManifestEntry, remote: RemoteFile | None, source: str) -> Mi
 
 
 def _read(
-    stream: Callable[[ManifestEntry], Iterator[bytes]],
-    entry: ManifestEntry,
-    remote: RemoteFile | None,
-    source: str,
-    job: Job,
+    revision: Revision, entry: AnyEntry, remote: RemoteFile | None, meter: ProgressMeter
 ) -> tuple[int, Mismatch | None]:
     """Stream a file; return its size, and how it differs."""
+    source = str(revision.repo_id)
     sha256 = hashlib.sha256()
     limit = entry.size if entry.size is not None else (remote.size if remote else None)
     git = hashlib.sha1(b"blob %d\0" % limit, usedforsecurity=False) if limit is not None else None
     size = 0
-    for block in stream(entry):
+    for block in revision.read(entry):
+        workers.check()
         size += len(block)
         if limit is not None and size > limit:
             return size, Mismatch(entry.path, f"{limit} bytes", "more bytes", source)
         sha256.update(block)
         if git is not None:
             git.update(block)
-        job.advance(len(block))
+        meter.advance(len(block))
     if limit is not None and size < limit:
         message = f"{entry.path!r} of {source} ended after {size} of {limit} bytes"
         raise TransferError(message, retryable=True)
-    job.advance(0, files=1)
+    meter.advance(0, files=1)
     actual = sha256.hexdigest()
     if actual != entry.sha256:
         return size, Mismatch(entry.path, entry.sha256, actual, source)

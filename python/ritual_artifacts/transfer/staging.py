@@ -18,13 +18,14 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
 
-from ritual_artifacts.artifact.manifest import Manifest, ManifestEntry
+from ritual_artifacts.artifact.manifest import AnyEntry, AnyManifest, read_manifest
 from ritual_artifacts.artifact.planning import MANIFEST_FILENAME, STAGING_DIRNAME
+from ritual_artifacts.context import Context
 from ritual_artifacts.core.hashing import FileDigest, hash_files, make_folder, rename_files, write_file
 from ritual_artifacts.errors import ConflictError, ManifestError
 from ritual_artifacts.locks import is_in_cache, lock_folder
 from ritual_artifacts.names import collision_key
-from ritual_artifacts.settings import load_settings
+from ritual_artifacts.settings import Settings
 from ritual_artifacts.transfer.verification import files_below
 
 log = logging.getLogger(__name__)
@@ -43,17 +44,21 @@ class Removal(StrEnum):
 class Staging:
     """The way into one target folder, for one artifact, under the folder's lock."""
 
-    def __init__(self, target: Path, name: str, *, removal: Removal, overwrite: bool) -> None:
+    def __init__(
+        self, target: Path, name: str, context: Context, *, removal: Removal, overwrite: bool
+    ) -> None:
         """Prepare the way.
 
         Args:
             target: The folder.
             name: Name of the folder in `.ritual-partial`.
+            context: The call that this belongs to.
             removal: What goes away when the artifact comes; in a folder of which `Removal.OTHERS` go away
                 nothing is in the way.
             overwrite: Replace files that differ, even where they are not known to be an artifact's.
         """
         self.target = target
+        self._context = context
         self._folder = target / STAGING_DIRNAME / name
         self._removal = removal
         self._exclusive = removal is Removal.OTHERS
@@ -66,7 +71,7 @@ class Staging:
         """Return where the bytes of the file called `name` wait."""
         return self._folder / hashlib.sha256(name.encode()).hexdigest()[:32]
 
-    def find_present(self, manifest: Manifest, directories: Iterable[str] = ()) -> set[str]:
+    def find_present(self, manifest: AnyManifest, directories: Iterable[str] = ()) -> set[str]:
         """Return the names of the files that are in place already, with the right bytes.
 
         A file of another size is not read: it cannot match.
@@ -85,7 +90,7 @@ class Staging:
             self._refuse_obstacles(manifest)
             self._refuse_strays(manifest, directories)
         known = {} if self._overwrite else self._read_known()
-        here: dict[str, tuple[ManifestEntry, ...]] = {}  # what each file may be: the new one, the old one
+        here: dict[str, tuple[AnyEntry, ...]] = {}  # what each file may be: the new one, the old one
         to_hash = []
         for entry in manifest.files:
             place = self.target / entry.path
@@ -94,7 +99,8 @@ class Staging:
                 size = place.stat().st_size
                 if any(candidate.size in {None, size} for candidate in here[entry.path]):
                     to_hash.append(entry.path)
-        digests = hash_files([self.target / path for path in to_hash], follow_symlinks=False)
+        paths = [self.target / path for path in to_hash]
+        digests = hash_files(paths, follow_symlinks=False, max_workers=self._context.settings.max_workers)
         actual = {path: digest.sha256 for path, digest in zip(to_hash, digests, strict=True)}
         if not self._overwrite:
             foreign = [path for path, may_be in here.items() if actual.get(path) not in _digests(may_be)]
@@ -112,7 +118,7 @@ class Staging:
         place /= last
         return None if _kind(place) in {"file", None} else place
 
-    def _refuse_obstacles(self, manifest: Manifest) -> None:
+    def _refuse_obstacles(self, manifest: AnyManifest) -> None:
         for name in (MANIFEST_FILENAME, *(entry.path for entry in manifest.files)):
             if place := self._find_obstacle(name):
                 message = (
@@ -121,7 +127,7 @@ class Staging:
                 )
                 raise ConflictError(message)
 
-    def _refuse_strays(self, manifest: Manifest, directories: Iterable[str]) -> None:
+    def _refuse_strays(self, manifest: AnyManifest, directories: Iterable[str]) -> None:
         named = {entry.path for entry in manifest.files}
         found = {f"{name}/{path}" for name in directories for path in files_below(self.target / name)} - named
         if found and self._removal is Removal.OUTDATED:
@@ -133,7 +139,7 @@ class Staging:
             )
             raise ConflictError(message)
 
-    def refuse_mixture(self, manifest: Manifest) -> None:
+    def refuse_mixture(self, manifest: AnyManifest) -> None:
         """Refuse to bring a part of an artifact to where another one is whole: it would be neither.
 
         Raises:
@@ -147,10 +153,10 @@ class Staging:
             )
             raise ConflictError(message)
 
-    def _read_known(self) -> dict[str, ManifestEntry]:
+    def _read_known(self) -> dict[str, AnyEntry]:
         """Return the entries of the artifact that is here now."""
         try:
-            return {entry.path: entry for entry in Manifest.read(self._manifest_path).files}
+            return {entry.path: entry for entry in read_manifest(self._manifest_path).files}
         except FileNotFoundError:
             return {}
         except (ManifestError, OSError) as error:
@@ -190,7 +196,7 @@ class Staging:
         finally:
             _remove(folder)
 
-    def commit(self, manifest: Manifest, staged: Collection[str], *, complete: bool = True) -> None:
+    def commit(self, manifest: AnyManifest, staged: Collection[str], *, complete: bool = True) -> None:
         """Put the staged files in place, and after them the manifest.
 
         Args:
@@ -211,7 +217,7 @@ class Staging:
             write_file(self._pending, data)
         self._apply(manifest, staged, {e.path for e in manifest.files} if complete else set(staged))
 
-    def _apply(self, manifest: Manifest, staged: Collection[str], named: Collection[str]) -> None:
+    def _apply(self, manifest: AnyManifest, staged: Collection[str], named: Collection[str]) -> None:
         """Take the steps of the commit that are still to be taken.
 
         Args:
@@ -247,19 +253,19 @@ class Staging:
             ConflictError: something has come in the way since.
         """
         try:
-            manifest = Manifest.read(self._pending)
+            manifest = read_manifest(self._pending)
         except (FileNotFoundError, ManifestError):
             return
         names = [entry.path for entry in manifest.files]
         staged = [name for name in names if _kind(self.partial_path(name)) == "file"]
         self._apply(manifest, staged, set(names))
 
-    def _read_old(self) -> tuple[ManifestEntry, ...]:
+    def _read_old(self) -> tuple[AnyEntry, ...]:
         """Return the entries of the artifact that was here; a killed process may have put them aside."""
         for path in (self._manifest_path, self._old_manifest_path):
             if _kind(path) == "file":
                 with contextlib.suppress(ManifestError, OSError):
-                    return Manifest.read(path).files
+                    return read_manifest(path).files
         return ()
 
     def _find_outdated(self, names: Collection[str]) -> set[str]:
@@ -270,7 +276,12 @@ class Staging:
             if entry.path in names and self._find_obstacle(entry.path) is None and _kind(place) == "file":
                 found.append(entry)
         paths = [self.target / entry.path for entry in found]
-        digests = hash_files(paths, follow_symlinks=False, return_exceptions=True)
+        digests = hash_files(
+            paths,
+            follow_symlinks=False,
+            max_workers=self._context.settings.max_workers,
+            return_exceptions=True,
+        )
         return {
             entry.path
             for entry, digest in zip(found, digests, strict=True)
@@ -297,7 +308,7 @@ class Staging:
             except OSError:
                 return
 
-    def _remove_extra(self, manifest: Manifest) -> None:
+    def _remove_extra(self, manifest: AnyManifest) -> None:
         """Remove what the artifact does not name, and what has the place of a file or folder of it."""
         files = {self.target / entry.path for entry in manifest.files} | {self._manifest_path}
         folders = {parent for path in files for parent in path.parents} | {self.target / STAGING_DIRNAME}
@@ -316,7 +327,7 @@ class Staging:
             message = f"{staging} is in the way: it is a {_kind(staging)}; move it away"
             raise ConflictError(message)
         make_folder(staging)
-        _finish_all(self.target)
+        _finish_all(self.target, self._context)
         for other in staging.iterdir():
             if other != self._folder or _kind(other) != "directory":
                 _remove(other)
@@ -336,6 +347,7 @@ class Staging:
 def stage_into(
     target: Path,
     key: str,
+    context: Context,
     *,
     exclusive: bool = False,
     in_place: bool = False,
@@ -347,6 +359,7 @@ def stage_into(
     Args:
         target: The folder; made where it is missing.
         key: Names what is coming; equal keys continue each other's partial files.
+        context: The call that this belongs to.
         exclusive: The folder is the package's own, in the cache: whatever the artifact does not name in it is
             removed, whatever differs is replaced.
         in_place: Files of the user's are in the folder, under the artifact's names perhaps: none is removed.
@@ -357,17 +370,17 @@ def stage_into(
         ConflictError: something that is no folder is in the way, the folder is the local store's or the whole
             cache, or the cache's folder is a link.
     """
-    _refuse_own_folders(target)
+    _refuse_own_folders(target, context.settings)
     if exclusive:
-        _refuse_links(target)
+        _refuse_links(target, context.settings)
     if (kind := _kind(Path(os.path.realpath(target)))) not in {"directory", None}:
         message = f"{target} is a {kind}, not a folder"
         raise ConflictError(message)
-    with lock_folder(target):
+    with lock_folder(target, context.settings):
         existed = target.exists()
         name = hashlib.sha256(key.encode()).hexdigest()[:32]
         removal = Removal.OTHERS if exclusive else Removal.NOTHING if in_place else Removal.OUTDATED
-        staging = Staging(target, name, removal=removal, overwrite=overwrite)
+        staging = Staging(target, name, context, removal=removal, overwrite=overwrite)
         staging.open()
         try:
             yield staging
@@ -380,23 +393,22 @@ def stage_into(
         staging.close(keep=False)
 
 
-def _refuse_own_folders(target: Path) -> None:
+def _refuse_own_folders(target: Path, settings: Settings) -> None:
     """Refuse the folders in which files of an artifact would lie between files of the package."""
-    settings = load_settings()
     real = target.resolve()
     if real == settings.cache_dir.resolve() or real.is_relative_to(settings.store_dir.resolve()):
         message = f"{target} is where the package keeps its cache or its local store; choose another folder"
         raise ConflictError(message)
 
 
-def _refuse_links(target: Path) -> None:
+def _refuse_links(target: Path, settings: Settings) -> None:
     """Refuse a folder that only a link makes one of the cache's: what is there is not the package's."""
-    root = load_settings().cache_dir.absolute()
+    root = settings.cache_dir.absolute()
     place = target.absolute()
     real = Path(os.path.realpath(place))
     inside = place.is_relative_to(root)
     due = Path(os.path.realpath(root), place.relative_to(root)) if inside else real
-    if os.path.normcase(real) != os.path.normcase(due) or not is_in_cache(place):
+    if os.path.normcase(real) != os.path.normcase(due) or not is_in_cache(place, settings):
         message = (
             f"{target} is reached through a symbolic link and is really {real}, whose other files would be "
             f"removed; remove the link, move the whole cache with RITUAL_CACHE_DIR, or name a directory"
@@ -404,7 +416,7 @@ def _refuse_links(target: Path) -> None:
         raise ConflictError(message)
 
 
-def finish_interrupted(target: Path) -> bool:
+def finish_interrupted(target: Path, context: Context) -> bool:
     """Finish the commit that a killed process began in `target`; wait for one that a living process is at.
 
     Returns:
@@ -414,30 +426,30 @@ def finish_interrupted(target: Path) -> bool:
         ConflictError: something has come in the way since.
         OSError: the folder cannot be written.
     """
-    if not any(_find_pending(target)):
+    if not any(_find_pending(target, context)):
         return False
-    with lock_folder(target):
-        _finish_all(target)
+    with lock_folder(target, context.settings):
+        _finish_all(target, context)
     return True
 
 
-def _find_pending(target: Path) -> Iterator[Staging]:
+def _find_pending(target: Path, context: Context) -> Iterator[Staging]:
     staging = target / STAGING_DIRNAME
     if _kind(staging) != "directory":
         return
-    trusted = is_in_cache(target)  # elsewhere a folder that came from a stranger could ask for removals
+    trusted = is_in_cache(target, context.settings)  # any other folder may be a stranger's
     for folder in sorted(path for path in staging.iterdir() if _kind(path) == "directory"):
         for removal in Removal:
             if _kind(folder / removal) == "file" and (trusted or removal is not Removal.OTHERS):
-                yield Staging(target, folder.name, removal=removal, overwrite=True)
+                yield Staging(target, folder.name, context, removal=removal, overwrite=True)
 
 
-def _finish_all(target: Path) -> None:
-    for staging in list(_find_pending(target)):
+def _finish_all(target: Path, context: Context) -> None:
+    for staging in list(_find_pending(target, context)):
         staging.finish_pending()
 
 
-def _digests(entries: tuple[ManifestEntry, ...]) -> set[str]:
+def _digests(entries: tuple[AnyEntry, ...]) -> set[str]:
     return {entry.sha256 for entry in entries}
 
 

@@ -1,23 +1,24 @@
-"""Does what is here match what the manifest says?"""
+"""Comparison of files on this machine with their manifest."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from ritual_artifacts.artifact.manifest import Manifest, ManifestEntry
-from ritual_artifacts.core.hashing import FileDigest, hash_files, is_sha256
-from ritual_artifacts.errors import ArtifactModelError, IntegrityError, Mismatch
-from ritual_artifacts.events import ProgressCallback, ProgressMeter
+from ritual_artifacts.artifact.digest import Digest
+from ritual_artifacts.artifact.manifest import AnyEntry, AnyManifest, Manifest, complete_manifest
+from ritual_artifacts.artifact.selection import Selection
+from ritual_artifacts.context import Context
+from ritual_artifacts.core.hashing import FileDigest, hash_files
+from ritual_artifacts.errors import MISSING, IntegrityError, Mismatch
 
-MISSING = "missing"
 UNNAMED = "no such file"
-"""What a manifest says of a file that it does not name."""
+"""What a `Mismatch` expects of a file that the manifest does not name."""
 
 
 def compare_digest(
-    entry: ManifestEntry, digest: FileDigest, source: str, field: str | None = None
+    entry: AnyEntry, digest: FileDigest, source: str, field: str | None = None
 ) -> Mismatch | None:
-    """Compare the bytes that were read with what the manifest promises; None when they are the same."""
+    """Compare the bytes that were read with the manifest's entry; None when they match."""
     if digest.sha256 != entry.sha256:
         return Mismatch(entry.path, entry.sha256, digest.sha256, source, field)
     if entry.size is not None and digest.size != entry.size:
@@ -26,34 +27,34 @@ def compare_digest(
 
 
 def find_mismatches(
-    manifest: Manifest,
+    entries: Sequence[AnyEntry],
     paths: Mapping[str, Path],
     source: str,
+    context: Context,
     *,
     fields: Mapping[str, str] | None = None,
-    progress: ProgressCallback | None = None,
 ) -> tuple[list[Mismatch], dict[str, int]]:
-    """Hash files and compare them with their manifest.
+    """Hash files and compare them with their entries in the manifest.
 
     A file of the wrong size is not read: it cannot match.
 
     Args:
-        manifest: What is promised.
-        paths: Where each of the manifest's files is.
+        entries: What the manifest says.
+        paths: Where each of the files is.
         source: Where the files come from, for messages.
+        context: The call that this belongs to; progress is reported as `"verify"`.
         fields: The model's field of each file, for messages.
-        progress: Called while the files are hashed.
 
     Returns:
-        Every mismatch, in the manifest's order, and the size of each file that matches.
+        Every mismatch, in the order of the entries, and the size of each file that matches.
 
     Raises:
-        OSError: a file is there but cannot be read.
+        OSError: a file exists but cannot be read.
     """
     found: dict[str, Mismatch] = {}
     named = fields or {}
-    to_hash: list[ManifestEntry] = []
-    for entry in manifest.files:
+    to_hash: list[AnyEntry] = []
+    for entry in entries:
         path = paths[entry.path]
         if not path.is_file():
             actual = "not a regular file" if path.exists() else MISSING
@@ -63,21 +64,23 @@ def find_mismatches(
             found[entry.path] = Mismatch(entry.path, expected, f"{size} bytes", source, named.get(entry.path))
         else:
             to_hash.append(entry)
-    meter = ProgressMeter(progress, "verify", sum(paths[e.path].stat().st_size for e in to_hash))
-    digests = hash_files([paths[e.path] for e in to_hash], progress=meter.advance)
+    meter = context.meter("verify", sum(paths[e.path].stat().st_size for e in to_hash))
+    digests = hash_files(
+        [paths[e.path] for e in to_hash], max_workers=context.settings.max_workers, progress=meter.advance
+    )
     sizes: dict[str, int] = {}
     for entry, digest in zip(to_hash, digests, strict=True):
         if mismatch := compare_digest(entry, digest, source, named.get(entry.path)):
             found[entry.path] = mismatch
         else:
             sizes[entry.path] = digest.size
-    return [found[e.path] for e in manifest.files if e.path in found], sizes
+    return [found[e.path] for e in entries if e.path in found], sizes
 
 
 def files_below(folder: Path) -> Iterator[str]:
-    """Name everything below a folder that is no folder itself, by its path from there with `/`.
+    """Yield the relative path, with `/`, of everything below a folder that is not itself a folder.
 
-    A symbolic link is no folder: whoever uses the folder would follow it.
+    A symbolic link to a folder counts as a file, because readers of the folder would follow it.
 
     Raises:
         OSError: a folder cannot be read.
@@ -93,16 +96,16 @@ def _raise_unless_missing(error: OSError) -> None:
 
 
 def find_strays(
-    manifest: Manifest,
+    manifest: AnyManifest,
     directories: Mapping[str, Path],
     source: str,
     *,
     fields: Mapping[str, str] | None = None,
 ) -> list[Mismatch]:
-    """Find files that the artifact does not have in directories that are wholly its own.
+    """Find files that the artifact does not have in directories that belong to it alone.
 
     Args:
-        manifest: What is promised.
+        manifest: What the artifact has.
         directories: Where the directories are that the model names, by name.
         source: Where they come from, for messages.
         fields: The model's field of each directory, for messages.
@@ -118,56 +121,44 @@ def find_strays(
 
 
 def verify_folder(
-    manifest: Manifest,
-    folder: Path,
-    *,
-    fields: Mapping[str, str] | None = None,
-    directories: Mapping[str, str] | None = None,
-    progress: ProgressCallback | None = None,
-) -> Manifest:
-    """Check every file of `manifest` below `folder`.
+    manifest: AnyManifest, folder: Path, context: Context, *, selection: Selection | None = None
+) -> AnyManifest:
+    """Check the selected files of an artifact below `folder`.
 
     Args:
-        manifest: What is promised.
+        manifest: What the artifact is.
         folder: Where it is.
-        fields: The model's field of each file, for messages.
-        directories: The model's field of each directory that it names, which must hold nothing else.
-        progress: Called while the files are hashed.
+        context: The call that this belongs to.
+        selection: Which files to check; default all.
 
     Returns:
-        The manifest, with all sizes.
+        The manifest, complete where every file was checked.
 
     Raises:
         IntegrityError: a file is missing, differs, or does not belong in a directory; every one is named.
-        OSError: a file is there but cannot be read.
+        OSError: a file exists but cannot be read.
     """
-    paths = {entry.path: folder / entry.path for entry in manifest.files}
-    mismatches, sizes = find_mismatches(manifest, paths, str(folder), fields=fields, progress=progress)
-    folders = {name: folder / name for name in directories or {}}
-    mismatches += find_strays(manifest, folders, str(folder), fields=directories)
+    wanted = selection or Selection()
+    entries = wanted.choose(manifest)
+    paths = {entry.path: folder / entry.path for entry in entries}
+    mismatches, sizes = find_mismatches(entries, paths, str(folder), context, fields=wanted.fields)
+    folders = {name: folder / name for name in wanted.directories}
+    mismatches += find_strays(manifest, folders, str(folder), fields=wanted.directories)
     if mismatches:
         raise IntegrityError.of(mismatches)
-    return manifest if manifest.has_sizes else manifest.with_sizes(sizes)
+    return complete_manifest(manifest, sizes) if wanted.is_all_of(manifest) else manifest
 
 
-def check_expected_digest(manifest: Manifest, expected: str | None, source: str) -> None:
+def check_expected_digest(manifest: AnyManifest, expected: Digest | None, source: str) -> None:
     """Check that the artifact is the one that the caller asked for.
 
     Args:
-        manifest: The artifact's manifest; one without sizes passes, and is checked once they are known.
-        expected: `sha256:` and 64 hex digits, or the digits alone; None asks for nothing.
+        manifest: The artifact's manifest; one without sizes passes, and is checked once it is complete.
+        expected: The digest that the caller gave; None asks for nothing.
         source: Where the manifest comes from, for messages.
 
     Raises:
-        ArtifactModelError: `expected` is no such digest.
         IntegrityError: the artifact has another digest.
     """
-    if expected is None:
-        return
-    digits = str(expected).removeprefix("sha256:")  # not every caller has a type checker
-    if not is_sha256(digits):
-        message = f"expected_digest must be 'sha256:' and 64 lower-case hex digits, not {expected!r}"
-        raise ArtifactModelError(message)
-    wanted = f"sha256:{digits}"
-    if manifest.digest is not None and manifest.digest != wanted:
-        raise IntegrityError.of([Mismatch("(the artifact)", wanted, manifest.digest, source)])
+    if expected is not None and isinstance(manifest, Manifest) and manifest.digest != expected:
+        raise IntegrityError.of([Mismatch("(the artifact)", expected, manifest.digest, source)])

@@ -7,13 +7,14 @@ names in those places, into an equal model. Which places are files is decided by
 from ritual_artifacts.artifact.introspection.comparison import check_comes_back
 from ritual_artifacts.artifact.introspection.description import describe
 from ritual_artifacts.artifact.introspection.explanation import explain
-from ritual_artifacts.artifact.introspection.nodes import FileRef, file_refs, fill
+from ritual_artifacts.artifact.introspection.nodes import FileRef, Node, file_refs, fill
 from ritual_artifacts.artifact.introspection.reconstruction import file_names, rebuild
 from ritual_artifacts.artifact.introspection.requirements import RESERVED_FIELDS, check_model
 
 __all__ = [
     "RESERVED_FIELDS",
     "FileRef",
+    "Node",
     "check_comes_back",
     "check_model",
     "describe",

@@ -1,4 +1,4 @@
-"""Where everything is in the store, and what its small files say."""
+"""Where everything is in the local store, and what its small files say. Decides nothing about versions."""
 
 import contextlib
 import errno
@@ -21,7 +21,7 @@ from ritual_artifacts.repo_id import RitualRepoId, StorageId
 log = logging.getLogger(__name__)
 
 _POINTER_BYTES: Final = 100
-"""More than a revision and the end of its line have."""
+"""More than a revision and a line end need."""
 
 
 @dataclass(frozen=True)
@@ -46,19 +46,18 @@ class Layout:
         return self.root / "objects" / sha256[:2] / sha256
 
     def object_paths(self) -> Iterator[Path]:
-        """Find every content, in the order of the digests."""
+        """Yield every stored content, ordered by digest."""
         for folder in _folders(self.root / "objects"):
             yield from (path for path in _children(folder) if is_sha256(path.name))
 
     def size_hints(self) -> list[Path]:
-        """Find what `note_sizes` made; each is named by its size."""
+        """Return the files that `note_sizes` made; each is named after a size."""
         return _children(self.root / "sizes")
 
     def may_hold(self, size: int) -> bool:
-        """Say whether some object may have this size; a file of another size cannot be stored already.
+        """Return whether an object may have this size; a file of another size cannot be stored already.
 
-        It is a hint, and right either way: a file that is stored already, but was taken for a new one, is
-        copied once for nothing.
+        This is only a hint. When it is wrong, a file that is stored already is copied once more.
         """
         return (self.root / "sizes" / str(size)).exists()
 
@@ -72,20 +71,20 @@ class Layout:
     # --- uploads ---
 
     def incoming_path(self) -> Path:
-        """Return a folder of nobody else's for what is not visible."""
+        """Return a new folder for files that are not visible yet."""
         return self.root / "incoming" / uuid.uuid4().hex
 
     def incoming_folders(self) -> list[Path]:
-        """Find the folders of uploads, living and dead."""
+        """Return the folders of all uploads, running and killed."""
         return _folders(self.root / "incoming")
 
     # --- repositories ---
 
     def repo_ids(self) -> Iterator[RitualRepoId]:
-        """List every repository, by owner and name; a folder that cannot be one is passed over.
+        """Yield every repository, ordered by owner and name; folders that cannot be repositories are skipped.
 
         Raises:
-            NotADirectoryError: the root is something else than a folder.
+            NotADirectoryError: the root is not a folder.
         """
         if os.path.lexists(self.root) and not self.root.is_dir():
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(self.root))
@@ -94,10 +93,10 @@ class Layout:
                 try:
                     yield RitualRepoId(storage=StorageId.Local, owner=owner.name, name=folder.name)
                 except RepoIdError:
-                    log.info("ignoring %s, which is no repository's folder", folder)
+                    log.info("skipping %s: not the folder of a repository", folder)
 
     def repo_folder(self, repo_id: RitualRepoId) -> Path:
-        """Return the folder of all of a repository's versions."""
+        """Return the folder that holds all versions of a repository."""
         return self.root / "repos" / repo_id.owner / repo_id.name
 
     def latest_path(self, repo_id: RitualRepoId) -> Path:
@@ -105,7 +104,7 @@ class Layout:
         return self.repo_folder(repo_id) / "latest"
 
     def revision_path(self, repo_id: RitualRepoId, revision: str) -> Path:
-        """Return the manifest of a revision."""
+        """Return where the manifest of a revision is."""
         return self.repo_folder(repo_id) / "revisions" / revision
 
     def label_path(self, repo_id: RitualRepoId, label: str) -> Path:
@@ -113,7 +112,7 @@ class Layout:
         return self.repo_folder(repo_id) / "versions" / label
 
     def revisions(self, repo_id: RitualRepoId) -> list[str]:
-        """List a repository's revisions, the newest first."""
+        """Return a repository's revisions, the newest first."""
         paths = [p for p in _children(self.repo_folder(repo_id) / "revisions") if is_sha256(p.name)]
         return [path.name for path in sorted(paths, key=lambda p: (-p.stat().st_mtime_ns, p.name))]
 
@@ -121,7 +120,7 @@ class Layout:
         """Return the revision of each label of a repository.
 
         Raises:
-            IntegrityError: a label names no revision.
+            IntegrityError: the file of a label does not hold a revision.
         """
         paths = _children(self.repo_folder(repo_id) / "versions")
         return {path.name: revision for path in paths if (revision := _read_pointer(path))}
@@ -130,7 +129,7 @@ class Layout:
         """Return the revision that the id's version label names, or None.
 
         Raises:
-            IntegrityError: the label names no revision.
+            IntegrityError: the file of the label does not hold a revision.
         """
         return _read_pointer(self.label_path(repo_id, repo_id.version)) if repo_id.version else None
 
@@ -138,13 +137,13 @@ class Layout:
         """Return the repository's newest revision, or None.
 
         Raises:
-            IntegrityError: the pointer names no revision.
+            IntegrityError: the file `latest` does not hold a revision.
         """
         return _read_pointer(self.latest_path(repo_id))
 
 
 def is_regular(path: Path) -> bool:
-    """Say whether a regular file is there, as every object is; a link to one is none."""
+    """Return whether the path is a regular file, as every object is; a link to a file is not."""
     try:
         return stat.S_ISREG(path.lstat().st_mode)
     except (FileNotFoundError, NotADirectoryError):
@@ -152,10 +151,10 @@ def is_regular(path: Path) -> bool:
 
 
 def make_replaceable(path: Path) -> None:
-    """Let an object be removed or replaced: one that is read-only, which Windows refuses, or a folder."""
+    """Make it possible to remove or replace what is at an object's path: a read-only file, or a folder."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
-    elif os.name == "nt":
+    elif os.name == "nt":  # which refuses to replace a read-only file
         with contextlib.suppress(FileNotFoundError):
             path.chmod(0o666)
 
@@ -169,7 +168,7 @@ def _folders(folder: Path) -> list[Path]:
 
 
 def _read_pointer(path: Path) -> str | None:
-    """Read a file that holds a revision; None where it is missing."""
+    """Read a file that holds a revision; None when it is missing."""
     try:
         data = read_regular(path, _POINTER_BYTES)
     except (FileNotFoundError, NotADirectoryError):

@@ -1,20 +1,23 @@
-"""The store as a backend, and what is done to all of it: listing, removal, collection, verification."""
+"""The local store as a backend, and what is done to all of it: listing, removal, collection, verification."""
 
 import contextlib
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from ritual_artifacts.artifact.manifest import MAX_MANIFEST_BYTES, Manifest, ManifestEntry
-from ritual_artifacts.artifact.planning import MANIFEST_FILENAME
-from ritual_artifacts.backends.base import UploadSession
+from ritual_artifacts.artifact.digest import Digest
+from ritual_artifacts.artifact.manifest import MAX_MANIFEST_BYTES, AnyEntry, Manifest
+from ritual_artifacts.artifact.planning import MANIFEST_FILENAME, ArtifactPlan
+from ritual_artifacts.backends.base import Backend, Revision, UploadSession
 from ritual_artifacts.backends.local.layout import Layout, is_regular, make_replaceable
+from ritual_artifacts.backends.local.storage import LocalStorage, LocalUploadOptions
 from ritual_artifacts.backends.local.upload import open_upload, sweep
+from ritual_artifacts.context import Context
 from ritual_artifacts.core.hashing import (
     DEFAULT_READ_SIZE,
     FileDigest,
@@ -26,20 +29,21 @@ from ritual_artifacts.core.hashing import (
     write_file,
 )
 from ritual_artifacts.errors import (
+    MISSING,
     ArtifactNotFoundError,
-    BackendError,
     ConflictError,
     IntegrityError,
     ManifestError,
     Mismatch,
+    RepoIdError,
 )
-from ritual_artifacts.events import ProgressCallback, ProgressMeter
 from ritual_artifacts.repo_id import RitualRepoId
-from ritual_artifacts.settings import load_settings
-from ritual_artifacts.transfer.verification import MISSING
 
-NOT_REGULAR: Final = "not a regular file"
-"""What is found where something else has taken the place of an object or manifest."""
+NEWEST: Final = "latest"
+"""How listings show the newest version; no label can be this word, in any case."""
+
+_NOT_REGULAR: Final = "not a regular file"
+"""What a `Mismatch` found where something else has replaced an object or a manifest."""
 
 
 @dataclass(frozen=True)
@@ -48,9 +52,9 @@ class StoredVersion:
 
     Attributes:
         repo_id: The repository, without a version.
-        revision: The hex part of the artifact's digest.
+        revision: The artifact's digest, without `sha256:`.
         labels: The version labels that name it.
-        latest: Whether it is what the repository's id without a version names.
+        latest: Whether the repository's id without a version names it.
         created: When it was first uploaded.
         manifest: Its manifest.
     """
@@ -63,42 +67,101 @@ class StoredVersion:
     manifest: Manifest
 
 
-class LocalBackend:
+class LocalRevision(Revision):
+    """One version in the store; `name` is its artifact's digest, without `sha256:`."""
+
+    def __init__(self, layout: Layout, repo_id: RitualRepoId, name: str) -> None:
+        """Open a version that exists."""
+        super().__init__(repo_id, name)
+        self._layout = layout
+
+    @property
+    def digest(self) -> Digest:
+        """The digest of the artifact."""
+        return Digest.from_hex(self.name)
+
+    def manifest_bytes(self) -> bytes:
+        """Return the manifest file, unchecked; see `Revision`."""
+        try:
+            data = read_regular(self._layout.revision_path(self.repo_id, self.name), MAX_MANIFEST_BYTES + 1)
+        except FileNotFoundError:
+            raise _not_found(self.repo_id) from None
+        if data is None:
+            found = Mismatch(MANIFEST_FILENAME, self.digest, _NOT_REGULAR, str(self.repo_id))
+            raise IntegrityError.of([found])
+        return data
+
+    def read(self, entry: AnyEntry, offset: int = 0) -> Iterator[bytes]:
+        """Yield a file's bytes, unchecked, from `offset` to its end; see `Revision`."""
+        path = self._layout.object_path(entry.sha256)
+        if os.path.lexists(path) and not is_regular(path):
+            raise IntegrityError.of([Mismatch(entry.path, entry.sha256, _NOT_REGULAR, str(path))])
+        try:
+            file = path.open("rb")
+        except FileNotFoundError:
+            message = (
+                f"the local store {self._layout.root} has lost the bytes of {entry.path!r} of {self.repo_id} "
+                f"(revision {self.name}); upload the artifact again"
+            )
+            raise ArtifactNotFoundError(message) from None
+        with file:
+            file.seek(offset)
+            while block := file.read(DEFAULT_READ_SIZE):
+                yield block
+
+    def local_path(self, entry: AnyEntry) -> Path | None:
+        """Return the object that holds the file; None when something else has replaced it."""
+        path = self._layout.object_path(entry.sha256)
+        return path if is_regular(path) or not os.path.lexists(path) else None
+
+
+class LocalBackend(Backend[LocalUploadOptions]):
     """The store below one folder.
 
     Attributes:
         layout: Where everything is in it.
     """
 
-    def __init__(self, root: Path | str | None = None) -> None:
-        """Use the store below `root` (default `RITUAL_STORE_DIR`); nothing is created before it is needed."""
-        self.layout = Layout(
-            load_settings().store_dir if root is None else Path(root).expanduser().absolute()
-        )
+    def __init__(self, root: Path) -> None:
+        """Use the store below `root`; nothing is created before it is needed."""
+        self.layout = Layout(root.expanduser().absolute())
+
+    @property
+    def storage(self) -> LocalStorage:
+        """The storage that this is a connection to."""
+        return LocalStorage()
 
     # --- writing ---
 
     def start_upload(
-        self, repo_id: RitualRepoId, options: Mapping[str, Any]
+        self, plan: ArtifactPlan, repo_id: RitualRepoId, options: LocalUploadOptions, context: Context
     ) -> AbstractContextManager[UploadSession]:
-        """Start an upload, which takes no options here; see `Backend`."""
-        if options:
-            message = f"an upload to the local store takes no options, but got {', '.join(sorted(options))}"
-            raise BackendError(message)
-        return open_upload(self.layout, repo_id)
+        """Start an upload; see `Backend`.
+
+        Raises:
+            RepoIdError: the version is the word that stands for the newest one.
+        """
+        del options  # there are none
+        if _is_newest(repo_id):
+            message = (
+                f"{repo_id}: {repo_id.version!r} cannot be a version label, because it stands for the newest "
+                f"version; upload under another label, or without one"
+            )
+            raise RepoIdError(message)
+        return open_upload(self.layout, plan, repo_id, context)
 
     def remove(self, repo_id: RitualRepoId) -> int:
-        """Remove a version, or the whole repository where the id names no version.
+        """Remove a version, or the whole repository when the id has no version.
 
         Files stay until `collect_garbage`.
 
         Returns:
-            How many revisions are gone. A revision that another label still names stays. One that no label
-            names any more goes, even if it was once uploaded without a label.
+            The number of revisions that were removed. A revision that has another label stays. One that has
+            lost its last label is removed, even if it was once uploaded without a label.
 
         Raises:
             ArtifactNotFoundError: there is no such repository or version.
-            ConflictError: the version is a revision that labels name.
+            ConflictError: the version is a revision that still has labels.
         """
         with self.layout.lock():
             if repo_id.version is None:
@@ -110,7 +173,7 @@ class LocalBackend:
             revision = self.resolve(repo_id)
             named = sorted(k for k, v in self.layout.labels(repo_id).items() if v == revision)
             if named and repo_id.version not in named:
-                message = f"{repo_id} is what the label {named[0]} names; remove {', '.join(named)} instead"
+                message = f"{repo_id} still has a label; remove {', '.join(named)} instead"
                 raise ConflictError(message)
             self.layout.label_path(repo_id, repo_id.version).unlink(missing_ok=True)
             if revision in self.layout.labels(repo_id).values():
@@ -125,21 +188,20 @@ class LocalBackend:
             return 1
 
     def _remove_repo(self, repo_id: RitualRepoId) -> None:
-        """Remove a repository in one step: a process that is killed leaves all of it or none."""
+        """Remove a repository in one step, so that a killed process leaves all of it or nothing."""
         gone = self.layout.incoming_path()
         make_folder(gone.parent)
         rename_files([(self.layout.repo_folder(repo_id), gone)])
         shutil.rmtree(gone, ignore_errors=True)
 
     def collect_garbage(self) -> int:
-        """Remove the files that no version names, and what dead uploads left.
+        """Remove the files that no version names, and the leftovers of killed uploads.
 
         Returns:
             Bytes freed.
 
         Raises:
-            ManifestError: a version's manifest cannot be read; nothing is removed then, because what it
-                names is not known.
+            ManifestError: a manifest cannot be read, so the files it names are not known; nothing is removed.
         """
         freed = 0
         with self.layout.lock():
@@ -162,8 +224,17 @@ class LocalBackend:
 
     # --- reading ---
 
+    def open(self, repo_id: RitualRepoId) -> LocalRevision:
+        """Open the version that the id names; see `Backend`."""
+        return LocalRevision(self.layout, repo_id, self.resolve(repo_id))
+
     def resolve(self, repo_id: RitualRepoId) -> str:
-        """Return the revision that the id names; a version is a label or a revision. See `Backend`."""
+        """Return the revision that the id names; a version is a label or a revision.
+
+        Raises:
+            ArtifactNotFoundError: there is no such repository or version.
+            IntegrityError: the file that names the revision is damaged.
+        """
         version = repo_id.version
         if version is None:
             revision = self.layout.read_latest(repo_id)
@@ -175,45 +246,8 @@ class LocalBackend:
             raise _not_found(repo_id, sorted(self.layout.labels(repo_id)))
         return revision
 
-    def read_manifest(self, repo_id: RitualRepoId, revision: str) -> bytes:
-        """Return a revision's manifest; see `Backend`."""
-        try:
-            data = read_regular(self.layout.revision_path(repo_id, revision), MAX_MANIFEST_BYTES + 1)
-        except FileNotFoundError:
-            raise _not_found(repo_id) from None
-        if data is None:
-            found = Mismatch(MANIFEST_FILENAME, f"sha256:{revision}", NOT_REGULAR, str(repo_id))
-            raise IntegrityError.of([found])
-        return data
-
-    def read_file(
-        self, repo_id: RitualRepoId, revision: str, entry: ManifestEntry, *, offset: int = 0
-    ) -> Iterator[bytes]:
-        """Stream a file; see `Backend`."""
-        path = self.layout.object_path(entry.sha256)
-        if os.path.lexists(path) and not is_regular(path):
-            raise IntegrityError.of([Mismatch(entry.path, entry.sha256, NOT_REGULAR, str(path))])
-        try:
-            file = path.open("rb")
-        except FileNotFoundError:
-            message = (
-                f"the local store {self.layout.root} has lost the bytes of {entry.path!r} of {repo_id} "
-                f"(revision {revision}); upload the artifact again"
-            )
-            raise ArtifactNotFoundError(message) from None
-        with file:
-            file.seek(offset)
-            while block := file.read(DEFAULT_READ_SIZE):
-                yield block
-
-    def find_local_file(self, repo_id: RitualRepoId, revision: str, entry: ManifestEntry) -> Path | None:
-        """Return the object that holds the file; None where something else is in its place. See `Backend`."""
-        del repo_id, revision  # the content alone says where it is
-        path = self.layout.object_path(entry.sha256)
-        return path if is_regular(path) or not os.path.lexists(path) else None
-
     def list_versions(self) -> Iterator[StoredVersion]:
-        """List every version, by repository, the newest first.
+        """Yield every version, ordered by repository, the newest first.
 
         Raises:
             ManifestError: a version's manifest cannot be read.
@@ -223,7 +257,7 @@ class LocalBackend:
             labels = self.layout.labels(repo_id)
             for revision in self.layout.revisions(repo_id):
                 path = self.layout.revision_path(repo_id, revision)
-                with contextlib.suppress(FileNotFoundError):  # removed meanwhile
+                with contextlib.suppress(FileNotFoundError):  # removed in the meantime
                     yield StoredVersion(
                         repo_id=repo_id,
                         revision=revision,
@@ -235,27 +269,35 @@ class LocalBackend:
 
     # --- verification ---
 
-    def find_damage(self, progress: ProgressCallback | None = None) -> list[Mismatch]:
+    def find_damage(self, context: Context) -> list[Mismatch]:
         """Hash every object and read every manifest.
 
-        Returns:
-            The objects that cannot be read or whose content is not what their name says; then, by version, a
-            manifest that is not the version's and the files whose object is gone.
-        """
-        return [*self._find_altered(progress), *self._find_lost()]
+        Args:
+            context: The call that asks for it.
 
-    def _find_altered(self, progress: ProgressCallback | None) -> Iterator[Mismatch]:
+        Returns:
+            The objects that cannot be read or whose content does not match their name; then, for each
+            version, a manifest that is not the version's own and the files whose object is missing.
+        """
+        return [*self._find_altered(context), *self._find_lost()]
+
+    def _find_altered(self, context: Context) -> Iterator[Mismatch]:
         paths = list(self.layout.object_paths())
-        sizes = (path.lstat().st_size for path in paths if is_regular(path))
-        meter = ProgressMeter(progress, "verify", sum(sizes))
-        digests = hash_files(paths, follow_symlinks=False, progress=meter.advance, return_exceptions=True)
+        meter = context.meter("verify", sum(path.lstat().st_size for path in paths if is_regular(path)))
+        digests = hash_files(
+            paths,
+            follow_symlinks=False,
+            max_workers=context.settings.max_workers,
+            progress=meter.advance,
+            return_exceptions=True,
+        )
         for path, digest in zip(paths, digests, strict=True):
             if isinstance(digest, FileDigest):
                 actual = digest.sha256
-            elif isinstance(digest, FileNotFoundError):  # removed meanwhile
+            elif isinstance(digest, FileNotFoundError):  # removed in the meantime
                 continue
             else:
-                actual = str(digest) if is_regular(path) else NOT_REGULAR
+                actual = str(digest) if is_regular(path) else _NOT_REGULAR
             if actual != path.name:
                 name = path.relative_to(self.layout.root).as_posix()
                 yield Mismatch(name, path.name, actual, str(self.layout.root))
@@ -265,23 +307,29 @@ class LocalBackend:
             for revision in self.layout.revisions(repo_id):
                 path = self.layout.revision_path(repo_id, revision)
                 version = f"{repo_id}/{revision}"
-                promised = f"sha256:{revision}"
+                expected = Digest.from_hex(revision)
                 try:
                     manifest = Manifest.read(path)
                     digest = manifest.digest
-                except FileNotFoundError:  # removed meanwhile
+                except FileNotFoundError:  # removed in the meantime
                     continue
                 except ManifestError as error:
-                    yield Mismatch(MANIFEST_FILENAME, promised, str(error), version)
+                    yield Mismatch(MANIFEST_FILENAME, expected, str(error), version)
                     continue
-                if digest != promised:
-                    yield Mismatch(MANIFEST_FILENAME, promised, str(digest), version)
+                if digest != expected:
+                    yield Mismatch(MANIFEST_FILENAME, expected, digest, version)
                     continue
                 lost = [e for e in manifest.files if not os.path.lexists(self.layout.object_path(e.sha256))]
-                if path.exists():  # else it was removed meanwhile, and its files with it
+                if path.exists():  # else the version and its files were removed in the meantime
                     yield from (Mismatch(e.path, e.sha256, MISSING, version) for e in lost)
 
 
+def _is_newest(repo_id: RitualRepoId) -> bool:
+    return repo_id.version is not None and repo_id.version.casefold() == NEWEST
+
+
 def _not_found(repo_id: RitualRepoId, versions: Sequence[str] = ()) -> ArtifactNotFoundError:
-    known = f"; it has the versions {', '.join(versions)}" if versions else ""
-    return ArtifactNotFoundError(f"the local store has no {repo_id}{known}")
+    hint = f"; it has the versions {', '.join(versions)}" if versions else ""
+    if _is_newest(repo_id):
+        hint = f"; the newest version is {repo_id.without_version()}, without a version label"
+    return ArtifactNotFoundError(f"the local store has no {repo_id}{hint}")

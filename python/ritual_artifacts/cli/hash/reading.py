@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from typing import BinaryIO, TypeAlias
 
 from ritual_artifacts.cli.output import progress_bar
-from ritual_artifacts.core.hashing import DEFAULT_READ_SIZE, ByteCallback, FileDigest, hash_files
+from ritual_artifacts.core.hashing import DEFAULT_READ_SIZE, ByteCallback, FileDigest
 from ritual_artifacts.errors import ArtifactModelError, SourceChangedError
 from ritual_artifacts.events import ProgressMeter
+from ritual_artifacts.hashing import hash_files
 
 STDIN = "-"
 """The name of standard input."""
@@ -27,7 +28,7 @@ class StreamDigest:
 
 
 Reading: TypeAlias = FileDigest | StreamDigest | Exception
-"""What came of reading one name."""
+"""The result of reading one name."""
 
 
 def read_digests(names: Sequence[str], *, streams: Collection[str] = ()) -> list[Reading]:

@@ -1,0 +1,52 @@
+"""What the local store is like as a storage, and its options. It does not open the store."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic import Field
+
+from ritual_artifacts.backends.base import Storage
+from ritual_artifacts.backends.options import Options
+from ritual_artifacts.context import Context
+from ritual_artifacts.repo_id import StorageId
+
+if TYPE_CHECKING:
+    from ritual_artifacts.backends.local.store import LocalBackend
+
+
+class LocalOptions(Options):
+    """Options of every call that uses the local store."""
+
+    title: ClassVar[str] = "the local store"
+
+    root: Path | str | None = Field(
+        default=None, description="The store's folder; default `RITUAL_STORE_DIR`."
+    )
+
+
+class LocalUploadOptions(Options):
+    """An upload to the local store has no options of its own."""
+
+    title: ClassVar[str] = "an upload to the local store"
+
+
+class LocalStorage(Storage):
+    """The embedded store on this machine; it needs no account and no server."""
+
+    name: ClassVar[str] = StorageId.Local
+    title: ClassVar[str] = "the local store"
+    connection_options: ClassVar[type[Options]] = LocalOptions
+    upload_options: ClassVar[type[Options]] = LocalUploadOptions
+
+    def connect(self, options: Mapping[str, Any], context: Context) -> "LocalBackend":
+        """Return a backend for the store below `root`; nothing is created before the first upload.
+
+        Raises:
+            ArtifactError: the store's folder is not set, and this user has no home.
+            BackendError: there is no such option, or it cannot have this value.
+        """
+        from ritual_artifacts.backends.local.store import LocalBackend  # noqa: PLC0415 - light until used
+
+        root = LocalOptions.parse(options).root
+        return LocalBackend(context.settings.store_dir if root is None else Path(root))

@@ -1,0 +1,213 @@
+"""The one way in: whether a copy on this machine or the network answers a request for an artifact.
+
+The manager, `ModelManager`, ezkl and the command line all fetch through `fetch`, and open folders with
+`open_folder`.
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from ritual_artifacts.artifact.digest import Digest
+from ritual_artifacts.artifact.manifest import AnyManifest, LegacyManifest, read_manifest
+from ritual_artifacts.artifact.planning import MANIFEST_FILENAME
+from ritual_artifacts.artifact.selection import Selection
+from ritual_artifacts.backends.base import Storage
+from ritual_artifacts.backends.registry import connect, find_storage
+from ritual_artifacts.context import Context
+from ritual_artifacts.errors import ArtifactError, ArtifactNotFoundError
+from ritual_artifacts.repo_id import RitualRepoId
+from ritual_artifacts.transfer.cache import Cache, read_part
+from ritual_artifacts.transfer.downloading import Target, download, read_revision_manifest
+from ritual_artifacts.transfer.staging import finish_interrupted
+from ritual_artifacts.transfer.verification import check_expected_digest, verify_folder
+
+log = logging.getLogger(__name__)
+
+Select: TypeAlias = Callable[[AnyManifest], Selection]
+CheckFit: TypeAlias = Callable[[Path, AnyManifest, Selection], object]
+
+
+def select_all(manifest: AnyManifest) -> Selection:
+    """Select every file of an artifact, without knowing its class."""
+    del manifest
+    return Selection()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What is asked for.
+
+    Attributes:
+        repo_id: The repository and version.
+        options: Connection options that the user gave, by name.
+        directory: Where the files go; None for the cache.
+        expected_digest: Accept only the artifact with this digest.
+        overwrite: Replace files in `directory` that differ and are not known to be an artifact's.
+        select: Returns the wanted part of an artifact.
+        check_fit: Called with a folder that looks as the target will, before the target changes; its
+            exceptions leave the target as it is.
+        cache: The cache; None for the default one.
+    """
+
+    repo_id: RitualRepoId
+    options: Mapping[str, Any] = field(default_factory=dict)
+    directory: Path | None = None
+    expected_digest: Digest | None = None
+    overwrite: bool = False
+    select: Select = select_all
+    check_fit: CheckFit | None = None
+    cache: Cache | None = None
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """Verified files of an artifact in a folder.
+
+    Attributes:
+        folder: The folder.
+        manifest: What the artifact is; complete where all of its files were verified.
+        selection: The files that are here and verified.
+    """
+
+    folder: Path
+    manifest: AnyManifest
+    selection: Selection
+
+
+def fetch(request: Request, context: Context) -> Fetched:
+    """Return an artifact in a folder, verified: from the copy that is there, or downloaded.
+
+    In offline mode only a copy on this machine will do. An id that can only ever name one artifact is
+    answered by a copy in the cache, without the network. Everything else asks the storage, and keeps the
+    files that are in place and right.
+
+    Raises:
+        ArtifactNotFoundError: there is no such repository or version; or no copy, in offline mode.
+        ManifestError: the manifest is malformed or hostile, or does not fit.
+        IntegrityError: the artifact or a file differs from what was asked for.
+        ConflictError: another file is in the way in `directory`; or the folder in the cache is a link.
+        BackendError: the storage is not available or failed.
+    """
+    repo_id = request.repo_id
+    storage = find_storage(repo_id.storage)
+    cache = request.cache or Cache.of(context.settings)
+    in_cache = request.directory is None
+    folder = (request.directory or cache.place(repo_id, request.options)).absolute()
+    is_offline = storage.is_offline(request.options, context.settings)
+    if in_cache and not is_offline and _is_pinned(storage, request):
+        try:
+            return _open_copy(folder, request, context)
+        except (ArtifactError, OSError) as error:
+            log.info("downloading %s: the copy in the cache cannot be used (%s)", repo_id, error)
+    backend = storage.connect(request.options, context)  # offline too: it checks the options
+    if is_offline:
+        try:
+            return _open_copy(folder, request, context)
+        except ArtifactNotFoundError as error:
+            message = (
+                f"{repo_id} is not on this machine ({error}), and offline mode is on "
+                f"({storage.offline_hint}); download it once with the network"
+            )
+            raise ArtifactNotFoundError(message) from None
+    revision = backend.open(repo_id)
+    manifest = read_revision_manifest(revision)
+    selection = request.select(manifest)
+    check = request.check_fit
+    manifest = download(
+        revision,
+        manifest,
+        selection,
+        Target(
+            folder=folder,
+            exclusive=in_cache and cache.is_exclusive(folder),
+            overwrite=request.overwrite or in_cache,  # in the cache nothing is the user's
+        ),
+        context,
+        expected_digest=request.expected_digest,
+        check_fit=None if check is None else lambda preview: check(preview, manifest, selection),
+    )
+    if in_cache and selection.names is not None:
+        cache.note_part(folder, manifest)
+    return Fetched(folder, manifest, selection)
+
+
+def open_folder(
+    folder: Path,
+    select: Select,
+    context: Context,
+    *,
+    manifest: AnyManifest | None = None,
+    expected_digest: Digest | None = None,
+    verify: bool = True,
+) -> Fetched:
+    """Return the artifact in a folder.
+
+    A download into it whose files were all verified when its process was killed is finished first.
+
+    Args:
+        folder: The folder.
+        select: Returns the wanted part of the artifact.
+        context: The call that this belongs to.
+        manifest: Used where the folder has none.
+        expected_digest: Accept only the artifact with this digest.
+        verify: Hash the selected files and compare them with the manifest.
+
+    Raises:
+        ArtifactNotFoundError: the folder has no manifest.
+        ManifestError: the manifest is malformed or hostile, or does not fit.
+        IntegrityError: the artifact or a file differs from what was asked for.
+    """
+    finish_interrupted(folder, context)
+    try:
+        found = read_manifest(folder / MANIFEST_FILENAME)
+    except FileNotFoundError:
+        if manifest is None:
+            message = (
+                f"{folder} has no {MANIFEST_FILENAME}: it is not an artifact, or its download was interrupted"
+            )
+            raise ArtifactNotFoundError(message) from None
+        found = manifest
+    selection = select(found)
+    source = str(folder)
+    check_expected_digest(found, expected_digest, source)
+    if expected_digest is not None and isinstance(found, LegacyManifest):
+        # Its digest needs the sizes of all files.
+        found = verify_folder(found, folder, context, selection=replace(selection, names=None))
+        check_expected_digest(found, expected_digest, source)
+        return Fetched(folder, found, selection)
+    if verify:
+        found = verify_folder(found, folder, context, selection=selection)
+    return Fetched(folder, found, selection)
+
+
+def identify(storage: str, name: str, options: Mapping[str, Any], context: Context) -> RitualRepoId:
+    """Return the id of the version that has this immutable name on a storage.
+
+    Raises:
+        RepoIdError: the storage cannot find a version by its name alone.
+        ArtifactNotFoundError: there is no such version.
+    """
+    cached = Cache.of(context.settings).find_version(storage, name)
+    return cached or connect(storage, options, context).identify(name)
+
+
+def _open_copy(folder: Path, request: Request, context: Context) -> Fetched:
+    """Return the verified copy in a folder, whole or the wanted part of one."""
+    part = read_part(folder)
+
+    def select(manifest: AnyManifest) -> Selection:
+        selection = request.select(manifest)
+        if manifest is part and selection.names is None:
+            message = f"{folder} has no complete copy of it"
+            raise ArtifactNotFoundError(message)
+        return selection
+
+    return open_folder(folder, select, context, manifest=part, expected_digest=request.expected_digest)
+
+
+def _is_pinned(storage: Storage, request: Request) -> bool:
+    """Return whether only one artifact can be meant."""
+    return request.expected_digest is not None or storage.is_pinned(request.repo_id, request.options)

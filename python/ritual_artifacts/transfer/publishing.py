@@ -1,0 +1,135 @@
+"""Publishing: from a planned artifact to a storage or a folder, every byte hashed on its way."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ritual_artifacts.artifact.manifest import AnyManifest, Manifest
+from ritual_artifacts.artifact.planning import ArtifactPlan, PlannedFile
+from ritual_artifacts.artifact.provenance import CHANGED_SINCE
+from ritual_artifacts.backends.base import Backend, UploadResult
+from ritual_artifacts.context import Context
+from ritual_artifacts.core.hashing import copy_files
+from ritual_artifacts.errors import MISSING, IntegrityError, Mismatch
+from ritual_artifacts.repo_id import RitualRepoId
+from ritual_artifacts.transfer.staging import stage_into
+
+
+def publish(
+    plan: ArtifactPlan,
+    backend: Backend[Any],
+    repo_id: RitualRepoId,
+    context: Context,
+    *,
+    options: Mapping[str, Any] | None = None,
+    expected: Mapping[str, str] | None = None,
+) -> tuple[UploadResult, Manifest]:
+    """Publish a planned artifact.
+
+    Args:
+        plan: What to publish.
+        backend: Where to.
+        repo_id: Under which name.
+        context: The call that this belongs to.
+        options: What the user says about this upload, by name.
+        expected: SHA-256 of files, by name in the artifact, where they are known already; if a file has
+            another one, nothing is published.
+
+    Returns:
+        Where it went, and its manifest.
+
+    Raises:
+        ArtifactModelError: a file cannot be an artifact file.
+        IntegrityError: a file differs from `expected`.
+        SourceChangedError: a file changed while it was read; nothing was published.
+        BackendError: the backend refused or failed.
+    """
+    checked = backend.upload_options(options or {})
+    with backend.start_upload(plan, repo_id, checked, context) as session:
+        manifest = Manifest.build(plan, session.read_files(), repo_id)
+        manifest.to_bytes()  # a manifest that is too large is refused here, before anything is visible
+        _compare_all(expected or {}, manifest, plan)
+        result = session.publish(manifest)
+    if result.repo_id != repo_id:  # the storage chose another owner
+        manifest = manifest.with_repo_id(result.repo_id)
+    return result, manifest
+
+
+def export(
+    plan: ArtifactPlan,
+    target: Path,
+    context: Context,
+    *,
+    repo_id: RitualRepoId | None = None,
+    expected: Mapping[str, str] | None = None,
+    overwrite: bool = False,
+) -> Manifest:
+    """Copy a planned artifact into a folder, with its manifest; the folder changes all at once.
+
+    Unchanged files of an artifact that was in the folder before are removed where the new one does not have
+    them, except in a folder that holds some of the plan's own sources.
+
+    Args:
+        plan: What to copy.
+        target: The folder.
+        context: The call that this belongs to.
+        repo_id: The repository to name in the manifest.
+        expected: See `publish`.
+        overwrite: Replace files that differ and are not known to be an artifact's.
+
+    Raises:
+        IntegrityError: a file differs from `expected`.
+        ConflictError: another file is in the way.
+        SourceChangedError: a file changed while it was read.
+        OSError: a file cannot be read, or the disk is full.
+    """
+    folder = target.resolve()
+    in_place = any(path.resolve().is_relative_to(folder) for path in {f.source.parent for f in plan.files})
+    with stage_into(target, "export", context, in_place=in_place, overwrite=overwrite) as staging:
+        meter = context.meter("copy", plan.size)
+        pairs = [(file.source, staging.partial_path(file.path)) for file in plan.files]
+        digests = copy_files(pairs, max_workers=context.settings.max_workers, progress=meter.advance)
+        manifest = Manifest.build(plan, digests, repo_id)
+        _compare_all(expected or {}, manifest, plan)
+        present = staging.find_present(manifest, plan.directories)
+        staging.commit(manifest, [e.path for e in manifest.files if e.path not in present])
+    return manifest
+
+
+def plan_again(manifest: AnyManifest, places: Mapping[str, Path]) -> ArtifactPlan:
+    """Plan to publish an artifact once more, under the same names, without knowing its class.
+
+    Args:
+        manifest: What it is.
+        places: Where each of its files is.
+
+    Raises:
+        IntegrityError: a file is missing; every one is named.
+    """
+    missing = [entry for entry in manifest.files if not places[entry.path].exists()]
+    if missing:
+        raise IntegrityError.of(
+            Mismatch(entry.path, entry.sha256, MISSING, str(places[entry.path])) for entry in missing
+        )
+    files = tuple(PlannedFile(e.path, places[e.path], places[e.path].stat().st_size) for e in manifest.files)
+    return ArtifactPlan(manifest.artifact_type, manifest.fields, files)
+
+
+def expected_hashes(manifest: AnyManifest) -> dict[str, str]:
+    """Return what `publish` and `export` take as `expected`, for all files of a manifest."""
+    return {entry.path: entry.sha256 for entry in manifest.files}
+
+
+def _compare_all(expected: Mapping[str, str], actual: Manifest, plan: ArtifactPlan) -> None:
+    """Compare files that were read with what they must be; files that `expected` does not name are new.
+
+    Raises:
+        IntegrityError: a file differs.
+    """
+    mismatches = [
+        Mismatch(entry.path, expected[entry.path], entry.sha256, str(file.source), file.field)
+        for entry, file in zip(actual.files, plan.files, strict=True)
+        if expected.get(entry.path, entry.sha256) != entry.sha256
+    ]
+    if mismatches:
+        raise IntegrityError.of(mismatches, hint=CHANGED_SINCE)
