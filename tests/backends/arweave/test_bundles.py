@@ -9,8 +9,8 @@ import pytest
 from pydantic import BaseModel
 
 from ritual_artifacts import RitualArtifactManager
-from ritual_artifacts.backends.arweave import bundle
-from ritual_artifacts.backends.arweave.backend import ArweaveBackend
+from ritual_artifacts.backends.arweave.upload.bundle import choose_bundled
+from ritual_artifacts.backends.arweave.upload.unsigned import UnsignedData
 from ritual_artifacts.errors import ArtifactNotFoundError, BackendError
 from tests.backends.arweave.conftest import PLENTY, Client
 from tests.backends.sample import Sample, contents
@@ -156,7 +156,7 @@ def test_a_bundle_that_no_gateway_has_is_an_error(client: Client, sample: Sample
         client.node.faults.add("*", node_faults.refuse(404), kind=kind)
 
     with pytest.raises(ArtifactNotFoundError, match=f"of the bundle {result.final_transaction}"):
-        ArweaveBackend(**client.connection).identify(result.transaction_id)
+        client.connect().identify(result.transaction_id)
 
 
 @pytest.mark.usefixtures("bundle_id")
@@ -289,15 +289,11 @@ def test_a_bundle_of_another_owners_items_is_not_the_owners(
         client.download(None)
 
 
-def test_what_does_not_fit_into_a_bundle_has_a_transaction_of_its_own(
-    client: Client, sample: Sample, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(bundle, "MAX_BUNDLE_BYTES", 50_000)
+def test_what_does_not_fit_into_a_bundle_is_left_out() -> None:
+    sizes = {"a": 30_000, "large": 4 * MIB + 1, "b": 20_001, "c": 20_000, "d": 1}
+    files = [
+        UnsignedData(name=name, source=b"", size=size, data_root=b"", tags=()) for name, size in sizes.items()
+    ]
 
-    result = client.upload(sample, bundle=True)
-    client.node.mine()
-
-    own = {t.id for t in client.node.transactions()}
-    loose = {name for name, place in result.transactions.items() if place in own}
-    assert loose == {"weights.bin", "a.safetensors"}
-    assert contents(client.download(tmp_path / "out").artifact) == contents(sample)
+    assert [file.name for file in choose_bundled(files, max_bytes=50_000)] == ["a", "c"]
+    assert [file.name for file in choose_bundled(files)] == ["a", "b", "c", "d"]

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from ritual_artifacts.backends.arweave.backend import ArweaveBackend
 from ritual_artifacts.errors import (
     ArtifactNotFoundError,
     ConflictError,
@@ -116,7 +115,7 @@ def test_a_version_in_a_bundle_is_listed_once(client: Client, sample: Sample, *,
         hide = node_faults.lie_in_edges(lambda edges: [e for e in edges if not e["node"].get("bundledIn")])
         client.node.faults.add("/graphql", hide, kind="graphql")
 
-    versions = ArweaveBackend(**client.connection).repositories.list_versions(
+    versions = client.connect().repositories.list_versions(
         RitualRepoId.from_arweave_repo_id(client.repo().removeprefix("arweave/"))
     )
 

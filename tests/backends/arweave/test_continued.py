@@ -7,8 +7,6 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from ritual_artifacts.backends.arweave import delivery
-from ritual_artifacts.backends.arweave.network import Network, Status
 from ritual_artifacts.errors import (
     ArtifactError,
     BackendError,
@@ -52,9 +50,9 @@ def is_whole(client: Client, sample: Sample, folder: Path) -> bool:
 
 
 def test_chunks_that_were_acknowledged_long_ago_are_not_believed_unseen(
-    client: Client, sample: Sample, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    client: Client, sample: Sample, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(delivery, "KEPT_SECONDS", 0.0)
+    client.change_timing(kept_seconds=0.0)
     interrupt(client, sample, after=3)
     client.node.forget_roots()
     with pytest.raises(TransferError, match="data_root_not_found"):  # known, and without its root
@@ -70,12 +68,12 @@ def test_chunks_that_were_acknowledged_long_ago_are_not_believed_unseen(
 
 
 def test_chunks_that_are_there_still_are_not_sent_again_however_old(
-    client: Client, sample: Sample, monkeypatch: pytest.MonkeyPatch
+    client: Client, sample: Sample
 ) -> None:
     interrupt(client, sample, after=3)
     client.node.mine()
     client.node.ledger.forget()
-    monkeypatch.setattr(delivery, "KEPT_SECONDS", 0.0)
+    client.change_timing(kept_seconds=0.0)
 
     client.upload(sample)
 
@@ -83,10 +81,10 @@ def test_chunks_that_are_there_still_are_not_sent_again_however_old(
 
 
 def test_chunks_go_with_a_root_that_is_forgotten_in_mid_upload(
-    client: Client, sample: Sample, monkeypatch: pytest.MonkeyPatch
+    client: Client, sample: Sample
 ) -> None:
     client.connection["max_workers"] = 1
-    monkeypatch.setattr(delivery, "KEPT_SECONDS", 0.0)
+    client.change_timing(kept_seconds=0.0)
 
     def forget() -> None:
         for transaction in client.node.transactions():
@@ -144,9 +142,9 @@ def test_a_file_that_was_dropped_when_the_path_manifest_was_mined_is_posted_agai
 
 
 def test_confirmations_are_those_of_every_file(
-    client: Client, sample: Sample, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    client: Client, sample: Sample, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(delivery, "RECHECK_SECONDS", 300.0)  # so that only what waits asks for the status
+    client.change_timing(recheck_seconds=300.0)  # so that only what waits asks for the status
 
     def drop() -> None:
         for transaction in client.node.transactions():
@@ -159,7 +157,7 @@ def test_confirmations_are_those_of_every_file(
     with pytest.raises(NotFinalizedError, match="no gateway knows"):
         client.upload(sample, confirmations=1)
 
-    monkeypatch.setattr(delivery, "RECHECK_SECONDS", 0.0)
+    client.change_timing()
     client.upload(sample)
     assert is_whole(client, sample, tmp_path / "out")
 
@@ -392,20 +390,8 @@ def test_only_what_is_signed_again_costs_again(client: Client, sample: Sample) -
     assert again.bytes_sent == 0
 
 
-def test_many_confirmations_have_the_time_that_they_take(
-    client: Client, sample: Sample, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    waited: list[float] = []
+def test_many_confirmations_have_the_time_that_they_take(client: Client) -> None:
+    client.change_timing(confirmation_seconds=3600.0, block_seconds=300.0)
+    network = client.weave().network
 
-    def wait_for(_: Network, __: str, ___: int, *, timeout: float) -> Status:
-        waited.append(timeout)
-        return Status("pending")
-
-    monkeypatch.setattr(Network, "wait_for", wait_for)
-    result = client.upload(sample)
-
-    result.wait_for()
-    result.wait_for(40)
-    result.wait_for(40, timeout=7)
-
-    assert waited == [3600, 40 * 300, 7]
+    assert [network.default_timeout(count) for count in (1, 12, 40)] == [3600, 3600, 40 * 300]

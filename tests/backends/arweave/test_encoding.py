@@ -22,7 +22,7 @@ def test_one_value_has_one_spelling(text: str) -> None:
 
 @pytest.mark.parametrize("value", [None, 1, b"QQ", [], "Q", "QQ==", "Q+", "Q/", "é", "QQ\n"])
 def test_what_is_no_base64url_is_refused(value: object) -> None:
-    with pytest.raises(BackendError, match=r"it is .* no base64url"):
+    with pytest.raises(BackendError, match=r"it: expected base64url without padding, got"):
         decode(value, "it")
 
 
@@ -39,7 +39,7 @@ def test_an_amount_is_written_exactly() -> None:
 
 @pytest.mark.parametrize("text", ["", "a", "-1", "nan", "inf", "0.0000000000001", "1 AR"])
 def test_what_is_no_amount_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="no amount"):
+    with pytest.raises(ValueError, match="expected an amount in AR"):
         parse_ar(text)
 
 

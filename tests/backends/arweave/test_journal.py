@@ -1,17 +1,37 @@
 import json
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from ritual_artifacts.backends.arweave.journal import Entry, Journal, Record, open_journal
 from ritual_artifacts.backends.arweave.transaction import Transaction
+from ritual_artifacts.backends.arweave.upload import journal as journals
+from ritual_artifacts.backends.arweave.upload.journal import Entry, Journal, Record
 from ritual_artifacts.backends.arweave.wallet import Wallet
+from ritual_artifacts.context import SystemClock
 from ritual_artifacts.errors import BackendError, ConflictError
+from ritual_artifacts.settings import load_settings
 
 KEY = Path(__file__).parents[2] / "vectors" / "arweave" / "test_key_rsa4096.json"
 ADDRESS = Wallet.load(KEY).address
 PARTS = ("arweave/me/repo", "sha256:1")
+
+
+class FixedClock(SystemClock):
+    """A clock that stands still."""
+
+    def __init__(self, now: float) -> None:
+        self._now = now
+
+    def time(self) -> float:
+        return self._now
+
+
+def open_journal(
+    address: str, parts: tuple[str, ...], now: float = 1000.0
+) -> AbstractContextManager[Journal]:
+    return journals.open_journal(load_settings().state_dir, address, parts, FixedClock(now))
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +122,7 @@ def test_a_journal_whose_transactions_were_altered_is_refused(record: Record, fo
     values["transactions"][0]["tx"]["reward"] = "6"
     (folder / "upload.json").write_text(json.dumps(values))
 
-    with open_journal(ADDRESS, PARTS) as journal, pytest.raises(BackendError, match="cannot be read"):
+    with open_journal(ADDRESS, PARTS) as journal, pytest.raises(BackendError, match="is not valid"):
         journal.read()
 
 
@@ -110,7 +130,7 @@ def test_a_journal_of_another_wallet_is_refused(record: Record) -> None:
     with open_journal("another", PARTS) as journal:
         journal.write(record)
 
-        with pytest.raises(BackendError, match="cannot be read"):
+        with pytest.raises(BackendError, match="is not valid"):
             journal.read()
 
 
@@ -131,7 +151,7 @@ def test_a_journal_with_ids_that_are_none_is_refused(
         values = json.loads((folder / "upload.json").read_text())
         (folder / "upload.json").write_text(json.dumps(values | change))
 
-        with pytest.raises(BackendError, match="cannot be read"):
+        with pytest.raises(BackendError, match="is not valid"):
             journal.read()
 
 
@@ -148,7 +168,7 @@ def test_what_was_posted_stays_noted(transaction: Transaction) -> None:
 def test_a_note_that_was_cut_short_counts_as_none(transaction: Transaction, folder: Path) -> None:
     (folder / "posted").write_text(transaction.id)
 
-    assert not Journal(folder, ADDRESS).is_posted(transaction)
+    assert not Journal(folder, ADDRESS, FixedClock(0)).is_posted(transaction)
 
 
 def test_chunks_stay_noted(transaction: Transaction) -> None:
@@ -172,12 +192,9 @@ def test_forgotten_chunks_are_noted_no_more(transaction: Transaction) -> None:
         assert journal.read_chunks(transaction, 2) == [False, False]
 
 
-def test_the_last_time_at_which_something_was_posted_counts(
-    transaction: Transaction, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_last_time_at_which_something_was_posted_counts(transaction: Transaction) -> None:
     for now in (1000.0, 2000.0):
-        monkeypatch.setattr("time.time", lambda now=now: now)
-        with open_journal(ADDRESS, PARTS) as journal:
+        with open_journal(ADDRESS, PARTS, now) as journal:
             journal.note_posted(transaction)
 
     with open_journal(ADDRESS, PARTS) as journal:

@@ -9,9 +9,8 @@ import pytest
 from pydantic import BaseModel, create_model
 
 from ritual_artifacts import RitualArtifactManager
-from ritual_artifacts.backends import http
-from ritual_artifacts.backends.arweave import delivery
 from ritual_artifacts.backends.arweave.encoding import format_ar
+from ritual_artifacts.context import RetryPolicy
 from ritual_artifacts.errors import (
     BackendError,
     ConflictError,
@@ -210,7 +209,7 @@ def test_an_index_that_stays_down_is_said_so_once_and_hinders_nobody(
     said = [r for r in caplog.records if "the other indexes are believed" in r.getMessage()]
     assert len(said) == 1
     assert down.url in said[0].getMessage()
-    assert down.ledger.count("graphql") < 2 * http.MAX_ATTEMPTS
+    assert down.ledger.count("graphql") < 2 * RetryPolicy().max_attempts
 
 
 def test_an_index_that_cannot_be_asked_does_not_hinder_a_download(
@@ -410,9 +409,9 @@ def test_an_upload_counts_all_that_it_posts(client: Client, sample: Sample, *, b
 
 
 def test_a_journal_goes_once_an_index_knows_what_it_has(
-    client: Client, sample: Sample, own_folders: Path, monkeypatch: pytest.MonkeyPatch
+    client: Client, sample: Sample, own_folders: Path
 ) -> None:
-    monkeypatch.setattr(delivery, "RECHECK_SECONDS", 300.0)  # so that only what waits asks for the status
+    client.change_timing(recheck_seconds=300.0)  # so that only what waits asks for the status
     client.node.faults.add("/tx/*/status", faults.run(client.node.mine), kind="tx-status", times=1)
     client.upload(sample, confirmations=1)
     with hidden(client):

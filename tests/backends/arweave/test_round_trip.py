@@ -3,7 +3,6 @@ from pathlib import Path
 import pytest
 
 from ritual_artifacts import RitualArtifactManager
-from ritual_artifacts.backends.arweave import ArweaveBackend
 from ritual_artifacts.errors import (
     ArtifactNotFoundError,
     BackendError,
@@ -278,7 +277,7 @@ def test_a_dropped_transaction_is_not_waited_for(client: Client, sample: Sample)
 def test_the_status_of_what_is_not_mined_yet_can_be_asked_for(client: Client, sample: Sample) -> None:
     result = client.upload(sample)
 
-    found = ArweaveBackend(**client.connection).find_transaction(result.repo_id)
+    found = client.connect().find_transaction(result.repo_id)
 
     assert found == result.transaction_id
 
@@ -287,6 +286,6 @@ def test_a_data_item_is_confirmed_with_its_bundle(client: Client, sample: Sample
     result = client.upload(sample, bundle=True)
     client.node.mine()
 
-    holder = ArweaveBackend(**client.connection).find_holder(result.transaction_id)
+    holder = client.connect().find_holder(result.transaction_id)
 
     assert holder == result.final_transaction

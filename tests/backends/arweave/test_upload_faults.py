@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from ritual_artifacts.backends.arweave import delivery
 from ritual_artifacts.errors import (
     ArtifactModelError,
     BackendError,
@@ -251,9 +250,9 @@ def test_transactions_that_are_dropped_in_mid_upload_are_signed_again(
 
 
 def test_what_is_lost_while_it_is_waited_for_is_posted_again(
-    client: Client, sample: Sample, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    client: Client, sample: Sample, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(delivery, "RECHECK_SECONDS", 300.0)  # so that only what waits asks for the status
+    client.change_timing(recheck_seconds=300.0)  # so that only what waits asks for the status
 
     def lose() -> None:
         client.node.mine(3)
