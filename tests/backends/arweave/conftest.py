@@ -14,7 +14,8 @@ from ritual_artifacts.backends.arweave.options import ConnectionOptions
 from ritual_artifacts.backends.arweave.weave import Weave
 from ritual_artifacts.backends.registry import connect
 from ritual_artifacts.context import Context
-from tests.backends.sample import Sample, make_sample
+from tests.backends.sample import Sample, contents, make_sample
+from tests.servers.arweave.fixtures import MakeArweave
 from tests.servers.arweave.node import ArweaveNode
 from tests.servers.arweave.signing import Key
 
@@ -79,3 +80,28 @@ def client(arweave_node: ArweaveNode, wallet: Key) -> Client:
 @pytest.fixture(autouse=True)
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RITUAL_RETRY_WAIT", "0.001")
+
+
+@pytest.fixture
+def published(client: Client, sample: Sample) -> dict[str, str]:
+    """Publish the sample and return where its files are."""
+    result = client.upload(sample, "arweave/me/model/v1")
+    client.node.mine()
+    client.node.ledger.forget()
+    return {**result.transactions, "": result.transaction_id}
+
+
+@pytest.fixture
+def pair(client: Client, make_arweave: MakeArweave) -> Client:
+    """Return a client with two gateways to the same chain; faults are the first one's."""
+    second = make_arweave(weave=client.node.weave)
+    return Client(client.node, second, wallet=client.wallet, timeout=1.0)
+
+
+def has_path_manifest(client: Client) -> bool:
+    return any(t.tag("Type") == "manifest" for t in client.node.transactions())
+
+
+def is_published(client: Client, sample: Sample, folder: Path) -> bool:
+    client.node.mine()
+    return contents(client.download(folder).artifact) == contents(sample)

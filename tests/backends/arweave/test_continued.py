@@ -49,9 +49,7 @@ def is_whole(client: Client, sample: Sample, folder: Path) -> bool:
 # --- chunks that nodes have forgotten -------------------------------------------------------------------
 
 
-def test_chunks_that_were_acknowledged_long_ago_are_not_believed_unseen(
-    client: Client, sample: Sample, tmp_path: Path
-) -> None:
+def test_chunks_acknowledged_long_ago_are_checked(client: Client, sample: Sample, tmp_path: Path) -> None:
     client.change_timing(kept_seconds=0.0)
     interrupt(client, sample, after=3)
     client.node.forget_roots()
@@ -67,9 +65,7 @@ def test_chunks_that_were_acknowledged_long_ago_are_not_believed_unseen(
     assert is_whole(client, sample, tmp_path / "out")
 
 
-def test_chunks_that_are_there_still_are_not_sent_again_however_old(
-    client: Client, sample: Sample
-) -> None:
+def test_chunks_that_are_there_still_are_not_sent_again_however_old(client: Client, sample: Sample) -> None:
     interrupt(client, sample, after=3)
     client.node.mine()
     client.node.ledger.forget()
@@ -80,7 +76,7 @@ def test_chunks_that_are_there_still_are_not_sent_again_however_old(
     assert client.node.ledger.count("post-chunk") == 1
 
 
-def test_chunks_go_with_a_root_that_is_forgotten_in_mid_upload(
+def test_chunks_are_posted_again_when_their_root_is_forgotten_in_mid_upload(
     client: Client, sample: Sample
 ) -> None:
     client.connection["max_workers"] = 1
@@ -141,9 +137,7 @@ def test_a_file_that_was_dropped_when_the_path_manifest_was_mined_is_posted_agai
     assert not list(own_folders.rglob("upload.json"))
 
 
-def test_confirmations_are_those_of_every_file(
-    client: Client, sample: Sample, tmp_path: Path
-) -> None:
+def test_confirmations_are_those_of_every_file(client: Client, sample: Sample, tmp_path: Path) -> None:
     client.change_timing(recheck_seconds=300.0)  # so that only what waits asks for the status
 
     def drop() -> None:
@@ -194,7 +188,7 @@ def test_a_lost_path_manifest_is_posted_again(
 
 
 @pytest.mark.parametrize("is_new", [False, True])
-def test_what_cannot_be_brought_back_now_can_be_tried_again(
+def test_lost_chunks_that_cannot_be_posted_now_are_a_retryable_error(
     client: Client, sample: Sample, *, is_new: bool
 ) -> None:
     result = client.upload(sample)
@@ -212,7 +206,7 @@ def test_what_cannot_be_brought_back_now_can_be_tried_again(
     assert caught.value.retryable
 
 
-def test_equal_files_are_looked_after_once(client: Client, write: Callable[..., Path]) -> None:
+def test_equal_files_are_checked_once(client: Client, write: Callable[..., Path]) -> None:
     class Many(BaseModel):
         files: list[Path]
 
@@ -230,7 +224,7 @@ def test_equal_files_are_looked_after_once(client: Client, write: Callable[..., 
 # --- what this machine knows before an index does -------------------------------------------------------
 
 
-def test_what_this_machine_has_posted_is_not_paid_again_before_an_index_knows(
+def test_files_posted_from_this_machine_are_not_paid_again_before_an_index_lists_them(
     client: Client, sample: Sample
 ) -> None:
     first = client.upload(sample)
@@ -245,7 +239,7 @@ def test_what_this_machine_has_posted_is_not_paid_again_before_an_index_knows(
     assert second.transactions["weights.bin"] == first.transactions["weights.bin"]
 
 
-def test_a_journal_of_another_upload_that_cannot_be_read_hinders_nobody(
+def test_an_invalid_journal_of_another_upload_is_skipped(
     client: Client, sample: Sample, own_folders: Path
 ) -> None:
     client.upload(sample, "arweave/me/other")
@@ -311,7 +305,7 @@ def test_a_continued_upload_that_the_wallet_cannot_pay_posts_nothing(
     assert len(arweave_node.transactions()) == before
 
 
-def test_a_price_that_has_risen_is_paid_anew(client: Client, sample: Sample, tmp_path: Path) -> None:
+def test_a_price_that_has_risen_is_signed_again(client: Client, sample: Sample, tmp_path: Path) -> None:
     client.node.faults.add("/tx", node_faults.refuse(400, "no"), kind="post-tx")
     with pytest.raises(BackendError, match="refuses"):
         client.upload(sample)
@@ -339,9 +333,7 @@ def test_a_price_that_rises_within_max_cost_only_is_paid(client: Client, sample:
     assert client.upload(sample).cost > cost
 
 
-def test_max_cost_holds_although_a_gateway_takes_what_it_says_it_refuses(
-    client: Client, sample: Sample
-) -> None:
+def test_max_cost_holds_when_a_gateway_takes_what_it_refuses(client: Client, sample: Sample) -> None:
     taken = node_faults.refuse(400, STALE, applied=True)
     client.node.faults.add("/tx", taken, kind="post-tx")
     client.node.faults.add("/tx/*/status", node_faults.refuse(404), kind="tx-status")
@@ -367,7 +359,7 @@ def test_a_gateway_that_is_greedy_for_small_files_is_not_paid(
     assert not arweave_node.transactions()
 
 
-def test_the_reason_of_the_node_that_did_answer_is_told(
+def test_the_refusal_of_a_node_that_answered_is_reported(
     arweave_node: ArweaveNode, make_arweave: MakeArweave, wallet: Key, sample: Sample
 ) -> None:
     down = make_arweave(weave=arweave_node.weave)

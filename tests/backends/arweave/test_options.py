@@ -135,7 +135,12 @@ def test_an_upload_has_defaults_that_cost_nothing_more() -> None:
     options = UploadOptions.parse({"max_cost": None})
 
     assert options == UploadOptions()
-    assert (options.max_cost, options.bundle, options.confirmations, options.reseed) == (None, False, 0, False)
+    assert (options.max_cost, options.bundle, options.confirmations, options.reseed) == (
+        None,
+        False,
+        0,
+        False,
+    )
 
 
 @pytest.mark.parametrize(

@@ -78,9 +78,7 @@ def test_of_no_data_no_chunk_is_lost(client: Client, weave: Weave) -> None:
     assert chunks_of(weave, name).find_lost() == []
 
 
-def test_a_chunk_that_every_gateway_forges_is_not_called_lost(
-    client: Client, weave: Weave
-) -> None:
+def test_a_chunk_that_every_gateway_forges_is_not_called_lost(client: Client, weave: Weave) -> None:
     name = publish(client.node, client.wallet, g2(5 * CHUNK))
     garbage = faults.change_json(lambda values: values.update(chunk=b64(b"x")))
     client.node.faults.add("*", garbage, kind="chunk", skip=3)
@@ -104,7 +102,7 @@ def test_sections_are_proven_several_at_a_time(client: Client, weave: Weave) -> 
     assert crowd.most == WORKERS
 
 
-def test_a_section_that_is_gone_ends_it(client: Client, weave: Weave) -> None:
+def test_a_missing_section_is_an_error(client: Client, weave: Weave) -> None:
     files = {"w.bin": g2(100_000)}
     repo = publish_ritual_repo(client.node, client.wallet, "old", files, max_upload_size=10_000)
     gone = repo.sections["w.bin"][7]

@@ -51,7 +51,7 @@ def test_what_is_read_is_written_again(vector: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(("name", "tags", "values"), RECORDED, ids=[item[0] for item in RECORDED])
-def test_what_ritual_arweave_has_signed_is_proven(
+def test_transactions_of_ritual_arweave_are_verified(
     name: str, tags: list[dict[str, str]], values: dict[str, Any]
 ) -> None:
     encoded = [{key: encode(tag[key].encode()) for key in ("name", "value")} for tag in tags]
@@ -104,12 +104,12 @@ def test_another_true_transaction_is_refused() -> None:
 
 
 @pytest.mark.parametrize("data", [b"", b"[]", b"Pending", b"\xff", b"[" * 100_000, b"null"])
-def test_what_is_no_transaction_is_refused(data: bytes) -> None:
+def test_other_data_than_a_transaction_is_refused(data: bytes) -> None:
     with pytest.raises(BackendError, match="expected a JSON object"):
         Transaction.from_json(data, "A" * 43)
 
 
-def test_what_is_signed_here_is_proven() -> None:
+def test_a_signed_transaction_is_verified() -> None:
     wallet = Wallet.load(KEY)
     unsigned = Transaction(
         owner=wallet.owner,

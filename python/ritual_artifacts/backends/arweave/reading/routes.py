@@ -27,7 +27,7 @@ class Route:
 
     def __str__(self) -> str:
         """Describe the route in messages."""
-        return "the chunks" if self.gateway is None else f"{self.gateway}{self.template}"
+        return "the chunks" if self.gateway is None else f"{self.gateway}{self.path('…')}"
 
 
 BY_CHUNKS: Final = Route(None, "")
