@@ -1,4 +1,4 @@
-"""Staging: files wait out of sight, and a commit that was begun is always finished."""
+"""Staging: files stay hidden until all are verified, and partial files are continued; see `test_commit.py`."""
 
 import contextlib
 import hashlib
@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from ritual_artifacts.artifact.manifest import Manifest, ManifestEntry
+from ritual_artifacts.context import Context
 from ritual_artifacts.core.hashing import FileDigest, hash_files
 from ritual_artifacts.errors import ConflictError
-from ritual_artifacts.transfer import staging
-from ritual_artifacts.transfer.staging import Staging, finish_interrupted, stage_into
+from ritual_artifacts.transfer import survey
+from ritual_artifacts.transfer.staging import Staging, stage_into
 
 
 def manifest_of(**files: bytes) -> Manifest:
@@ -23,16 +24,16 @@ def manifest_of(**files: bytes) -> Manifest:
     return Manifest(artifact_type="Files", fields={}, files=entries)
 
 
-def put(way: Staging, **files: bytes) -> None:
+def put(stage: Staging, **files: bytes) -> None:
     for name, content in files.items():
-        way.partial_path(name).write_bytes(content)
+        stage.partial_path(name).write_bytes(content)
 
 
 def fail(*_: object) -> None:
     raise KeyboardInterrupt
 
 
-def bring(
+def stage_and_commit(
     target: Path,
     files: dict[str, bytes],
     *,
@@ -40,33 +41,35 @@ def bring(
     in_place: bool = False,
     staged: list[str] | None = None,
 ) -> None:
-    """Stage files and commit them, or those named in `staged`."""
-    with stage_into(target, "key", exclusive=exclusive, in_place=in_place, overwrite=True) as way:
-        put(way, **files)
-        way.commit(manifest_of(**files), list(files) if staged is None else staged)
+    """Stage files, and commit all of them or those named in `staged`."""
+    with stage_into(
+        target, "key", Context.create(), exclusive=exclusive, in_place=in_place, overwrite=True
+    ) as stage:
+        put(stage, **files)
+        stage.commit(manifest_of(**files), list(files) if staged is None else staged)
 
 
-def give_up(target: Path, *, resumable: bool) -> None:
+def stage_and_fail(target: Path, *, resumable: bool) -> None:
     """Stage a part of a file, and be interrupted."""
-    with stage_into(target, "key", resumable=resumable) as way:
-        put(way, a=b"half")
+    with stage_into(target, "key", Context.create(), resumable=resumable) as stage:
+        put(stage, a=b"half")
         fail()
 
 
 def test_nothing_is_in_place_before_the_commit(tmp_path: Path) -> None:
-    with stage_into(tmp_path / "out", "key") as way:
-        put(way, a=b"a")
+    with stage_into(tmp_path / "out", "key", Context.create()) as stage:
+        put(stage, a=b"a")
         before = [path.name for path in (tmp_path / "out").iterdir()]
-        way.commit(manifest_of(a=b"a"), ["a"])
+        stage.commit(manifest_of(a=b"a"), ["a"])
 
     assert before == [".ritual-partial"]
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a", "ritual_manifest.json"]
 
 
-def test_partial_files_survive_only_where_they_are_wanted(tmp_path: Path) -> None:
+def test_partial_files_are_kept_only_for_a_resumable_transfer(tmp_path: Path) -> None:
     for resumable in (True, False):
         with pytest.raises(KeyboardInterrupt):
-            give_up(tmp_path / str(resumable), resumable=resumable)
+            stage_and_fail(tmp_path / str(resumable), resumable=resumable)
 
     assert (tmp_path / "True").exists()
     assert not (tmp_path / "False").exists()
@@ -74,11 +77,29 @@ def test_partial_files_survive_only_where_they_are_wanted(tmp_path: Path) -> Non
 
 def test_partial_files_of_another_artifact_are_dropped(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
-        give_up(tmp_path, resumable=True)
+        stage_and_fail(tmp_path, resumable=True)
     [old] = (tmp_path / ".ritual-partial").glob("*/*")
 
-    with stage_into(tmp_path, "another key"):
+    with stage_into(tmp_path, "another key", Context.create()):
         assert not old.exists()
+
+
+@pytest.mark.parametrize("odd", ["a link", "a folder", "a second name"])
+def test_anything_but_a_partial_file_of_its_own_is_removed(odd: str, tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        stage_and_fail(tmp_path, resumable=True)
+    [partial] = (tmp_path / ".ritual-partial").glob("*/*")
+    if odd == "a second name":  # a write to the one would change the other
+        (tmp_path / "elsewhere").hardlink_to(partial)
+    else:
+        partial.unlink()
+    if odd == "a link":
+        partial.symlink_to(tmp_path / "elsewhere")
+    if odd == "a folder":
+        partial.mkdir()
+
+    with stage_into(tmp_path, "key", Context.create()):
+        assert list(partial.parent.iterdir()) == []
 
 
 def test_a_file_of_another_size_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,14 +107,14 @@ def test_a_file_of_another_size_is_not_read(tmp_path: Path, monkeypatch: pytest.
     (tmp_path / "b").write_bytes(b"b")
     read: list[str] = []
 
-    def spy(paths: list[Path], *, follow_symlinks: bool) -> list[FileDigest]:
+    def spy(paths: list[Path], **options: Any) -> list[FileDigest]:
         read.extend(path.name for path in paths)
-        return hash_files(paths, follow_symlinks=follow_symlinks)
+        return hash_files(paths, **options)
 
-    monkeypatch.setattr(staging, "hash_files", spy)
+    monkeypatch.setattr(survey, "hash_files", spy)
 
-    with stage_into(tmp_path, "key", overwrite=True) as way:
-        present = way.find_present(manifest_of(a=b"a", b=b"b"))
+    with stage_into(tmp_path, "key", Context.create(), overwrite=True) as stage:
+        present = stage.find_present(manifest_of(a=b"a", b=b"b"))
 
     assert read == ["b"]
     assert present == {"b"}
@@ -101,9 +122,9 @@ def test_a_file_of_another_size_is_not_read(tmp_path: Path, monkeypatch: pytest.
 
 def test_an_unchanged_artifact_is_not_written_again(tmp_path: Path) -> None:
     for staged in (["a"], []):
-        with stage_into(tmp_path, "key") as way:
-            put(way, **dict.fromkeys(staged, b"a"))
-            way.commit(manifest_of(a=b"a"), staged)
+        with stage_into(tmp_path, "key", Context.create()) as stage:
+            put(stage, **dict.fromkeys(staged, b"a"))
+            stage.commit(manifest_of(a=b"a"), staged)
         stamps = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir() if path.is_file()}
         if staged:
             first = stamps
@@ -112,91 +133,11 @@ def test_an_unchanged_artifact_is_not_written_again(tmp_path: Path) -> None:
 
 
 def test_a_part_of_an_artifact_has_no_manifest(tmp_path: Path) -> None:
-    with stage_into(tmp_path / "out", "key") as way:
-        put(way, a=b"a")
-        way.commit(manifest_of(a=b"a", b=b"b"), ["a"], complete=False)
+    with stage_into(tmp_path / "out", "key", Context.create()) as stage:
+        put(stage, a=b"a")
+        stage.commit(manifest_of(a=b"a", b=b"b"), ["a"], complete=False)
 
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["a"]
-
-
-def interrupted(target: Path, monkeypatch: pytest.MonkeyPatch, *, exclusive: bool = False) -> None:
-    """Replace an artifact, and fail right before the files are renamed."""
-    bring(target, {"a": b"old", "gone": b"gone"}, exclusive=exclusive)
-    with monkeypatch.context() as patch:
-        patch.setattr(Staging, "_refuse_obstacles", fail)
-        with pytest.raises(KeyboardInterrupt):
-            bring(target, {"a": b"new"}, exclusive=exclusive)
-
-
-@pytest.mark.parametrize("exclusive", [False, True])
-def test_an_interrupted_commit_is_finished(
-    exclusive: Any, own_folders: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    out = own_folders / "cache" / "out"
-    interrupted(out, monkeypatch, exclusive=exclusive)
-    assert not (out / "ritual_manifest.json").exists()
-
-    assert finish_interrupted(out)
-
-    assert Manifest.read(out / "ritual_manifest.json").digest == manifest_of(a=b"new").digest
-    assert (out / "a").read_bytes() == b"new"
-    assert not (out / "gone").exists()
-
-
-def test_a_strangers_folder_cannot_ask_for_the_users_files_to_be_removed(tmp_path: Path) -> None:
-    (tmp_path / ".ritual-partial" / "x").mkdir(parents=True)
-    (tmp_path / ".ritual-partial" / "x" / "replace.json").write_bytes(manifest_of().to_bytes())
-    (tmp_path / "mine.txt").write_bytes(b"mine")
-
-    assert not finish_interrupted(tmp_path)
-    bring(tmp_path, {"a": b"a"})
-
-    assert (tmp_path / "mine.txt").read_bytes() == b"mine"
-
-
-def test_what_the_next_one_wants_does_not_matter_for_an_interrupted_commit(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    interrupted(tmp_path / "out", monkeypatch)
-
-    with stage_into(tmp_path / "out", "third") as way:
-        assert way.find_present(manifest_of(a=b"new", c=b"c")) == {"a"}
-
-
-def test_a_commit_is_not_finished_through_a_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    target, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
-    elsewhere.mkdir()
-    with monkeypatch.context() as patch:
-        patch.setattr(Staging, "_apply", fail)
-        with pytest.raises(KeyboardInterrupt):
-            bring(target, {"sub/a": b"a"})
-    (target / "sub").symlink_to(elsewhere, target_is_directory=True)
-
-    with pytest.raises(ConflictError, match="symbolic link"):
-        finish_interrupted(target)
-
-    assert list(elsewhere.iterdir()) == []
-
-
-def test_an_unverified_rest_is_never_taken_for_a_staged_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "a").write_bytes(b"whole")
-    with monkeypatch.context() as patch:
-        patch.setattr(Staging, "_apply", fail)
-        with pytest.raises(KeyboardInterrupt):
-            bring(tmp_path, {"a": b"not verified", "b": b"b"}, staged=["b"])
-
-    finish_interrupted(tmp_path)
-
-    assert (tmp_path / "b").read_bytes() == b"b"
-    assert (tmp_path / "a").read_bytes() == b"whole"
-
-
-def test_a_folder_without_a_commit_is_not_touched(tmp_path: Path) -> None:
-    assert not finish_interrupted(tmp_path)
-    assert not finish_interrupted(tmp_path / "missing")
-    assert list(tmp_path.iterdir()) == []  # not even a lock
 
 
 def test_new_folders_are_synced_before_the_manifest_is_there(
@@ -208,103 +149,56 @@ def test_new_folders_are_synced_before_the_manifest_is_there(
         assert not (tmp_path / "out" / "ritual_manifest.json").exists()
         synced.append(folder)
 
-    monkeypatch.setattr("ritual_artifacts.core.hashing._sync_folder", sync)
+    monkeypatch.setattr("ritual_artifacts.core.hashing.sync_folder", sync)
 
-    with stage_into(tmp_path / "out", "key") as way:
-        put(way, **{"x/y/a": b"a"})
-        way.commit(manifest_of(**{"x/y/a": b"a"}), ["x/y/a"])
+    with stage_into(tmp_path / "out", "key", Context.create()) as stage:
+        put(stage, **{"x/y/a": b"a"})
+        stage.commit(manifest_of(**{"x/y/a": b"a"}), ["x/y/a"])
 
     assert {tmp_path, tmp_path / "out", tmp_path / "out" / "x"} <= set(synced)
 
 
-def test_a_new_version_removes_only_what_the_old_one_brought_and_is_unchanged(tmp_path: Path) -> None:
+def test_a_new_version_removes_only_unchanged_files_of_the_old_one(tmp_path: Path) -> None:
     out = tmp_path / "out"
-    bring(out, {"a": b"a", "sub/gone": b"gone", "edited": b"old"})
+    stage_and_commit(out, {"a": b"a", "sub/gone": b"gone", "edited": b"old"})
     (out / "edited").write_bytes(b"EDI")
     (out / "mine").write_bytes(b"mine")
 
-    bring(out, {"a": b"a"})
+    stage_and_commit(out, {"a": b"a"})
 
     left = sorted(path.name for path in out.iterdir())
     assert left == ["a", "edited", "mine", "ritual_manifest.json"]
 
 
 def test_a_file_that_only_changes_its_case_is_there_once(tmp_path: Path) -> None:
-    bring(tmp_path / "out", {"Model": b"model"})
+    stage_and_commit(tmp_path / "out", {"Model": b"model"})
 
-    bring(tmp_path / "out", {"model": b"model"})
+    stage_and_commit(tmp_path / "out", {"model": b"model"})
 
     assert (tmp_path / "out" / "model").read_bytes() == b"model"
     assert len(list((tmp_path / "out").iterdir())) == 2
 
 
 def test_a_file_that_both_spellings_name_is_not_removed(tmp_path: Path) -> None:
-    bring(tmp_path, {"Model": b"model"})
+    stage_and_commit(tmp_path, {"Model": b"model"})
     with contextlib.suppress(FileExistsError):  # on a case-insensitive disk it is the same already
         (tmp_path / "model").hardlink_to(tmp_path / "Model")
 
-    bring(tmp_path, {"model": b"model"}, staged=[])
+    stage_and_commit(tmp_path, {"model": b"model"}, staged=[])
 
     assert (tmp_path / "Model").read_bytes() == b"model"
 
 
 def test_nothing_is_removed_from_a_folder_that_holds_the_users_own_files(tmp_path: Path) -> None:
-    bring(tmp_path, {"a": b"a", "source": b"source"})
+    stage_and_commit(tmp_path, {"a": b"a", "source": b"source"})
 
-    bring(tmp_path, {"a": b"new"}, in_place=True)
+    stage_and_commit(tmp_path, {"a": b"new"}, in_place=True)
 
     assert (tmp_path / "source").read_bytes() == b"source"
-
-
-def test_a_commit_in_the_users_own_files_is_finished_without_removals(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    bring(tmp_path, {"a": b"a", "source": b"source"})
-    with monkeypatch.context() as patch:
-        patch.setattr(Staging, "_apply", fail)
-        with pytest.raises(KeyboardInterrupt):
-            bring(tmp_path, {"a": b"new"}, in_place=True)
-
-    assert finish_interrupted(tmp_path)
-
-    assert (tmp_path / "a").read_bytes() == b"new"
-    assert (tmp_path / "source").read_bytes() == b"source"
-
-
-def test_a_link_among_the_partial_files_is_never_put_in_place(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    target, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
-    elsewhere.write_bytes(b"a")
-    with monkeypatch.context() as patch:
-        patch.setattr(Staging, "_apply", fail)
-        with pytest.raises(KeyboardInterrupt):
-            bring(target, {"a": b"a"})
-    [partial] = [p for p in target.glob(".ritual-partial/*/*") if p.suffix != ".json"]
-    partial.unlink()
-    partial.symlink_to(elsewhere)
-
-    finish_interrupted(target)
-
-    assert not (target / "a").is_symlink()
-    with stage_into(target, "key") as way:
-        assert way.find_present(manifest_of(a=b"a")) == set()
-
-
-def test_what_is_no_partial_file_is_dropped(tmp_path: Path) -> None:
-    with pytest.raises(KeyboardInterrupt):
-        give_up(tmp_path, resumable=True)
-    [partial] = (tmp_path / ".ritual-partial").glob("*/*")
-    partial.unlink()
-    partial.symlink_to(tmp_path / "elsewhere")
-    (partial.parent / "folder").mkdir()
-
-    with stage_into(tmp_path, "key"):
-        assert list(partial.parent.iterdir()) == []
 
 
 @pytest.mark.parametrize("link", ["cache/local/me/x/default", "cache/local/me/x", "cache/local"])
-def test_a_link_does_not_make_a_folder_the_caches_own(link: str, own_folders: Path) -> None:
+def test_a_folder_reached_through_a_link_does_not_belong_to_the_cache(link: str, own_folders: Path) -> None:
     mine = own_folders / "mine"
     folder = own_folders / "cache/local/me/x/default"
     (mine / folder.relative_to(own_folders / link)).mkdir(parents=True)
@@ -313,7 +207,7 @@ def test_a_link_does_not_make_a_folder_the_caches_own(link: str, own_folders: Pa
     (own_folders / link).symlink_to(mine, target_is_directory=True)
 
     with pytest.raises(ConflictError, match=r"symbolic link and is really .*mine.*RITUAL_CACHE_DIR"):
-        bring(folder, {"a": b"a"}, exclusive=True)
+        stage_and_commit(folder, {"a": b"a"}, exclusive=True)
 
     assert (mine / "precious").read_bytes() == b"mine"
 
@@ -322,34 +216,34 @@ def test_the_whole_cache_may_be_a_link(own_folders: Path) -> None:
     (own_folders / "disk").mkdir(parents=True)
     (own_folders / "cache").symlink_to(own_folders / "disk", target_is_directory=True)
 
-    bring(own_folders / "cache/local/me/x/default", {"a": b"a"}, exclusive=True)
+    stage_and_commit(own_folders / "cache/local/me/x/default", {"a": b"a"}, exclusive=True)
 
     assert (own_folders / "disk/local/me/x/default/a").read_bytes() == b"a"
 
 
-def test_what_will_be_there_is_tried_out_before_anything_changes(tmp_path: Path) -> None:
-    bring(tmp_path, {"kept/b": b"b", "a": b"old"})
+def test_the_result_is_checked_in_a_preview_before_anything_changes(tmp_path: Path) -> None:
+    stage_and_commit(tmp_path, {"kept/b": b"b", "a": b"old"})
     seen: dict[str, bytes] = {}
 
     def look(folder: Path) -> None:
         seen.update({name: (folder / name).read_bytes() for name in ("kept/b", "a")})
         assert (tmp_path / "a").read_bytes() == b"old"
 
-    with stage_into(tmp_path, "key") as way:
-        put(way, a=b"new")
-        way.try_out(look, ["kept/b", "a"], ["a"])
-        left = [path.name for path in way.partial_path("a").parent.iterdir()]
+    with stage_into(tmp_path, "key", Context.create()) as stage:
+        put(stage, a=b"new")
+        stage.try_out(look, ["kept/b", "a"], ["a"])
+        left = [path.name for path in stage.partial_path("a").parent.iterdir()]
 
     assert seen == {"kept/b": b"b", "a": b"new"}
-    assert left == [way.partial_path("a").name]
+    assert left == [stage.partial_path("a").name]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="file names are Unicode here")
-def test_a_folder_name_that_is_no_unicode_can_be_locked(tmp_path: Path) -> None:
+def test_a_folder_whose_name_is_not_unicode_can_be_locked(tmp_path: Path) -> None:
     target = Path(f"{tmp_path}/caf\udce9")
 
-    with stage_into(target, "key") as way:
-        put(way, a=b"a")
-        way.commit(manifest_of(a=b"a"), ["a"])
+    with stage_into(target, "key", Context.create()) as stage:
+        put(stage, a=b"a")
+        stage.commit(manifest_of(a=b"a"), ["a"])
 
     assert (target / "a").read_bytes() == b"a"

@@ -7,7 +7,7 @@ by calls to your service, and name the `Storage` class in an entry point of your
     shelf = "my_package.shelf:ShelfStorage"
 
 This package has no entry point for `MemoryStorage`: ids that begin with `memory/` need a program that
-registers it, as the tests of this package do. Methods that are missing here have a default in `base` that fits.
+registers it, as the tests of this package do. Methods that are missing here have a fitting default in `base`.
 """
 
 import hashlib
@@ -19,15 +19,24 @@ from typing import Any, ClassVar, Final
 
 from pydantic import Field, InstanceOf
 
-from ritual_artifacts.artifact.digest import Digest
-from ritual_artifacts.artifact.manifest import AnyEntry, Manifest
-from ritual_artifacts.artifact.planning import ArtifactPlan
-from ritual_artifacts.backends.base import Backend, RemoteFile, Revision, Storage, UploadResult, UploadSession
-from ritual_artifacts.backends.options import Options
-from ritual_artifacts.context import Context
-from ritual_artifacts.core.hashing import FileDigest, hash_files
+from ritual_artifacts.backends import (
+    AnyEntry,
+    ArtifactPlan,
+    Backend,
+    Context,
+    Digest,
+    FileDigest,
+    Manifest,
+    Options,
+    RemoteFile,
+    Revision,
+    RitualRepoId,
+    Storage,
+    UploadResult,
+    UploadSession,
+    hash_files,
+)
 from ritual_artifacts.errors import ArtifactNotFoundError, ConflictError, SourceChangedError
-from ritual_artifacts.repo_id import RitualRepoId
 
 _BLOCK_SIZE: Final = 1 << 20
 
@@ -135,7 +144,7 @@ class MemoryRevision(Revision):
     def __init__(self, repo_id: RitualRepoId, name: str, stored: StoredArtifact) -> None:
         """Open a version that exists."""
         super().__init__(repo_id, name)
-        self._stored = stored
+        self.stored = stored
 
     @property
     def digest(self) -> Digest:
@@ -144,11 +153,11 @@ class MemoryRevision(Revision):
 
     def manifest_bytes(self) -> bytes:
         """Return the manifest file, unchecked; see `Revision`."""
-        return self._stored.manifest
+        return self.stored.manifest
 
     def read(self, entry: AnyEntry, offset: int = 0) -> Iterator[bytes]:
         """Yield a file's bytes, unchecked, from `offset` to its end; see `Revision`."""
-        data = self._stored.files.get(entry.path)
+        data = self.stored.files.get(entry.path)
         if data is None:
             message = f"{self.repo_id} has no file {entry.path!r} in memory"
             raise ArtifactNotFoundError(message)
@@ -157,7 +166,7 @@ class MemoryRevision(Revision):
 
     def listing(self) -> Mapping[str, RemoteFile]:
         """Return size and SHA-256 of each file as it is stored now, whatever the manifest says."""
-        files = self._stored.files.items()
+        files = self.stored.files.items()
         return {path: RemoteFile(len(data), hashlib.sha256(data).hexdigest()) for path, data in files}
 
 

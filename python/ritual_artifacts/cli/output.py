@@ -107,8 +107,8 @@ def show_manifest(manifest: AnyManifest, title: str) -> None:
     show(f"type    {manifest.artifact_type}")
     for name, value in metadata.items():
         show(f"field   {name} = {json.dumps(value, ensure_ascii=False)}")
-    is_complete = isinstance(manifest, Manifest)
-    show(f"digest  {manifest.digest if is_complete else 'unknown: the manifest states no sizes'}")
+    digest = manifest.digest if isinstance(manifest, Manifest) else "unknown: the manifest states no sizes"
+    show(f"digest  {digest}")
 
 
 def _names_files(value: Any, names: set[str]) -> bool:  # noqa: ANN401 - any JSON

@@ -163,6 +163,7 @@ class _Download:
             if place is None and entry.size is not None:
                 streams.append(entry)  # which looks itself at what is staged
             elif self._is_staged(entry):
+                self._staging.note_verified(entry.path)
                 self._meter.advance(0, files=1)
             elif place is None:
                 streams.append(entry)
@@ -196,6 +197,8 @@ class _Download:
         mismatch = self._compare(entry, digest)
         if mismatch:
             self._staging.partial_path(entry.path).unlink()
+        else:
+            self._staging.note_verified(entry.path)
         return mismatch
 
     def _stream(self, entry: AnyEntry) -> Mismatch | None:
@@ -216,6 +219,7 @@ class _Download:
             raise TransferError(message, retryable=True)
         mismatch = self._compare(entry, digest)
         if mismatch is None:
+            self._staging.note_verified(entry.path)
             self._meter.advance(0, files=1)
             return None
         try:

@@ -3,7 +3,6 @@
 import pytest
 from huggingface_hub import HfApi
 
-from ritual_artifacts.backends import http
 from ritual_artifacts.errors import ConflictError
 from tests.backends.huggingface.conftest import REPO, Client
 from tests.backends.sample import Sample, contents
@@ -61,11 +60,10 @@ def test_a_pull_request_that_takes_long_is_not_opened_twice(
     hub: Hub, sample: Sample, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     repo = hub.create_repo("alice/model")
-    monkeypatch.setattr("ritual_artifacts.backends.huggingface.hub._PATIENCE_OF_WRITES", 0.1)
-    monkeypatch.setattr(http, "FIRST_WAIT", 2.0)
+    monkeypatch.setenv("RITUAL_RETRY_WAIT", "2.0")
     hub.faults.add("*/commit/*", faults.delay(1.2), times=1)
 
-    Client(hub).upload(sample, create_pr=True)
+    Client(hub, write_timeout=0.5).upload(sample, create_pr=True)
 
     assert len(repo.pulls) == 1
 

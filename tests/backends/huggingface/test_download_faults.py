@@ -10,7 +10,7 @@ import pytest
 from pydantic import BaseModel
 
 from ritual_artifacts import RitualArtifactManager
-from ritual_artifacts.backends import http
+from ritual_artifacts.context import Context, RetryPolicy
 from ritual_artifacts.errors import (
     ArtifactNotFoundError,
     AuthenticationError,
@@ -19,7 +19,7 @@ from ritual_artifacts.errors import (
     ManifestError,
     TransferError,
 )
-from tests.backends.huggingface.conftest import REPO, Client
+from tests.backends.huggingface.conftest import REPO, Client, NotingClock
 from tests.backends.sample import Sample, contents
 from tests.servers import faults
 from tests.servers.faults import Fault
@@ -134,7 +134,7 @@ def test_a_line_that_is_always_cut_ends_in_an_error_and_a_state_to_continue(
         client.download(tmp_path / "out")
 
     assert caught.value.retryable
-    assert rule.hits == http.MAX_ATTEMPTS
+    assert rule.hits == RetryPolicy().max_attempts
     client.hub.faults.clear()
     assert contents(client.download(tmp_path / "out").artifact) == contents(sample)
 
@@ -229,16 +229,14 @@ def test_a_busy_server_is_asked_again(
 
 
 def test_the_pause_that_a_server_asks_for_is_kept(
-    client: Client, sample: Sample, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    client: Client, sample: Sample, tmp_path: Path, context: Context, clock: NotingClock
 ) -> None:
-    waited: list[float] = []
-    monkeypatch.setattr("time.sleep", waited.append)
     client.upload(sample)
     client.hub.faults.add("*weights.bin", faults.rate_limit(7), kind="bytes", times=1)
 
-    client.download(tmp_path / "out")
+    client.fetch_in(context, tmp_path / "out")
 
-    assert waited == [7.0]
+    assert clock.pauses == [7.0]
 
 
 def test_a_pause_without_end_is_not_kept(client: Client, sample: Sample, tmp_path: Path) -> None:

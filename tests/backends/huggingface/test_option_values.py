@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from ritual_artifacts import Progress, RitualArtifactManager, StorageId
-from ritual_artifacts.backends import load_backend
-from ritual_artifacts.backends.huggingface.options import make_connection, merge
+from ritual_artifacts.backends import connect
+from ritual_artifacts.backends.huggingface.options import HubConnection, HubUpload
+from ritual_artifacts.context import Context
 from ritual_artifacts.errors import AuthenticationError, BackendError, TransferError
 from tests.backends.huggingface.conftest import REPO, Client
 from tests.backends.sample import Sample
@@ -18,6 +19,7 @@ from tests.servers.hub import Hub
 CONNECTION: list[tuple[str, list[object]]] = [
     ("max_workers", [0, -1, 1025, True, "8", 2.0]),
     ("timeout", [0, -1, float("nan"), float("inf"), 86_401, "5", True]),
+    ("write_timeout", [0, "5"]),
     ("token", [5, b"hf_x", ["hf_x"]]),
     ("endpoint", [5, b"https://hub.example", "https://hub.example/ x", "https://hub.example\n.other"]),
     ("repo_type", [5, ["model"], "Model", ""]),
@@ -57,7 +59,7 @@ def each(table: list[tuple[str, list[object]]]) -> list[Any]:
 @pytest.mark.parametrize(("name", "value"), each(CONNECTION))
 def test_a_value_that_makes_no_sense_is_refused_by_name(name: str, value: object) -> None:
     with pytest.raises(BackendError, match=f"'{name}'"):
-        load_backend(StorageId.Huggingface, {name: value})
+        connect(StorageId.Huggingface, {name: value}, Context.create())
 
 
 @pytest.mark.parametrize(("name", "value"), each(UPLOAD))
@@ -83,7 +85,7 @@ def test_a_pull_request_for_another_branch_than_main_is_refused(
 def test_none_stands_for_what_is_not_given() -> None:
     names = [name for name, _ in CONNECTION]
 
-    load_backend(StorageId.Huggingface, dict.fromkeys(names))
+    connect(StorageId.Huggingface, dict.fromkeys(names), Context.create())
 
 
 def test_a_revision_of_no_characters_is_none(client: Client, sample: Sample) -> None:
@@ -102,9 +104,9 @@ def test_an_upload_option_that_says_nothing_takes_nothing_away(
 
 
 def test_the_librarys_name_for_the_timeout_counts_for_an_upload_too() -> None:
-    connection = merge(make_connection({"timeout": 5}), {"etag_timeout": 7})
+    options = HubUpload.merge({"etag_timeout": 7}, HubConnection.parse({"timeout": 5}))
 
-    assert connection.timeout == 7
+    assert options.connection.timeout == 7
 
 
 @pytest.mark.parametrize("how", ["environment", "option"])
@@ -176,6 +178,6 @@ def test_a_login_that_was_asked_for_and_is_not_there_is_missed(hub: Hub, sample:
 
 def test_a_header_that_cannot_be_one_is_not_shown() -> None:
     with pytest.raises(BackendError, match="'headers'") as caught:
-        load_backend(StorageId.Huggingface, {"headers": {"x-key": "my-secret\r\nx: y"}})
+        HubConnection.parse({"headers": {"x-key": "my-secret\r\nx: y"}})
 
     assert "my-secret" not in f"{caught.value!r} {caught.value.__cause__!r} {caught.value.__context__!r}"

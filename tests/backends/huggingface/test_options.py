@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from ritual_artifacts import RitualArtifactManager, RitualRepoId, StorageId
-from ritual_artifacts.backends import load_backend
-from ritual_artifacts.backends.huggingface.options import Connection, make_connection
+from ritual_artifacts import RitualArtifactManager, StorageId
+from ritual_artifacts.backends import connect
+from ritual_artifacts.backends.huggingface.options import HubConnection, HubUpload
+from ritual_artifacts.context import Context
 from ritual_artifacts.errors import ArtifactNotFoundError, BackendError, ConflictError, RepoIdError
+from ritual_artifacts.settings import load_settings
 from tests.backends.huggingface.conftest import REPO, Client
 from tests.backends.sample import Sample, contents
 from tests.servers import faults
@@ -303,7 +305,7 @@ def test_names_are_no_markup_in_the_card(client: Client, write: Callable[..., Pa
 )
 def test_an_option_that_makes_no_sense_is_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(BackendError, match=message) as caught:
-        load_backend(StorageId.Huggingface, options)
+        connect(StorageId.Huggingface, options, Context.create())
 
     assert "secret" not in str(caught.value)
 
@@ -338,14 +340,19 @@ def test_the_token_of_infernet_ml_is_in_the_upload_options(hub: Hub, sample: Sam
 def test_the_endpoint_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_ENDPOINT", "https://hub.example/")
 
-    assert make_connection({}).endpoint == "https://hub.example"
-    assert make_connection({"endpoint": "https://other.example"}).endpoint == "https://other.example"
+    settings = load_settings()
+    assert HubConnection.connect({"endpoint": None}, settings).endpoint == "https://hub.example"
+    assert (
+        HubConnection.connect({"endpoint": "https://other.example"}, settings).endpoint
+        == "https://other.example"
+    )
 
 
-def test_a_connection_does_not_show_its_token() -> None:
-    connection = Connection(token="hf_secret", headers={"x-secret": "hf_secret"})
+def test_options_do_not_show_their_token() -> None:
+    options = HubUpload.merge({"token": "hf_secret"}, HubConnection(headers={"x-secret": "hf_secret"}))
 
-    assert "hf_secret" not in repr(connection)
+    assert options.connection.token == "hf_secret"
+    assert "hf_secret" not in repr(options)
 
 
 def test_the_client_says_who_it_is(client: Client, sample: Sample) -> None:
@@ -353,12 +360,6 @@ def test_the_client_says_who_it_is(client: Client, sample: Sample) -> None:
 
     agents = {e.user_agent for e in client.hub.ledger.of("refs", "commit", "preupload")}
     assert all(agent.startswith("ritual-artifacts/") for agent in agents)
-
-
-def test_the_backend_finds_its_repository_only() -> None:
-    backend = load_backend(StorageId.Huggingface)
-
-    assert backend.find_local_file(RitualRepoId.from_unique_id(REPO), "0" * 40, None) is None  # type: ignore[arg-type]  # not looked at
 
 
 def test_a_revision_has_a_place_of_its_own_in_the_cache(

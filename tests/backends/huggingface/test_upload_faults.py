@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from ritual_artifacts.backends import http
 from ritual_artifacts.backends.huggingface.branch import STAGING_PREFIX
+from ritual_artifacts.context import Context, RetryPolicy
 from ritual_artifacts.errors import (
     AuthenticationError,
     BackendError,
@@ -19,7 +19,7 @@ from ritual_artifacts.errors import (
     SourceChangedError,
     TransferError,
 )
-from tests.backends.huggingface.conftest import REPO, Client
+from tests.backends.huggingface.conftest import REPO, Client, NotingClock
 from tests.backends.sample import Sample, contents
 from tests.servers import faults
 from tests.servers.faults import Fault
@@ -57,13 +57,10 @@ def test_an_answer_that_is_lost_leads_to_one_commit(
     assert contents(client.download(tmp_path / "out").artifact) == contents(sample)
 
 
-def test_a_commit_call_that_times_out_leads_to_one_commit(
-    hub: Hub, sample: Sample, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("ritual_artifacts.backends.huggingface.hub._PATIENCE_OF_WRITES", 0.1)
+def test_a_commit_call_that_times_out_leads_to_one_commit(hub: Hub, sample: Sample) -> None:
     hub.faults.add("*/commit/*", faults.delay(1.5), times=1)
 
-    result = Client(hub).upload(sample)
+    result = Client(hub, write_timeout=0.5).upload(sample)
 
     assert [commit.oid for commit in artifact_commits(hub)] == [result.revision]
 
@@ -75,20 +72,18 @@ def test_a_server_that_always_fails_ends_in_an_error(client: Client, sample: Sam
         client.upload(sample)
 
     assert caught.value.retryable
-    assert rule.hits == http.MAX_ATTEMPTS
+    assert rule.hits == RetryPolicy().max_attempts
     assert artifact_commits(client.hub) == []
 
 
 def test_a_busy_server_is_given_the_pause_that_it_asks_for(
-    client: Client, sample: Sample, monkeypatch: pytest.MonkeyPatch
+    client: Client, sample: Sample, context: Context, clock: NotingClock
 ) -> None:
-    waited: list[float] = []
-    monkeypatch.setattr("time.sleep", waited.append)
     client.hub.faults.add("*/commit/*", faults.rate_limit(3), times=1)
 
-    client.upload(sample)
+    client.publish_in(context, sample)
 
-    assert 3.0 in waited
+    assert clock.pauses == [3.0]
     assert len(artifact_commits(client.hub)) == 1
 
 

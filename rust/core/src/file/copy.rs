@@ -1,4 +1,4 @@
-//! Copies whose content is known: the digest is that of the bytes that landed.
+//! Verified copies: the digest is that of the bytes in the target.
 
 use std::fs::File;
 use std::io::{self, Seek, Write};
@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
 
 use super::durable::{land, stage};
-use crate::arweave::LeafHasher;
 use crate::cancel::CancelToken;
 use crate::digest::Sha256Digest;
 use crate::engine::{self, Limits, Message};
@@ -22,20 +21,20 @@ use crate::source::Source;
 pub struct CopyOptions {
     /// Whether a symbolic link is read through or refused (the default).
     pub follow_symlinks: bool,
-    /// Threads that hash, at most; one a core if `None`.
+    /// Maximum number of threads that hash; one per core if `None`.
     pub max_workers: Option<NonZeroUsize>,
     /// Bytes that a worker reads before it hashes them.
     pub read_size: ReadSize,
-    /// Whether one copy's error ends the call; the copies not finished by then are cancelled.
+    /// Whether the first error ends the call and cancels the unfinished copies.
     pub stop_at_error: bool,
 }
 
 /// Copy regular files, each pair's first path to its second, on several threads; one result per
 /// pair, in their order, naming the source.
 ///
-/// A target appears under its name only when all of it is on the disk, and replaces what was there
-/// in one step; on an error it is as it was. Where the file system can, a copy shares the source's
-/// blocks (reflink) until one of the two is written to.
+/// A target appears under its name only when all of it is on disk. It replaces an existing file
+/// atomically; on an error, that file is unchanged. If the file system supports it, a copy shares the
+/// source's blocks (reflink) until one of the two is modified.
 pub fn copy_files(
     pairs: &[(PathBuf, PathBuf)],
     options: &CopyOptions,
@@ -54,13 +53,13 @@ pub fn copy_files(
     })
 }
 
-/// One copy on its way.
+/// A copy that is being made.
 struct Copying<'a> {
     from: &'a Path,
     to: &'a Path,
     staged: NamedTempFile,
     input: Source,
-    /// Whether `input` is the staged file itself, which has the source's bytes already.
+    /// Whether `input` is the staged file itself, which already has the source's bytes.
     cloned: bool,
     progress: &'a Progress,
     cancel: &'a CancelToken,
@@ -78,11 +77,11 @@ impl<'a> Copying<'a> {
         clone: impl FnOnce(&File, &mut NamedTempFile) -> io::Result<()>,
     ) -> Result<Self> {
         let mut staged = stage(to)?;
-        // Whatever the reason that there is no clone, copying bytes succeeds or says why not.
+        // If cloning fails, for whatever reason, copying the bytes succeeds or returns the error.
         let cloned = clone(source.file(), &mut staged).is_ok();
         let input = if cloned {
             source.check_unchanged()?;
-            // The clone is hashed and not the source: the source may be written to by now.
+            // Hash the clone, not the source, which may have been modified by now.
             let clone = staged.as_file().try_clone().map_err(Error::io("read", to))?;
             Source::from_file(clone, to)?
         } else {
@@ -106,10 +105,6 @@ impl Message for Copying<'_> {
         Ok(count)
     }
 
-    fn leaves(&mut self) -> Option<&mut LeafHasher> {
-        None
-    }
-
     fn finish(self, sha256: Sha256Digest) -> Result<FileDigest> {
         land(self.staged, self.to)?;
         Ok(FileDigest::new(self.from, self.input.size(), sha256))
@@ -121,8 +116,8 @@ fn clone_file(source: &File, staged: &mut NamedTempFile) -> io::Result<()> {
     reflink_copy::reflink_file(source, staged.as_file())
 }
 
-/// Apple's call creates the clone itself, with the source's permissions, so it takes the place of
-/// the staged file and is given that file's permissions.
+/// Apple's call creates the clone itself, with the source's permissions. The clone therefore replaces the
+/// staged file and gets that file's permissions.
 #[cfg(target_vendor = "apple")]
 fn clone_file(source: &File, staged: &mut NamedTempFile) -> io::Result<()> {
     use std::fs;
@@ -138,7 +133,7 @@ fn clone_file(source: &File, staged: &mut NamedTempFile) -> io::Result<()> {
     Ok(())
 }
 
-/// Few Windows disks can clone, and `reflink-copy` calls its own support for them untested.
+/// Few Windows file systems can clone, and `reflink-copy` documents its support for them as untested.
 #[cfg(not(unix))]
 fn clone_file(_source: &File, _staged: &mut NamedTempFile) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
@@ -197,7 +192,7 @@ mod tests {
         }
     }
 
-    /// Stands for a file system that can clone, which the one under the tests rarely is.
+    /// Simulates a file system that can clone.
     fn clone_by_copying(mut source: &File, staged: &mut NamedTempFile) -> io::Result<()> {
         io::copy(&mut source, staged)?;
         staged.rewind()
@@ -223,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_failed_clone_leaves_behind_does_not_land() {
+    fn bytes_of_a_failed_clone_do_not_end_up_in_the_target() {
         let trial = Trial::new(b"content");
 
         let copied = trial.copy(|_, staged| {
@@ -236,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn the_digest_of_a_clone_is_that_of_the_bytes_that_landed() {
+    fn the_digest_of_a_clone_is_that_of_the_bytes_in_the_target() {
         let trial = Trial::new(b"content");
 
         let digest = trial.copy(|_, staged| {
@@ -301,10 +296,10 @@ mod tests {
         assert_eq!(fs::read(trial.at("target")).unwrap(), b"content");
     }
 
-    /// A file under `/proc` says that it is empty, and is not.
+    /// A file under `/proc` reports a size of 0, but is not empty.
     #[cfg(target_os = "linux")]
     #[test]
-    fn a_source_that_lies_about_its_size_is_not_copied() {
+    fn a_source_with_a_false_size_is_not_copied() {
         let trial = Trial::new(b"");
 
         let results = copy_files(
@@ -334,7 +329,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_link_is_not_copied_unless_asked_for() {
+    fn a_link_is_copied_only_if_requested() {
         let trial = Trial::new(b"content");
         std::os::unix::fs::symlink(trial.at("source"), trial.at("link")).unwrap();
         let pairs = [(trial.at("link"), trial.at("target"))];

@@ -1,4 +1,4 @@
-//! Files that arrive in pieces, over more than one attempt.
+//! Files that are written in pieces, over one or more attempts.
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
@@ -11,10 +11,10 @@ use crate::progress::Progress;
 use crate::sha256::Hasher;
 use crate::source::{Source, guard_open, refuse_irregular};
 
-/// A file that grows at its end and is hashed as it grows.
+/// A file that is appended to, and hashed at the same time.
 ///
-/// What is on the disk is always a beginning of what was written, so that, after a crash or a full
-/// disk, opening the file again continues where it ends.
+/// The file on disk is always a prefix of the bytes written. After a crash or on a full disk, open it
+/// again to continue at its end.
 pub struct PartialFile {
     path: PathBuf,
     file: File,
@@ -24,12 +24,12 @@ pub struct PartialFile {
 }
 
 impl PartialFile {
-    /// Create the file, or hash what an earlier attempt left and continue at its end.
+    /// Create the file, or hash the bytes of an earlier attempt and continue at their end.
     ///
     /// # Errors
     ///
-    /// [`Error::NotRegular`] for anything but a regular file, symbolic links included: what is
-    /// written must not end up somewhere else.
+    /// [`Error::NotRegular`] for anything but a regular file. This includes symbolic links, through which
+    /// another file would be written.
     pub fn open(path: &Path, progress: &Progress, cancel: &CancelToken) -> Result<Self> {
         match fs::symlink_metadata(path) {
             Ok(metadata) => refuse_irregular(path, &metadata)?,
@@ -55,13 +55,7 @@ impl PartialFile {
         Ok(Self { path, file, hasher, size, broken: false })
     }
 
-    /// Where the file is.
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// Bytes in the file, those of earlier attempts included.
+    /// The size in bytes, including earlier attempts.
     #[must_use]
     pub fn size(&self) -> u64 {
         self.size
@@ -71,8 +65,8 @@ impl PartialFile {
     ///
     /// # Errors
     ///
-    /// After an error, an unknown part of `data` is in the file; what would come next has no place
-    /// there, so every further call fails with [`Error::Broken`]. Open the file again to continue.
+    /// After an error, it is unknown how much of `data` is in the file, so every further call fails with
+    /// [`Error::Broken`]. Open the file again to continue.
     pub fn write(&mut self, mut data: &[u8]) -> Result<()> {
         self.refuse_broken()?;
         while !data.is_empty() {
@@ -94,14 +88,13 @@ impl PartialFile {
         Ok(())
     }
 
-    /// Put the content on the disk, close the file and say what it holds.
+    /// Sync the content to disk, close the file and return its digest.
     ///
-    /// Its name is made durable by the [`rename_files`](crate::rename_files) that gives it its
-    /// final one.
+    /// Its name is not durable yet; [`rename_files`](crate::rename_files) makes the final one durable.
     ///
     /// # Errors
     ///
-    /// [`Error::SourceChanged`] if somebody else wrote to the file too.
+    /// [`Error::SourceChanged`] if another process has written to the file.
     pub fn finish(self) -> Result<FileDigest> {
         self.refuse_broken()?;
         self.file.sync_all().map_err(Error::io("write", &self.path))?;
@@ -193,13 +186,13 @@ mod tests {
         let path = partial_in(&folder);
         let mut partial = open(&path);
         partial.write(b"mine").unwrap();
-        fs::write(&path, b"somebody else's").unwrap();
+        fs::write(&path, b"another writer's").unwrap();
 
         assert!(matches!(partial.finish(), Err(Error::SourceChanged { .. })));
     }
 
     #[test]
-    fn hashing_what_is_there_can_be_cancelled() {
+    fn hashing_the_present_content_can_be_cancelled() {
         let folder = tempfile::tempdir().unwrap();
         let path = partial_in(&folder);
         fs::write(&path, b"content").unwrap();

@@ -7,7 +7,8 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from ritual_artifacts import RitualArtifactManager
-from ritual_artifacts.backends.local import LocalBackend
+from ritual_artifacts.backends.local import LocalStorage
+from ritual_artifacts.context import Context
 
 ROUNDS = 6
 
@@ -29,7 +30,7 @@ def make(folder: Path, number: int) -> Sample:
 
 def main() -> None:
     worker, root = int(sys.argv[1]), Path(sys.argv[2])
-    store = LocalBackend()
+    store = LocalStorage().connect({}, Context.create())
     for turn in range(ROUNDS):
         same = make(root / f"worker-{worker}", 0)
         RitualArtifactManager(artifact=same).to_repo("local/me/same/v1")
@@ -40,7 +41,8 @@ def main() -> None:
         into_cache = RitualArtifactManager.from_repo(Sample, "local/me/same")
         assert into_cache.artifact.number == 0
         into_folder = RitualArtifactManager.from_repo(Sample, "local/me/same", root / "folder")
-        assert into_folder.verify().digest == into_cache.digest
+        into_folder.verify()
+        assert into_folder.digest == into_cache.digest
         newest = RitualArtifactManager.from_repo(Sample, "local/me/model", root / f"newest-{worker}")
         assert newest.artifact.own[0].read_bytes() == random.Random(newest.artifact.number).randbytes(30_000)  # noqa: S311
 
