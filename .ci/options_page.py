@@ -1,4 +1,4 @@
-"""Prints `docs/reference/options.md`, made from the option models of the storages; a test compares the two."""
+"""Prints `docs/reference/options.md` from the option models of the storages; a test compares the two."""
 
 import sys
 import textwrap
