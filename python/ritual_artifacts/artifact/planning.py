@@ -5,7 +5,7 @@ import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from pydantic import BaseModel
 
@@ -33,8 +33,11 @@ __all__ = [
     "plan_folder",
 ]
 
-_Found: TypeAlias = tuple[str, Path, int]
-"""The suffix of the name in the artifact (empty, or `/` and a relative path), the file, and its size."""
+_MAX_SHOWN: Final = 5
+"""Values or files that one warning names."""
+
+_Found: TypeAlias = tuple[str, Path, os.stat_result]
+"""The suffix of the name in the artifact (empty, or `/` and a relative path), the file, and its metadata."""
 
 
 @dataclass(frozen=True)
@@ -46,12 +49,14 @@ class PlannedFile:
         source: Where the file is now.
         size: Its size in bytes when it was planned.
         field: The model's field that holds it.
+        is_executable: Whether it can be run as a program here; a download does not restore this.
     """
 
     path: str
     source: Path
     size: int
     field: str | None = None
+    is_executable: bool = False
 
 
 @dataclass(frozen=True)
@@ -63,19 +68,31 @@ class ArtifactPlan:
         fields: The manifest's fields: metadata as JSON, and the names of files.
         files: The files, sorted by name, each name once.
         directories: The path of each directory that the model names, by name; its files are in `files`.
-        notes: What a download does not restore, for a log.
+        changed_types: The values that are equal after a download, but of another type.
     """
 
     artifact_type: str
     fields: Mapping[str, Json]
     files: tuple[PlannedFile, ...]
     directories: Mapping[str, Path] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
+    changed_types: tuple[str, ...] = ()
 
     @property
     def size(self) -> int:
         """Total size of the files in bytes."""
         return sum(file.size for file in self.files)
+
+    def warnings(self) -> list[str]:
+        """Return what a download does not restore, for people."""
+        found = []
+        if self.changed_types:
+            found.append(
+                f"{self.artifact_type} comes back with other types: {_join(self.changed_types)}; "
+                f"declare a type such as tuple[int, ...] or the enum's class to keep them"
+            )
+        if programs := [file.path for file in self.files if file.is_executable]:
+            found.append(f"a download does not restore the executable bit of {_join(programs)}")
+        return found
 
 
 def plan_files(artifact: BaseModel, known_names: Mapping[Path, str] | None = None) -> ArtifactPlan:
@@ -119,8 +136,8 @@ def plan_files(artifact: BaseModel, known_names: Mapping[Path, str] | None = Non
     fields = {key: fill(node, lambda ref: names[ref.path.absolute()]) for key, node in described.items()}
     directories = {names[path]: path for path, source in sources.items() if source.ref.kind == "directory"}
     places = [Place(file.path, file.source, file.size) for file in checked]
-    notes = check_comes_back(artifact, described, names, places)
-    return ArtifactPlan(type(artifact).__name__, fields, checked, directories, notes)
+    changed = check_comes_back(artifact, described, names, places)
+    return ArtifactPlan(type(artifact).__name__, fields, checked, directories, changed)
 
 
 def plan_folder(folder: Path, artifact_type: str, field: str, metadata: Mapping[str, Json]) -> ArtifactPlan:
@@ -137,8 +154,8 @@ def plan_folder(folder: Path, artifact_type: str, field: str, metadata: Mapping[
         OSError: the folder is missing or cannot be read.
     """
     files = [
-        PlannedFile(suffix.removeprefix("/"), found, size, field)
-        for suffix, found, size in _walk(folder)
+        _plan_file(suffix.removeprefix("/"), found, status, field)
+        for suffix, found, status in _walk(folder)
         if suffix != f"/{MANIFEST_FILENAME}" and not suffix.startswith(f"/{STAGING_DIRNAME}/")
     ]
     if not files:
@@ -146,6 +163,11 @@ def plan_folder(folder: Path, artifact_type: str, field: str, metadata: Mapping[
         raise ArtifactModelError(message)
     checked = _check_names(files)
     return ArtifactPlan(artifact_type, {field: [file.path for file in checked], **metadata}, checked)
+
+
+def _join(parts: Sequence[str]) -> str:
+    more = f" and {len(parts) - _MAX_SHOWN} more" if len(parts) > _MAX_SHOWN else ""
+    return ", ".join(parts[:_MAX_SHOWN]) + more
 
 
 @dataclass(frozen=True)
@@ -159,12 +181,17 @@ class _Source:
 def _plan_sources(sources: Mapping[Path, _Source], names: Mapping[Path, str]) -> list[PlannedFile]:
     """Return the files; one that the model names itself, and as part of a directory, is there once."""
     files = (
-        PlannedFile(names[path] + suffix, file, size, source.ref.field)
+        _plan_file(names[path] + suffix, file, status, source.ref.field)
         for path, source in sorted(sources.items(), key=lambda item: item[1].ref.kind != "directory")
-        for suffix, file, size in source.files
+        for suffix, file, status in source.files
     )
     once = {(file.path, file.source.absolute()): file for file in files}
     return list(once.values())
+
+
+def _plan_file(name: str, source: Path, status: os.stat_result, field: str) -> PlannedFile:
+    is_executable = os.name != "nt" and bool(status.st_mode & 0o111)
+    return PlannedFile(name, source, status.st_size, field, is_executable)
 
 
 def _base_name(path: Path) -> str:
@@ -177,7 +204,7 @@ def _find_files(ref: FileRef) -> list[_Found]:
         message = f"field {ref.field!r}: the path {str(ref.path)!r} contains a NUL character"
         raise ArtifactModelError(message)
     try:
-        found = list(_walk(ref.path)) if ref.kind == "directory" else [("", ref.path, _file_size(ref.path))]
+        found = list(_walk(ref.path)) if ref.kind == "directory" else [("", ref.path, _check_file(ref.path))]
     except ArtifactModelError as error:
         message = f"field {ref.field!r}: {error}"
         raise ArtifactModelError(message) from None
@@ -187,7 +214,7 @@ def _find_files(ref: FileRef) -> list[_Found]:
     return found
 
 
-def _file_size(path: Path) -> int:
+def _check_file(path: Path) -> os.stat_result:
     status = path.lstat()
     if stat.S_ISDIR(status.st_mode):
         message = (
@@ -196,7 +223,7 @@ def _file_size(path: Path) -> int:
         )
         raise ArtifactModelError(message)
     _refuse_special(path, status)
-    return status.st_size
+    return status
 
 
 def _walk(folder: Path) -> Iterator[_Found]:
@@ -216,7 +243,7 @@ def _walk(folder: Path) -> Iterator[_Found]:
                 else:
                     status = entry.stat(follow_symlinks=False)
                     _refuse_special(path, status)
-                    yield suffix, path, status.st_size
+                    yield suffix, path, status
 
 
 def _refuse_special(path: Path, status: os.stat_result) -> None:

@@ -153,7 +153,10 @@ class _Check:
             names = {root / name: name for name in self._sources}
             # A validator may have followed a link.
             names |= {p.resolve(): name for p, name in names.items() if p.is_symlink()}
-            return self._rebuild(root.joinpath, names)
+            found = self._rebuild(root.joinpath, names)
+            if isinstance(found, _Problem):
+                found = replace(found, what=found.what.replace(str(root), "(the folder of the download)"))
+            return found
 
     def _rebuild(
         self, resolve: Callable[[str], Path], names: Mapping[Path, str] | None
@@ -184,6 +187,9 @@ class _Check:
         except Exception as error:  # noqa: BLE001 - code of the user's model can raise anything
             what = f"{name} could not be rebuilt from its manifest: {type(error).__name__}: {error}"
             return _Problem(what, _OTHER_CURE)
+        if ambiguous := sorted((used - self._published) + (self._published - used)):
+            what = f"{name} has a union in which {ambiguous[0]!r} may or may not be a file"
+            return _Problem(what, "distinguish its members by a Literal field")
         fields = None
         if names is not None:
             try:
@@ -197,9 +203,6 @@ class _Check:
             if not change.is_equal:
                 what = f"{name}.{change.at} would have a different value after a download"
                 return _Problem(f"{what}{_show(change.before, change.after)}", change.cure)
-        if ambiguous := sorted((used - self._published) + (self._published - used)):
-            what = f"{name} has a union in which {ambiguous[0]!r} may or may not be a file"
-            return _Problem(what, "distinguish its members by a Literal field")
         if fields is not None:
             for field in sorted(fields.keys() | self._fields.keys()):
                 if _canonical(fields, field) != _canonical(self._fields, field):

@@ -42,7 +42,8 @@ class Change:
                 "in model_config, or use the default's .value"
             )
         return (
-            "declare a type that matches the value, or leave the field out with Field(default=…, exclude=True)"
+            "declare a type that matches the value, let validators keep what they made before, or leave the "
+            "field out with Field(default=…, exclude=True)"
         )
 
 

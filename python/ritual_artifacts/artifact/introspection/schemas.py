@@ -34,7 +34,9 @@ def can_fill_in(cls: type[BaseModel]) -> bool:
     while schema["type"] in {"definitions", "definition-ref", "function-after"}:
         is_reference = schema["type"] == "definition-ref"
         schema = definitions[schema["schema_ref"]] if is_reference else schema["schema"]
-    return bool(schema["type"] != "model" or schema.get("custom_init"))
+    if schema["type"] != "model" or schema.get("custom_init"):
+        return True
+    return bool(schema["schema"]["type"] != "model-fields")
 
 
 @functools.lru_cache(maxsize=1024)
