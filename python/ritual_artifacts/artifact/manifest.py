@@ -305,8 +305,22 @@ class LegacyManifest(_BaseManifest):
 
     files: tuple[LegacyEntry, ...]
 
-    def with_sizes(self, sizes: Mapping[str, int]) -> Manifest:
-        """Return the manifest with sizes, which must be those of verified files."""
+    @property
+    def can_have_digest(self) -> bool:
+        """Whether canonical JSON can represent the fields; infernet-ml writes integers of any size."""
+        try:
+            canonical_bytes(self.fields)
+        except ValueError:
+            return False
+        return True
+
+    def with_sizes(self, sizes: Mapping[str, int]) -> "AnyManifest":
+        """Return the manifest with sizes, which must be those of verified files.
+
+        A manifest that cannot have a digest is returned as it is.
+        """
+        if not self.can_have_digest:
+            return self
         files = tuple(ManifestEntry(path=e.path, size=sizes[e.path], sha256=e.sha256) for e in self.files)
         return Manifest(
             artifact_type=self.artifact_type, fields=self.fields, files=files, repo_id=self.repo_id
@@ -316,8 +330,11 @@ class LegacyManifest(_BaseManifest):
 AnyManifest: TypeAlias = Manifest | LegacyManifest
 
 
-def complete_manifest(manifest: AnyManifest, sizes: Mapping[str, int]) -> Manifest:
-    """Return a manifest with sizes. A legacy one gets `sizes`, which must be those of verified files."""
+def complete_manifest(manifest: AnyManifest, sizes: Mapping[str, int]) -> AnyManifest:
+    """Return a manifest with sizes, if it can have a digest.
+
+    A legacy one gets `sizes`, which must be those of verified files.
+    """
     return manifest if isinstance(manifest, Manifest) else manifest.with_sizes(sizes)
 
 
