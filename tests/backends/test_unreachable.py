@@ -19,7 +19,13 @@ from ritual_artifacts import (
     TransferError,
 )
 from ritual_artifacts.backends import registry
-from ritual_artifacts.backends.memory import MemoryBackend, MemoryOptions, MemoryRevision, MemorySpace, MemoryStorage
+from ritual_artifacts.backends.memory import (
+    MemoryBackend,
+    MemoryOptions,
+    MemoryRevision,
+    MemorySpace,
+    MemoryStorage,
+)
 from ritual_artifacts.context import Context
 from ritual_artifacts.repo_id import RitualRepoId
 from tests.artifacts import Circuit
@@ -91,6 +97,7 @@ def digest(space: Failing, manager: RitualArtifactManager[Circuit]) -> str:
 @pytest.mark.parametrize("stage", ["on_open", "on_manifest"])
 @pytest.mark.parametrize("fields", [None, ["circuit_file", "weights"]], ids=["whole", "fields"])
 def test_a_copy_is_loaded_with_a_warning_if_the_storage_cannot_be_reached(
+    *,
     stage: str,
     fields: list[str] | None,
     space: Failing,

@@ -26,7 +26,7 @@ def canonical_bytes(value: Json) -> bytes:
     except rfc8785.FloatDomainError:
         message = (
             "JSON has no infinity and no NaN; for a field of type float, set ser_json_inf_nan to 'strings' "
-            "in model_config"
+            "in the model_config of its model"
         )
         raise ValueError(message) from None
     except (rfc8785.CanonicalizationError, UnicodeEncodeError, RecursionError) as error:
