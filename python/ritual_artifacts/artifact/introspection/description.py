@@ -95,7 +95,10 @@ def _with_written_infinities(artifact: BaseModel, name: str, part: Json, problem
 
     Only `model_dump_json` regards `ser_json_inf_nan`; `model_dump` never does.
     """
-    error = _not_json(f"{type(artifact).__name__}.{name}", problem)
+    if not _loses_a_number(part, None):
+        raise _not_json(f"{type(artifact).__name__}.{name}", problem) from None
+    hint = "for a field of type float, set ser_json_inf_nan to 'strings' in the model_config of its model"
+    error = _not_json(f"{type(artifact).__name__}.{name}", ValueError(f"{problem}; {hint}"))
     try:
         text = artifact.model_dump_json(by_alias=False, round_trip=True, warnings="error")
         written: Json = json.loads(text)[name]
@@ -108,10 +111,13 @@ def _with_written_infinities(artifact: BaseModel, name: str, part: Json, problem
 
 
 def _loses_a_number(dumped: Json, written: Json) -> bool:
-    if isinstance(dumped, dict) and isinstance(written, dict):
-        return any(_loses_a_number(part, written.get(key)) for key, part in dumped.items())
-    if isinstance(dumped, list) and isinstance(written, list):
-        return any(map(_loses_a_number, dumped, written))
+    """Return whether an infinity or NaN in `dumped` is not a string in `written`."""
+    if isinstance(dumped, dict):
+        others = written if isinstance(written, dict) else {}
+        return any(_loses_a_number(part, others.get(key)) for key, part in dumped.items())
+    if isinstance(dumped, list):
+        items = written if isinstance(written, list) else [None] * len(dumped)
+        return any(map(_loses_a_number, dumped, items))
     return isinstance(dumped, float) and not math.isfinite(dumped) and not isinstance(written, str)
 
 
