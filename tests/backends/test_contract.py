@@ -50,7 +50,7 @@ class OnEveryBackend(BackendContract):
     ) -> None:
         with monkeypatch.context() as patched:
             patched.setattr(manifest_module, "MAX_MANIFEST_BYTES", 100)
-            with pytest.raises(ManifestError, match="more than readers accept"):
+            with pytest.raises(ManifestError, match="the manifest is too large"):
                 self.upload(sample)
 
         with pytest.raises(ArtifactNotFoundError):

@@ -48,7 +48,7 @@ def test_numbers_are_laid_out_flat_for_each_input(
 @pytest.mark.parametrize(
     ("inputs", "kinds", "message"),
     [
-        ({"a": [1], "b": [2]}, ["F32", "F32"], "give a list in the order"),
+        ({"a": [1], "b": [2]}, ["F32", "F32"], "pass a list in the order"),
         ({}, ["F32"], "got 0 names"),
         ([[1.0]], ["F32", "F32"], "2 inputs.*got 1 parts"),
         (1.0, ["F32", "F32"], "2 inputs.*got float"),

@@ -207,7 +207,7 @@ def test_what_is_no_onnx_is_refused_and_nothing_is_written(
 ) -> None:
     model = write("network.onnx", content=content)
 
-    with pytest.raises(CircuitError, match=r"network\.onnx is no ONNX model"):
+    with pytest.raises(CircuitError, match=r"network\.onnx is not a valid ONNX model"):
         generate(model)
 
     assert [path.name for path in model.parent.iterdir()] == ["network.onnx"]

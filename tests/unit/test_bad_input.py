@@ -63,11 +63,11 @@ def test_manifest_data_that_json_cannot_hold_is_refused(case: str, published: Pa
 
 
 def test_a_repository_id_that_is_no_text_is_refused(published: Path) -> None:
-    with pytest.raises(RepoIdError, match="5 is no text"):
+    with pytest.raises(RepoIdError, match="must be a string, got 5"):
         Manager.from_dir(Pair, published, {"a": "a.bin", "repo_id": 5})
-    with pytest.raises(RepoIdError, match="5 is no text"):
+    with pytest.raises(RepoIdError, match="must be a string, got 5"):
         Manager.from_repo(Pair, 5)
-    with pytest.raises(RepoIdError, match="is no text"):
+    with pytest.raises(RepoIdError, match="must be a string"):
         Manager.from_repo(Pair, b"local/me/model")
 
 

@@ -84,7 +84,7 @@ def test_the_files_and_directories_of_an_artifact_are_found(tmp_path: Path) -> N
 def test_a_name_that_is_not_among_the_files_is_refused(name: str, tmp_path: Path) -> None:
     manifest = parse_any(flat(file_hashes=dict.fromkeys(["a-b", "a/b/c", "a/d", "e"], SHA)))
 
-    with pytest.raises(ManifestError, match=r"not among the artifact's files"):
+    with pytest.raises(ManifestError, match=r"not one of the artifact's files"):
         manifest.resolve(tmp_path, name)
 
 
