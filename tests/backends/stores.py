@@ -8,7 +8,7 @@ from ritual_artifacts import RitualArtifactManager, RitualRepoId, StorageId
 from ritual_artifacts.artifact.planning import ArtifactPlan, plan_files
 from ritual_artifacts.backends.base import UploadResult
 from ritual_artifacts.backends.local import LocalBackend, LocalStorage
-from ritual_artifacts.backends.local.storage import LocalUploadOptions
+from ritual_artifacts.backends.local.options import LocalUploadOptions
 from ritual_artifacts.context import Context
 from ritual_artifacts.events import ProgressCallback
 from ritual_artifacts.transfer.publishing import publish

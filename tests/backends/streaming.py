@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 
 from ritual_artifacts.artifact.digest import Digest
 from ritual_artifacts.artifact.manifest import AnyEntry
-from ritual_artifacts.backends.base import Storage
 from ritual_artifacts.backends.memory import (
     MemoryBackend,
     MemoryOptions,
@@ -94,10 +93,6 @@ class StreamingBackend(MemoryBackend):
     def __init__(self, server: Server) -> None:
         super().__init__(server)
         self.server = server
-
-    @property
-    def storage(self) -> Storage:
-        return StreamingStorage()
 
     def open(self, repo_id: RitualRepoId) -> MemoryRevision:
         return StreamingRevision(self.server, super().open(repo_id))

@@ -115,10 +115,9 @@ class MemoryBackend(Backend[MemoryUploadOptions]):
         """Connect to `space`; nothing is sent."""
         self.space = space
 
-    @property
-    def storage(self) -> Storage:
-        """The storage that this is a connection to."""
-        return MemoryStorage()
+    def upload_options(self, given: Mapping[str, Any]) -> MemoryUploadOptions:
+        """Check the options of an upload; see `Backend`."""
+        return MemoryUploadOptions.parse(given)
 
     def open(self, repo_id: RitualRepoId) -> "MemoryRevision":
         """Open the version that the id names now; a version is a label."""

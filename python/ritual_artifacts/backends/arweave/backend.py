@@ -2,15 +2,14 @@
 
 import contextlib
 import logging
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
 
 from ritual_artifacts.artifact.planning import ArtifactPlan
 from ritual_artifacts.backends.arweave.encoding import format_ar, is_id
 from ritual_artifacts.backends.arweave.network import Status
 from ritual_artifacts.backends.arweave.options import Connection, UploadOptions
 from ritual_artifacts.backends.arweave.revision import ArweaveRevision
-from ritual_artifacts.backends.arweave.storage import ArweaveStorage
 from ritual_artifacts.backends.arweave.upload.prices import Prices
 from ritual_artifacts.backends.arweave.upload.session import ArweaveUpload
 from ritual_artifacts.backends.arweave.wallet import Wallet
@@ -39,10 +38,9 @@ class ArweaveBackend(Backend[UploadOptions]):
         self._connection = connection
         self._weave = Weave(connection, context)
 
-    @property
-    def storage(self) -> ArweaveStorage:
-        """Arweave."""
-        return ArweaveStorage()
+    def upload_options(self, given: Mapping[str, Any]) -> UploadOptions:
+        """Check the options of an upload; see `Backend`."""
+        return UploadOptions.parse(given)
 
     # --- reading ---
 

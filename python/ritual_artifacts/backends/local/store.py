@@ -3,12 +3,12 @@
 import contextlib
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from ritual_artifacts.artifact.digest import Digest
 from ritual_artifacts.artifact.manifest import MAX_MANIFEST_BYTES, AnyEntry, Manifest
@@ -21,7 +21,7 @@ from ritual_artifacts.backends.local.layout import (
     is_revision,
     make_replaceable,
 )
-from ritual_artifacts.backends.local.storage import LocalStorage, LocalUploadOptions
+from ritual_artifacts.backends.local.options import LocalUploadOptions
 from ritual_artifacts.backends.local.upload import open_upload, sweep
 from ritual_artifacts.context import Context
 from ritual_artifacts.core.hashing import (
@@ -131,10 +131,9 @@ class LocalBackend(Backend[LocalUploadOptions]):
         """Use the store below `root`; nothing is created before it is needed."""
         self.layout = Layout(root.expanduser().absolute())
 
-    @property
-    def storage(self) -> LocalStorage:
-        """The storage that this is a connection to."""
-        return LocalStorage()
+    def upload_options(self, given: Mapping[str, Any]) -> LocalUploadOptions:
+        """Check the options of an upload; see `Backend`."""
+        return LocalUploadOptions.parse(given)
 
     # --- writing ---
 
