@@ -1,8 +1,8 @@
 """Work on several threads at once, all of which have ended when the call returns.
 
-The calling thread reports progress and receives Ctrl-C, so it waits with calls that a signal cannot leave half
-done: `queue.SimpleQueue` and a plain lock, both atomic in C. `threading.Event` is Python code, and an exception
-raised inside it can leave its lock taken for ever.
+The calling thread reports progress and receives Ctrl-C, so it waits with calls that a signal cannot leave
+half done: `queue.SimpleQueue` and a plain lock, both atomic in C. `threading.Event` is Python code, and an
+exception raised inside it can leave its lock taken for ever.
 """
 
 import _thread
@@ -40,7 +40,8 @@ def each(
 
     When one call fails or the calling thread is interrupted, no further call begins, running calls are told
     to stop (see `check`), and the exception is raised once they have ended. A second interrupt is raised at
-    once.
+    once. A task may call this again: its own tasks stop with it, and always have threads of their own,
+    because a pool whose threads all wait for further ones would wait for ever.
 
     Args:
         function: Called on the worker threads.
@@ -53,10 +54,12 @@ def each(
         BaseException: what the first failed call raised, or the meter.
     """
     crew = _Crew(function, items)
+    is_nested = _current.get() is not None
     try:
-        crew.start(max_workers, executor)
+        crew.start(max_workers, None if is_nested else executor)
         while crew.running:
             crew.wait_for_one(1 / _REPORTS_PER_SECOND)
+            check()
             if meter is not None and not crew.errors:
                 meter.report()
     except BaseException:

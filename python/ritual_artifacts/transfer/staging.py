@@ -224,7 +224,9 @@ class Staging:
             message = f"{staging} is in the way: it is a {kind_of(staging)}; move it away"
             raise ConflictError(message)
         make_folder(staging)
-        if self._note.exists() and kind_of(self._aside) == "directory":
+        # A killed commit that has put its manifest in place had only to delete what it had put aside.
+        is_unfinished = self._note.exists() and kind_of(self._manifest_path) is None
+        if is_unfinished and kind_of(self._aside) == "directory":
             restore(self.target, self._aside, but=MANIFEST_FILENAME)
         for other in staging.iterdir():
             if other != self._folder or kind_of(other) != "directory":
