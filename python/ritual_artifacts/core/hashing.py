@@ -190,7 +190,7 @@ def make_folder(folder: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Put the names in a folder on the disk.
+    """Sync a folder to the disk, so that the names in it survive a power failure.
 
     Raises:
         OSError: the folder is missing or cannot be synced.
