@@ -3,6 +3,8 @@
 mod copy;
 mod durable;
 mod partial;
+mod resume;
+mod target;
 
 pub use copy::{CopyOptions, copy_files};
 pub use durable::{rename_files, write_file};
