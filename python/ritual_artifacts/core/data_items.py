@@ -10,7 +10,6 @@ from contextlib import contextmanager
 
 from ritual_artifacts import _core
 from ritual_artifacts._core import BundleEntry, DataItem
-from ritual_artifacts.core.hashing import ByteCallback, StrPath
 from ritual_artifacts.errors import BackendError
 
 __all__ = [

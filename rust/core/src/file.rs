@@ -4,6 +4,7 @@ mod copy;
 mod durable;
 mod partial;
 mod resume;
+mod stamp;
 mod target;
 
 pub use copy::{CopyOptions, copy_files};

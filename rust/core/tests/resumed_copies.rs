@@ -28,7 +28,8 @@ fn any_case() -> impl Strategy<Value = Case> {
 
 impl Case {
     fn target(&self) -> Option<Vec<u8>> {
-        let mut bytes: Vec<u8> = self.source.iter().copied().chain([0; 3]).take(self.present?).collect();
+        let mut bytes: Vec<u8> =
+            self.source.iter().copied().chain([0; 3]).take(self.present?).collect();
         if let Some(byte) = self.damaged.and_then(|offset| bytes.get_mut(offset)) {
             *byte ^= 1;
         }

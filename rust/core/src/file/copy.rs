@@ -9,6 +9,7 @@ use tempfile::NamedTempFile;
 
 use super::durable::{land, stage};
 use super::resume::Continuing;
+use super::target::Finished;
 use crate::cancel::CancelToken;
 use crate::digest::Sha256Digest;
 use crate::engine::{self, Limits, Message};
@@ -58,19 +59,17 @@ pub fn copy_files(
         stop_at_error: options.stop_at_error,
     };
     let sources: Vec<&Path> = pairs.iter().map(|(from, _)| from.as_path()).collect();
+    let follow = options.follow_symlinks;
     if options.resume {
-        return engine::run_on_files(
-            &sources,
-            options.follow_symlinks,
-            limits,
-            cancel,
-            |index, source| {
-                let (from, to) = &pairs[index];
-                Continuing::start(source, from, to, progress, cancel)
-            },
-        );
+        let results = engine::run_on_files(&sources, follow, limits, cancel, |index, source| {
+            let (from, to) = &pairs[index];
+            Continuing::start(source, from, to, progress, cancel)
+        });
+        // The first copies may have been finished long before the last one.
+        let check = |(digest, finished): (_, Finished)| finished.check().map(|()| digest);
+        return results.into_iter().map(|result| result.and_then(check)).collect();
     }
-    engine::run_on_files(&sources, options.follow_symlinks, limits, cancel, |index, source| {
+    engine::run_on_files(&sources, follow, limits, cancel, |index, source| {
         let (from, to) = &pairs[index];
         Copying::start(source, from, to, progress, cancel, clone_file)
     })

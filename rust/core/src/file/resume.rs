@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, ErrorKind, Seek};
 use std::path::Path;
 
-use super::target::Target;
+use super::target::{Finished, Target};
 use crate::cancel::CancelToken;
 use crate::digest::Sha256Digest;
 use crate::engine::Message;
@@ -65,7 +65,7 @@ impl<'a> Continuing<'a> {
 }
 
 impl Message for Continuing<'_> {
-    type Output = FileDigest;
+    type Output = (FileDigest, Finished);
 
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
         let mut filled = 0;
@@ -82,10 +82,10 @@ impl Message for Continuing<'_> {
         Ok(filled + count)
     }
 
-    fn finish(self, sha256: Sha256Digest) -> Result<FileDigest> {
+    fn finish(self, sha256: Sha256Digest) -> Result<Self::Output> {
         let size = self.target.size();
-        self.target.finish(sha256)?;
-        Ok(FileDigest::new(self.from, size, sha256))
+        let finished = self.target.finish(sha256)?;
+        Ok((FileDigest::new(self.from, size, sha256), finished))
     }
 }
 
@@ -185,7 +185,14 @@ mod tests {
             clone: impl FnOnce(&File, &Path, &mut File) -> io::Result<()>,
         ) -> Result<Continuing<'_>> {
             let source = Source::open(&self.from, false)?;
-            Continuing::start_with(source, &self.from, &self.to, &self.progress, &self.cancel, clone)
+            Continuing::start_with(
+                source,
+                &self.from,
+                &self.to,
+                &self.progress,
+                &self.cancel,
+                clone,
+            )
         }
 
         /// Copy in blocks of ten bytes, and call `meddle` after the second one.
@@ -203,7 +210,7 @@ mod tests {
                     meddle();
                 }
             }
-            copy.finish(hasher.finalize())
+            copy.finish(hasher.finalize()).map(|(digest, _)| digest)
         }
 
         fn target(&self) -> Vec<u8> {

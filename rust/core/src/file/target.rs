@@ -3,8 +3,8 @@
 use std::fs::{self, File, Metadata};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
+use super::stamp::Stamp;
 use crate::cancel::CancelToken;
 use crate::digest::Sha256Digest;
 use crate::error::{Change, Error, Result};
@@ -117,13 +117,14 @@ impl Target {
     /// # Errors
     ///
     /// [`Error::TargetChanged`] if another process changed the file.
-    pub(super) fn finish(mut self, written: Sha256Digest) -> Result<()> {
+    pub(super) fn finish(mut self, written: Sha256Digest) -> Result<Finished> {
         self.file.sync_all().map_err(Error::io("write", &self.path))?;
         self.check()?;
         if self.doubtful {
             self.check_bytes(written)?;
         }
-        self.check_place()
+        self.check_place()?;
+        Ok(Finished { path: self.path, size: self.size, stamp: self.stamp, sha256: written })
     }
 
     /// Compare the file with what it was after the last write.
@@ -199,13 +200,38 @@ impl Target {
 
     /// Windows does not rename or remove a file that is open here.
     #[cfg(not(unix))]
-    #[allow(clippy::unnecessary_wraps, reason = "it can fail on Unix")]
+    #[allow(clippy::unnecessary_wraps, clippy::unused_self, reason = "not so on Unix")]
     fn check_place(&self) -> Result<()> {
         Ok(())
     }
 
     fn changed(&self, change: Change) -> Error {
         Error::TargetChanged { path: self.path.clone(), change }
+    }
+}
+
+/// A file that was finished, and what it was like then.
+pub(super) struct Finished {
+    path: PathBuf,
+    size: u64,
+    stamp: Stamp,
+    sha256: Sha256Digest,
+}
+
+impl Finished {
+    /// Check that no process has changed the file since; if its times are others, its bytes are read again.
+    pub(super) fn check(&self) -> Result<()> {
+        match fs::symlink_metadata(&self.path) {
+            Ok(there) if there.len() == self.size && Stamp::of(&there) == self.stamp => Ok(()),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                Err(Error::TargetChanged { path: self.path.clone(), change: Change::Place })
+            }
+            _ => {
+                let mut target = Target::open(&self.path)?;
+                target.doubtful = true;
+                target.finish(self.sha256).map(drop)
+            }
+        }
     }
 }
 
@@ -222,84 +248,9 @@ fn exclude_writers(options: &mut fs::OpenOptions) {
     let _ = options;
 }
 
-/// A file's times, which change when it is written.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Stamp {
-    /// `None` if the file system does not record it.
-    modified: Option<SystemTime>,
-    /// When content or attributes changed; no program can set it.
-    #[cfg(unix)]
-    changed: (i64, i64),
-}
-
-impl Stamp {
-    #[cfg(unix)]
-    fn of(metadata: &Metadata) -> Self {
-        use std::os::unix::fs::MetadataExt;
-        let changed = (metadata.ctime(), metadata.ctime_nsec());
-        Self { modified: metadata.modified().ok(), changed }
-    }
-
-    /// On Windows, the time of a write may be recorded later, so it says nothing.
-    #[cfg(not(unix))]
-    fn of(_metadata: &Metadata) -> Self {
-        Self { modified: None }
-    }
-
-    /// Make sure that the next write to the file changes its times, even if it happens right now; return what
-    /// the file is like then, if that has changed.
-    ///
-    /// The kernel takes times from a clock that ticks every 1 to 10 ms, so two writes can have the same time.
-    /// If the last write is from the current tick, the modification time is set a nanosecond back, to a time
-    /// that no later write gets. (Since Linux 6.13, most local file systems give a file that was looked at since
-    /// its last write a precise time instead; nothing is left to do there.)
-    #[cfg(target_os = "linux")]
-    fn seal(file: &File, metadata: &Metadata) -> std::io::Result<Option<Metadata>> {
-        let modified = metadata.modified()?;
-        if !can_recur(modified, ticked()) {
-            return Ok(None);
-        }
-        file.set_modified(modified - std::time::Duration::from_nanos(1))?;
-        let sealed = file.metadata()?;
-        if sealed.modified()? < modified {
-            return Ok(Some(sealed));
-        }
-        // Another write came first, or the file system does not store such a time.
-        Err(ErrorKind::Unsupported.into())
-    }
-
-    #[cfg(not(target_os = "linux"))]
-    #[allow(clippy::unnecessary_wraps, reason = "it can fail on Linux")]
-    fn seal(_file: &File, _metadata: &Metadata) -> std::io::Result<Option<Metadata>> {
-        Ok(None)
-    }
-}
-
-/// The time that the kernel gives to a file written now.
-#[cfg(target_os = "linux")]
-fn ticked() -> SystemTime {
-    use std::time::Duration;
-
-    let now = rustix::time::clock_gettime(rustix::time::ClockId::RealtimeCoarse);
-    let (seconds, nanoseconds) = (now.tv_sec.unsigned_abs(), now.tv_nsec.unsigned_abs());
-    SystemTime::UNIX_EPOCH + Duration::from_secs(seconds) + Duration::from_nanos(nanoseconds)
-}
-
-/// Whether a later write can get the time `modified`, if `now` is the time that a write gets now.
-#[cfg(target_os = "linux")]
-fn can_recur(modified: SystemTime, now: SystemTime) -> bool {
-    use std::time::Duration;
-
-    // Some file systems store full seconds alone, or even ones.
-    let is_coarse =
-        modified.duration_since(SystemTime::UNIX_EPOCH).is_ok_and(|time| time.subsec_nanos() == 0);
-    let resolution = if is_coarse { Duration::from_secs(2) } else { Duration::from_nanos(1) };
-    now.duration_since(modified).is_ok_and(|age| age < resolution)
-}
-
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::time::{Duration, SystemTime};
 
     use tempfile::TempDir;
 
@@ -332,7 +283,7 @@ mod tests {
             let written = self.target.append(b"second");
             let digest = Hasher::digest(b"first, second");
             match written.and_then(|()| self.target.finish(digest)) {
-                Ok(()) => None,
+                Ok(_) => None,
                 Err(Error::TargetChanged { path, change }) => {
                     assert_eq!(path, self.folder.path().join("target"));
                     Some(change)
@@ -342,14 +293,16 @@ mod tests {
         }
     }
 
+    /// Otherwise every file would be read twice.
     #[test]
-    fn an_untouched_file_is_finished() {
-        let trial = Trial::new();
-        let path = trial.path();
-        assert!(!trial.target.doubtful);
+    fn a_file_that_no_other_process_touches_is_not_doubted() {
+        let mut trial = Trial::new();
+        trial.target.append(b"second").unwrap();
 
-        assert_eq!(trial.finish(), None);
-        assert!(path.parent().is_some());
+        trial.target.check().unwrap();
+
+        assert!(!trial.target.doubtful);
+        trial.target.finish(Hasher::digest(b"never compared")).unwrap();
     }
 
     #[test]
@@ -395,7 +348,7 @@ mod tests {
     #[test]
     fn an_overwritten_file_with_its_old_time_is_caught() {
         let trial = Trial::new();
-        let modified = trial.target.stamp.modified.unwrap();
+        let modified = fs::metadata(trial.path()).unwrap().modified().unwrap();
         std::thread::sleep(Duration::from_millis(20)); // longer than a tick
         let mut other = trial.other();
         other.write_all(b"other").unwrap();
@@ -411,12 +364,34 @@ mod tests {
         trial.target.append(b"second").unwrap();
         trial.other().write_all(b"other").unwrap();
 
-        let result = trial.target.finish(Hasher::digest(b"first, second"));
+        let result = trial.target.finish(Hasher::digest(b"first, second")).map(drop);
 
         assert!(
             matches!(result, Err(Error::TargetChanged { change: Change::Digest, .. })),
             "{result:?}"
         );
+    }
+
+    #[test]
+    fn a_finished_file_is_checked_again() {
+        let check = |meddle: &dyn Fn(&Path)| {
+            let trial = Trial::new();
+            let path = trial.path();
+            let finished = trial.target.finish(Hasher::digest(b"first, ")).unwrap();
+            meddle(&path);
+            match finished.check() {
+                Ok(()) => None,
+                Err(Error::TargetChanged { change, .. }) => Some(change),
+                Err(other) => panic!("failed for another reason: {other}"),
+            }
+        };
+
+        assert_eq!(check(&|_| ()), None);
+        assert_eq!(check(&|path| fs::write(path, b"first, ").unwrap()), None);
+        assert_eq!(check(&|path| fs::write(path, b"first").unwrap()), Some(Change::Digest));
+        assert_eq!(check(&|path| fs::remove_file(path).unwrap()), Some(Change::Place));
+        #[cfg(unix)]
+        assert_eq!(check(&|path| fs::write(path, b"FIRST, ").unwrap()), Some(Change::Digest));
     }
 
     /// Times that change for another reason cost a second read, but are not an error.
@@ -449,37 +424,5 @@ mod tests {
             meddle(&trial);
             assert_eq!(trial.finish(), Some(Change::Place));
         }
-    }
-
-    #[cfg(target_os = "linux")]
-    #[test]
-    fn a_time_that_a_later_write_could_get_is_set_back() {
-        let trial = Trial::new();
-        let file = trial.other();
-        // Repeated only if the clock ticks in between.
-        let (modified, sealed) = loop {
-            let modified = ticked();
-            file.set_modified(modified).unwrap();
-            if let Some(sealed) = Stamp::seal(&file, &file.metadata().unwrap()).unwrap() {
-                break (modified, sealed);
-            }
-        };
-
-        assert!(sealed.modified().unwrap() < modified);
-        assert_eq!(file.metadata().unwrap().modified().unwrap(), sealed.modified().unwrap());
-    }
-
-    #[cfg(target_os = "linux")]
-    #[test]
-    fn only_a_time_of_the_current_tick_can_recur() {
-        let tick = SystemTime::UNIX_EPOCH + Duration::new(1000, 4_000_000);
-        let second = SystemTime::UNIX_EPOCH + Duration::from_secs(1000);
-        let after = |time: SystemTime, nanoseconds| time + Duration::from_nanos(nanoseconds);
-
-        assert!(can_recur(tick, tick));
-        assert!(!can_recur(tick, after(tick, 4_000_000)));
-        assert!(!can_recur(after(tick, 1), tick)); // a precise time
-        assert!(can_recur(second, after(second, 1_999_999_999)));
-        assert!(!can_recur(second, after(second, 2_000_000_000)));
     }
 }
