@@ -10,6 +10,8 @@ from hypothesis import settings
 from ritual_artifacts import RitualArtifactManager
 from tests.artifacts import Circuit
 
+collect_ignore = ["shelf"]  # a package of its own, which a test installs
+
 pytest_plugins = ["tests.servers.fixtures", "tests.servers.arweave.fixtures"]
 
 # A busy machine is no finding: no example has a time limit.

@@ -2,10 +2,9 @@
 
     python benches/python/arweave_files.py --size 4096 --rounds 5
 
-For a transaction that is the root of the tree over its chunks and, to post them, all their proofs; for a data
-item of a bundle, the deep hash (SHA-384) of the data. Every tool is a process of its own, measured from its
-start to its exit, and all take turns on the same file; what they find has to agree. Prints a table of ratios
-to ours. Only for Linux.
+That is the root of the tree over its chunks and, to post them, all their proofs. Every tool is a process of
+its own, measured from its start to its exit, and all take turns on the same file; their results have to
+agree. Prints a table of ratios to ours. Only for Linux.
 """
 
 import argparse
@@ -15,14 +14,14 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from environments import ARBUNDLES, ARWEAVE_JS, BENCHES, ROOM, NodePackage
+from environments import ARWEAVE_JS, BENCHES, ROOM, NodePackage
 from measurement import DigestError, Measurement, Round, SampleError
 from peers import Command, Peer
 from ratios import ratios_to
 from workloads import KIB, MIB, write_sample
 
 _ONE_WORKER = (("RITUAL_MAX_WORKERS", "1"),)
-_PROOFS, _ITEM = "root and proofs", "data item"
+_PROOFS = "root and proofs"
 
 
 def _python(adapter: str) -> Command:
@@ -52,14 +51,6 @@ _PEERS = (
     ),
     Peer("arweave-python-client, file", _PROOFS, command=_python("arweave_client_proofs")),
     Peer("arweave-python-client, data=", "root", command=_python("arweave_client_data")),
-    Peer("ours, data item", _ITEM, command=_python("ours_data_item")),
-    Peer(
-        "arbundles, data item",
-        _ITEM,
-        package=ARBUNDLES,
-        command=_node("data_item.js"),
-        variables=_modules(ARBUNDLES),
-    ),
     Peer("sha256sum", command=lambda paths, _list: ["sha256sum", *map(str, paths)]),
 )
 

@@ -36,8 +36,6 @@ class NodePackage:
     folder: Path
     pin: str
     """Name and version, such as `arweave@1.15.7`."""
-    companions: tuple[str, ...] = ()
-    """What it needs and does not ask for."""
 
     def install(self) -> list[str]:
         """Install it, unless it is there; return what could not be installed, and why."""
@@ -45,7 +43,7 @@ class NodePackage:
             return []
         self.folder.mkdir(parents=True, exist_ok=True)
         flags = ["--silent", "--no-audit", "--no-fund", "--ignore-scripts"]
-        command = ["npm", "install", *flags, "--prefix", self.folder, self.pin, *self.companions]
+        command = ["npm", "install", *flags, "--prefix", self.folder, self.pin]
         try:
             done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own words
         except FileNotFoundError:
@@ -53,7 +51,6 @@ class NodePackage:
         return [f"{self.pin}: {last_line(done.stderr)}"] if done.returncode else []
 
 
-ARBUNDLES = NodePackage(ROOM / "arbundles", "@dha-team/arbundles@1.0.4", ("axios@1",))
 ARWEAVE_JS = NodePackage(ROOM / "arweave-js", "arweave@1.15.7")
 PROJECT = Environment(Path(sys.executable))
 LIBRARIES = Environment(ROOM / "peers/bin/python", BENCHES / "requirements.txt")

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any, SupportsIndex, final
 from typing_extensions import Buffer
 
-__all__ = ["BundleEntry", "ChunkTree", "DataItem", "FileDigest", "PartialFile", "bundle_index", "bundle_index_length", "check_proof", "copy_files", "data_item_header", "data_item_message", "data_item_message_of_file", "deep_hash", "find_data_root", "hash_files", "parse_bundle", "parse_data_item", "read_bundle", "read_data_item", "rename_files", "sha256_kernels", "split_lengths", "write_file"]
+__all__ = ["BundleEntry", "ChunkTree", "DataItem", "FileDigest", "PartialFile", "bundle_index", "bundle_index_length", "check_proof", "copy_files", "data_item_header", "data_item_message", "deep_hash", "find_data_root", "hash_files", "parse_bundle", "parse_data_item", "rename_files", "sha256_kernels", "split_lengths", "write_file"]
 
 @final
 class BundleEntry:
     """
-    Where a data item is in its bundle: what the index calls it, its offset and its size in bytes.
+    Where a data item is in its bundle: its id, offset and size in bytes.
     """
     def __eq__(self, value: object, /) -> bool: ...
     def __hash__(self, /) -> int: ...
@@ -41,9 +41,9 @@ class ChunkTree:
     """
     The Merkle tree over a file's chunks on Arweave.
 
-    Opening it reads the file once, on all cores. Its length is the number of chunks that are uploaded: the empty
-    one that ends some trees is not among them. `rule` says how the file is split: as arweave-js does, as the node
-    does (`node`), or in slices of 256 KiB alone (`naive`).
+    Opening it reads the file once, on all cores. Its length is the number of chunks to upload, without the empty
+    one at the end of some trees. `rule` is the way to split the file: as arweave-js does, or into slices of 256 KiB
+    only (`naive`).
     """
     def __len__(self, /) -> int: ...
     def __new__(cls, /, path: str | PathLike[str], *, rule: str = ..., follow_symlinks: bool = False, max_workers: int | None = None, progress: Callable[[int], object] | None = None) -> ChunkTree: ...
@@ -54,49 +54,39 @@ class ChunkTree:
         """
     def id_between(self, /, start: SupportsIndex, end: SupportsIndex) -> bytes | None:
         """
-        The id that the node has which spans the bytes from `start` to `end`; None where no node can.
+        The id of the node that spans the bytes from `start` to `end`; None if there is no such node.
         """
     def proof(self, /, index: SupportsIndex) -> bytes:
         """
-        The proof (`data_path`) that a chunk is in the tree.
+        The proof (`data_path`) that a chunk is part of the file.
         """
     def read(self, /, index: SupportsIndex) -> bytes:
         """
-        A chunk's bytes, read from the file again and compared with what they were.
+        Read a chunk from the file again, and verify that it has not changed.
         """
     @property
     def size(self, /) -> int:
         """
-        Bytes in the file.
+        Size of the file in bytes.
         """
     def span(self, /, index: SupportsIndex) -> tuple[int, int]:
         """
-        Offsets in the file of a chunk's first byte and of the one after its last.
+        Offsets in the file of a chunk's first byte and of the byte after its last.
         """
     def split_as(self, /, rule: str) -> ChunkTree:
         """
-        The tree over the same file as another rule splits it; only the chunks that differ are read again.
+        The tree over the same file under another rule; only the chunks that differ are read again.
         """
 
 @final
 class DataItem:
     """
-    What a data item says, and what its signature has to be of. Nobody has checked the signature.
+    The fields of a data item, and the message that its signature has to sign. The signature is not verified.
     """
-    @property
-    def anchor(self, /) -> bytes:
-        """
-        What makes the item another one than its like: 32 bytes, or none.
-        """
     @property
     def data_offset(self, /) -> int:
         """
         Offset in the item of the data's first byte.
-        """
-    @property
-    def data_size(self, /) -> int:
-        """
-        Bytes of the data.
         """
     @property
     def id(self, /) -> str:
@@ -106,7 +96,7 @@ class DataItem:
     @property
     def message(self, /) -> bytes:
         """
-        What is signed: a deep hash (SHA-384) of everything else.
+        The signed message: a deep hash (SHA-384) of all other fields and the data.
         """
     @property
     def owner(self, /) -> bytes:
@@ -121,50 +111,45 @@ class DataItem:
     @property
     def signature_type(self, /) -> int:
         """
-        Who signs how: 1 is RSA-PSS with an Arweave wallet's key.
+        Signature type; 1 is RSA-PSS with an Arweave wallet's key.
         """
     @property
     def tags(self, /) -> tuple[tuple[bytes, bytes], ...]:
         """
         Names and values, in order.
         """
-    @property
-    def target(self, /) -> bytes:
-        """
-        Whom the item is sent to: 32 bytes, or none.
-        """
 
 @final
 class FileDigest:
     """
-    What a file held: its path as it was given, its size in bytes, its SHA-256 and, where asked for, other names.
+    A file's path as it was given, its size in bytes, its SHA-256 and, if requested, other digests.
     """
     def __eq__(self, value: object, /) -> bool: ...
     def __getnewargs__(self, /) -> tuple[Path, int, str, str | None, str | None]:
         """
-        What pickling and copying call the constructor with.
+        The constructor's arguments, for pickling and copying.
         """
     def __hash__(self, /) -> int: ...
     def __ne__(self, value: object, /) -> bool: ...
     def __new__(cls, /, path: str | PathLike[str], size: SupportsIndex, sha256: str, data_root: str | None = None, git_sha1: str | None = None) -> FileDigest:
         """
-        What was read elsewhere, each value written as the attribute of its name.
+        Make a digest from values computed elsewhere, each spelled like the attribute of its name.
         """
     def __repr__(self, /) -> str: ...
     @property
     def data_root(self, /) -> str | None:
         """
-        Root of the file's chunks on Arweave in base64url, empty for an empty file; None unless asked for.
+        Root of the file's chunks on Arweave in base64url, empty for an empty file; None unless requested.
         """
     @property
     def git_sha1(self, /) -> str | None:
         """
-        SHA-1 of the file as a git blob in lower-case hexadecimal; None unless asked for, or too large.
+        SHA-1 of the file as a git blob in lower-case hexadecimal; None unless requested, or if it is too large.
         """
     @property
     def path(self, /) -> Path:
         """
-        The path that was read.
+        The path, as it was given.
         """
     @property
     def sha256(self, /) -> str:
@@ -180,27 +165,26 @@ class FileDigest:
 @final
 class PartialFile:
     """
-    A file that grows at its end, is hashed as it grows, and is continued where an earlier attempt
-    left it.
+    A file that is appended to, and hashed at the same time; it continues where an earlier attempt ended.
 
-    Opening it hashes what is there, and reports that to `progress`. After a write that failed it
-    has to be opened again.
+    Opening it hashes the present content, and reports that to `progress`. After a failed write, open it
+    again.
     """
     def __enter__(self, /) -> PartialFile: ...
     def __exit__(self, /, *_error: "object") -> None: ...
     def __new__(cls, /, path: str | PathLike[str], *, progress: Callable[[int], object] | None = None) -> PartialFile: ...
     def close(self, /) -> None:
         """
-        Close the file as it is; closing twice is allowed.
+        Close the file and keep its content; closing twice is allowed.
         """
     def finish(self, /) -> FileDigest:
         """
-        Put the content on the disk, close the file and say what it holds.
+        Sync the content to disk, close the file and return its digest.
         """
     @property
     def size(self, /) -> int:
         """
-        Bytes in the file, those of earlier attempts included.
+        Size in bytes, including earlier attempts.
         """
     def write(self, /, data: Buffer) -> None:
         """
@@ -209,107 +193,86 @@ class PartialFile:
 
 def bundle_index(items: SupportsGetItem[int, tuple[str, SupportsIndex]]) -> bytes:
     """
-    What stands before the data items with these ids and sizes in a bundle.
+    The index of a bundle of data items with these ids and sizes.
     """
 
 def bundle_index_length(beginning: bytes) -> int:
     """
-    How many bytes the index of a bundle takes that begins with these 32 bytes.
+    The length of a bundle's index, from the first 32 bytes of the bundle.
     """
 
 def check_proof(data_root: bytes, data_size: SupportsIndex, offset: SupportsIndex, proof: bytes) -> tuple[int, int, bytes]:
     """
-    What a proof (`data_path`) proves of the chunk with the byte at `offset`: its start, its end and its SHA-256.
+    Validate the proof (`data_path`) of the chunk that contains the byte at `offset`, and return the chunk's start,
+    end and SHA-256.
 
-    `data_root` and `data_size` have to be trusted, the proof need not. A proof that proves nothing is a
-    `ValueError`.
+    `data_root` and `data_size` have to be trusted, the proof does not. Raises `ValueError` for an invalid proof.
     """
 
 def copy_files(pairs: SupportsGetItem[int, tuple[str | PathLike[str], str | PathLike[str]]], *, follow_symlinks: bool = False, max_workers: int | None = None, progress: Callable[[int], object] | None = None) -> list[FileDigest]:
     """
-    Copy regular files, each pair's first path to its second; one item per pair, in their order,
-    with the source's path and the size and SHA-256 of the bytes that landed.
+    Copy regular files, each pair's first path to its second; one item per pair, in order, with the
+    source's path and the size and SHA-256 of the target's bytes.
 
-    An error ends the call; copies that were finished by then stay.
+    An error ends the call; finished copies remain.
     """
 
 def data_item_header(owner: bytes, signature: bytes, target: bytes, anchor: bytes, tags: Sequence[tuple[bytes, bytes]]) -> bytes:
     """
-    What stands before the data in a data item that an Arweave wallet has signed.
+    The header of a data item that an Arweave wallet has signed; the data follows it.
     """
 
 def data_item_message(owner: bytes, target: bytes, anchor: bytes, tags: Sequence[tuple[bytes, bytes]], data: Buffer) -> bytes:
     """
-    What an Arweave wallet has to sign to make a data item of this data; `target` and `anchor` may be empty.
+    The message that an Arweave wallet signs to make a data item; `target` and `anchor` may be empty.
 
-    Tags that other tools do not take, and parts of a wrong length, are a `ValueError`.
-    """
-
-def data_item_message_of_file(owner: bytes, target: bytes, anchor: bytes, tags: Sequence[tuple[bytes, bytes]], path: str | PathLike[str], *, follow_symlinks: bool = False, progress: Callable[[int], object] | None = None) -> bytes:
-    """
-    As `data_item_message`, of the data in a file, which is read once and never held as a whole.
+    Raises `ValueError` if a part has the wrong length, or if other tools would not accept the tags.
     """
 
 def deep_hash(value: Any) -> bytes:
     """
-    The deep hash (SHA-384) of bytes, or of a list of bytes and such lists: what Arweave signs.
+    The deep hash (SHA-384) of bytes, or of a list of bytes and such lists; Arweave signs deep hashes.
     """
 
 def find_data_root(data: Buffer, *, rule: str = ...) -> bytes:
     """
-    The root of the tree over chunks of data in memory; empty for no data.
+    The root of the tree over the chunks of data in memory; empty for no data.
     """
 
 def hash_files(paths: SupportsGetItem[int, str | PathLike[str]], *, follow_symlinks: bool = True, max_workers: int | None = None, read_size: int = ..., progress: Callable[[int], object] | None = None, return_exceptions: bool = False, data_root: bool = False, git_sha1_max_size: SupportsIndex | None = None) -> "list[FileDigest | Exception]":
     """
-    Hash regular files with SHA-256 on several threads; one item per path, in their order.
+    Hash regular files with SHA-256 on several threads; one item per path, in order.
 
-    With `return_exceptions` a file's error stands in its place; otherwise the first one ends the
+    With `return_exceptions`, a file's error takes its place in the list; otherwise the first error ends the
     call and is raised.
     """
 
-def parse_bundle(index: bytes, *, size: SupportsIndex | None = None) -> list[BundleEntry]:
+def parse_bundle(index: bytes) -> list[BundleEntry]:
     """
-    Read the index of a bundle of `size` bytes (None: unknown), which is all of `index`.
+    Parse the whole index of a bundle. Raises `ValueError` if it is invalid.
     """
 
 def parse_data_item(data: Buffer) -> DataItem:
     """
-    Read the data item that `data` is, from its first byte to its last.
-
-    What is none is a `ValueError`.
-    """
-
-def read_bundle(path: str | PathLike[str], *, offset: SupportsIndex = 0, size: SupportsIndex | None = None, follow_symlinks: bool = False) -> list[BundleEntry]:
-    """
-    Read the index of the bundle that takes `size` bytes of a file (all the rest, if None) from `offset` on.
-
-    The items' offsets count from the beginning of the file. What is no bundle is a `ValueError`.
-    """
-
-def read_data_item(path: str | PathLike[str], *, offset: SupportsIndex = 0, size: SupportsIndex | None = None, follow_symlinks: bool = False, progress: Callable[[int], object] | None = None) -> DataItem:
-    """
-    Read the data item that takes `size` bytes of a file (all the rest, if None) from `offset` on.
-
-    The file is read once and never held as a whole. What is no data item is a `ValueError`.
+    Parse a whole data item. Raises `ValueError` if it is invalid.
     """
 
 def rename_files(pairs: SupportsGetItem[int, tuple[str | PathLike[str], str | PathLike[str]]]) -> None:
     """
-    Rename each pair's first path to its second, then make all the new names durable.
+    Rename each pair's first path to its second, then make all new names durable.
     """
 
 def sha256_kernels() -> list[str]:
     """
-    The ways to run SHA-256 that this processor has, by name; the last, `single`, is on every one.
+    Names of the SHA-256 implementations that this processor supports; the last, `single`, runs on any.
     """
 
-def split_lengths(size: SupportsIndex, *, rule: str = ...) -> list[int]:
+def split_lengths(size: SupportsIndex) -> list[int]:
     """
-    Lengths in bytes of the chunks that data of `size` bytes is uploaded in.
+    Lengths in bytes of the chunks that `size` bytes of data are uploaded in, as arweave-js splits them.
     """
 
 def write_file(path: str | PathLike[str], data: Buffer) -> None:
     """
-    Write a small file so that readers see the old content or all of the new one.
+    Write a small file atomically: readers see either the old content or all of the new one.
     """

@@ -3,7 +3,6 @@
 Nothing but public calls stands here: each makes one `Context` and hands over to `transfer`.
 """
 
-import json
 import logging
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
@@ -14,10 +13,10 @@ from pydantic import BaseModel, PrivateAttr, ValidationError
 from typing_extensions import Unpack
 
 from ritual_artifacts.artifact.digest import Digest
-from ritual_artifacts.artifact.introspection import RESERVED_FIELDS, check_model, explain, rebuild
+from ritual_artifacts.artifact.introspection import check_model, explain
 from ritual_artifacts.artifact.manifest import AnyManifest, Manifest, parse_manifest, read_manifest
-from ritual_artifacts.artifact.planning import ArtifactPlan, plan_files
-from ritual_artifacts.artifact.provenance import Description, Origin, Stamp, try_describe
+from ritual_artifacts.artifact.planning import plan_files
+from ritual_artifacts.artifact.provenance import Description, Origin, Stamp
 from ritual_artifacts.artifact.selection import Selection
 from ritual_artifacts.backends import UploadResult
 from ritual_artifacts.backends.registry import add_credentials, find_storage
@@ -27,17 +26,16 @@ from ritual_artifacts.errors import (
     ArtifactError,
     ArtifactModelError,
     ArtifactNotFoundError,
-    IntegrityError,
-    ManifestError,
     RepoIdError,
 )
 from ritual_artifacts.events import ProgressCallback
 from ritual_artifacts.repo_id import RitualRepoId, StorageId, find_storage_name
 from ritual_artifacts.settings import load_settings
 from ritual_artifacts.transfer.cache import BroadcastedArtifact, Cache, CachedArtifact
-from ritual_artifacts.transfer.fetching import Fetched, Request, fetch, identify, open_folder
-from ritual_artifacts.transfer.publishing import export, publish
-from ritual_artifacts.transfer.verification import check_expected_digest, find_mismatches, find_strays
+from ritual_artifacts.transfer.fetching import Request, fetch, identify, open_folder
+from ritual_artifacts.transfer.loading import Loaded, build_from_values, load, rebuild_in, serialize
+from ritual_artifacts.transfer.publishing import export, plan_unchanged, publish
+from ritual_artifacts.transfer.verification import check_expected_digest, verify_origin
 
 log = logging.getLogger(__name__)
 
@@ -120,7 +118,7 @@ class RitualArtifactManager(BaseModel, Generic[ArtifactType]):
             OSError: a file is missing or cannot be read.
         """
         context = Context.create(progress=progress, executor=executor)
-        plan = self._plan()
+        plan = plan_files(self.artifact, {} if self._origin is None else self._origin.names)
         stamp = Stamp.of_plan(plan)
         if self._described is None or self._described.stamp != stamp:
             meter = context.meter("hash", plan.size)
@@ -156,39 +154,13 @@ class RitualArtifactManager(BaseModel, Generic[ArtifactType]):
             IntegrityError: files are missing, differ, or do not belong in a directory of the artifact, or a
                 field has another value now; everything is named.
         """
-        origin = self._published or self._origin or (self._described and self._described.origin)
+        described = None if self._described is None else self._described.origin
+        origin = self._published or self._origin or described
         if origin is None:
             return self.manifest(progress=progress, executor=executor)
         context = Context.create(progress=progress, executor=executor)
-        source = str(self.repo_id or "this machine")
-        manifest = origin.manifest
-        selection = Selection.of_model(type(self.artifact), manifest)
-        found = origin.find_changed_fields(self.artifact, source)
-        found += find_mismatches(
-            manifest.files, origin.places, source, context, fields=selection.fields
-        )[0]
-        found += find_strays(manifest, origin.directories, source, fields=selection.directories)
-        if found:
-            raise IntegrityError.of(found)
-        return manifest
-
-    def _plan(self) -> ArtifactPlan:
-        return plan_files(self.artifact, {} if self._origin is None else self._origin.names)
-
-    def _plan_from_origin(self) -> tuple[ArtifactPlan, dict[str, str]]:
-        """Return the plan, and what those of its files must be that were downloaded or opened.
-
-        Raises:
-            IntegrityError: such a file is gone, or such a directory has other files now.
-        """
-        try:
-            plan = self._plan()
-        except FileNotFoundError as error:
-            missing = self._origin and self._origin.missing(str(error.filename))
-            if missing is None:
-                raise
-            raise missing from None
-        return plan, {} if self._origin is None else self._origin.expect(plan)
+        verify_origin(self.artifact, origin, str(self.repo_id or "this machine"), context)
+        return origin.manifest
 
     # --- publishing ---
 
@@ -244,7 +216,7 @@ class RitualArtifactManager(BaseModel, Generic[ArtifactType]):
         credentials = {"hf_token": hf_token, "wallet_path": wallet_path}
         given = _merge(repo_manager_kwargs, repomanager_kwargs)
         backend = storage.connect(add_credentials(storage, given, credentials), context)
-        plan, expected = self._plan_from_origin()
+        plan, expected = plan_unchanged(self.artifact, self._origin)
         stamp = Stamp.of_plan(plan)
         result, manifest = publish(plan, backend, repo, context, options=options, expected=expected)
         self._published = Origin.of_plan(self.artifact, plan, manifest)
@@ -310,7 +282,7 @@ class RitualArtifactManager(BaseModel, Generic[ArtifactType]):
         """
         context = Context.create(progress=progress, executor=executor)
         repo = self.repo_id if repo_id is None else _parse(repo_id)
-        plan, expected = self._plan_from_origin()
+        plan, expected = plan_unchanged(self.artifact, self._origin)
         target = Path(directory)
         return export(plan, target, context, repo_id=repo, expected=expected, overwrite=overwrite)
 
@@ -327,7 +299,7 @@ class RitualArtifactManager(BaseModel, Generic[ArtifactType]):
             OSError: the manifest cannot be read.
         """
         path = Path(manifest_file)
-        return _rebuild_in(path.parent, artifact_class, read_manifest(path), Selection())
+        return rebuild_in(path.parent, artifact_class, read_manifest(path), Selection())
 
     @classmethod
     def from_dir(
@@ -366,7 +338,7 @@ class RitualArtifactManager(BaseModel, Generic[ArtifactType]):
         folder = Path(directory).absolute()
         given = None
         if manifest_data is not None and "file_hashes" in manifest_data:
-            given = parse_manifest(_serialize(manifest_data), "manifest_data")
+            given = parse_manifest(serialize(manifest_data), "manifest_data")
         try:
             fetched = open_folder(
                 folder,
@@ -379,15 +351,17 @@ class RitualArtifactManager(BaseModel, Generic[ArtifactType]):
         except ArtifactNotFoundError:
             if manifest_data is None or given is not None:
                 raise
-            _serialize(manifest_data)
-            manager = cls._from_values(artifact_class, folder, manifest_data)
+            named = manifest_data.get("repo_id")
+            manager = cls._class_for(artifact_class)(
+                repo_id=None if named is None else _parse(named),
+                artifact=build_from_values(artifact_class, folder, manifest_data),
+            )
             if wanted is not None:
                 check_expected_digest(manager.manifest(progress=progress), wanted, str(folder))
             return manager
-        named = fetched.manifest.repo_id
-        repo_id = None if named is None else RitualRepoId.from_unique_id(named)
-        is_verified = verify or wanted is not None
-        return cls._of(artifact_class, fetched, repo_id, verified=is_verified)
+        owner = fetched.manifest.repo_id
+        repo_id = None if owner is None else RitualRepoId.from_unique_id(owner)
+        return cls._of(load(artifact_class, fetched, verified=verify or wanted is not None), repo_id)
 
     @classmethod
     def from_repo(
@@ -446,9 +420,9 @@ class RitualArtifactManager(BaseModel, Generic[ArtifactType]):
             expected_digest=_parse_digest(expected_digest),
             overwrite=overwrite,
             select=lambda manifest: Selection.of_model(artifact_class, manifest, fields),
-            check_fit=lambda folder, manifest, part: _rebuild_in(folder, artifact_class, manifest, part),
+            check_fit=lambda folder, manifest, part: rebuild_in(folder, artifact_class, manifest, part),
         )
-        return cls._of(artifact_class, fetch(request, context), repo, verified=True)
+        return cls._of(load(artifact_class, fetch(request, context), verified=True), repo)
 
     @classmethod
     def from_huggingface_hub(
@@ -485,30 +459,11 @@ class RitualArtifactManager(BaseModel, Generic[ArtifactType]):
         return cls.from_repo(artifact_class, repo, directory, None, repomanager_kwargs, **options)
 
     @classmethod
-    def _of(
-        cls,
-        artifact_class: type[ArtifactType],
-        fetched: Fetched,
-        repo_id: RitualRepoId | None,
-        *,
-        verified: bool,
-    ) -> Self:
+    def _of(cls, loaded: Loaded[ArtifactType], repo_id: RitualRepoId | None) -> Self:
         """Return the manager of an artifact that was just downloaded or opened."""
-        folder, manifest, selection = fetched.folder, fetched.manifest, fetched.selection
-        artifact = _rebuild_in(folder, artifact_class, manifest, selection)
-        manager = cls._class_for(artifact_class)(repo_id=repo_id, artifact=artifact)
-        nodes = try_describe(artifact)
-        origin = Origin.of_folder(nodes, folder, manifest, selection)
-        manager._origin = origin  # noqa: SLF001 - a manager, just made
-        if unused := len({entry.path for entry in origin.manifest.files} - selection.fields.keys()):
-            log.warning(
-                "%d files in %s belong to no field of %s; published again, the artifact is without them",
-                unused,
-                folder,
-                artifact_class.__name__,
-            )
-        if verified and nodes is not None and artifact_class.__name__ == manifest.artifact_type:
-            manager._described = Description.of_origin(nodes, origin)  # noqa: SLF001 - the same
+        manager = cls._class_for(type(loaded.artifact))(repo_id=repo_id, artifact=loaded.artifact)
+        manager._origin = loaded.origin  # noqa: SLF001 - a manager, just made
+        manager._described = loaded.description  # noqa: SLF001 - the same
         return manager
 
     @classmethod
@@ -519,24 +474,6 @@ class RitualArtifactManager(BaseModel, Generic[ArtifactType]):
         """
         origin = cls.__pydantic_generic_metadata__["origin"]
         return cls if origin is None else cast("type[Self]", origin.__class_getitem__(artifact_class))
-
-    @classmethod
-    def _from_values(
-        cls, artifact_class: type[ArtifactType], folder: Path, values: Mapping[str, Any]
-    ) -> Self:
-        def resolve(name: str) -> Path:
-            path = folder / name
-            if "\0" in name or not path.resolve().is_relative_to(folder.resolve()) or not path.exists():
-                message = f"{folder} has no {name!r}"
-                raise ManifestError(message)
-            return path
-
-        own = {name: value for name, value in values.items() if name not in RESERVED_FIELDS}
-        repo_id = values.get("repo_id")
-        return cls._class_for(artifact_class)(
-            repo_id=None if repo_id is None else _parse(repo_id),
-            artifact=rebuild(artifact_class, own, resolve),
-        )
 
     # --- the cache ---
 
@@ -583,18 +520,3 @@ def _parse_digest(expected_digest: str | None) -> Digest | None:
 def _merge(first: Mapping[str, Any] | None, second: Mapping[str, Any] | None) -> dict[str, Any]:
     """Return the connection options under both names that infernet-ml has for them."""
     return {**(first or {}), **(second or {})}
-
-
-def _serialize(values: Mapping[str, Any]) -> bytes:
-    try:
-        return json.dumps(values).encode()
-    except (TypeError, ValueError, RecursionError) as error:
-        message = f"manifest_data is not a valid manifest, which holds only what JSON can: {error}"
-        raise ManifestError(message) from None
-
-
-def _rebuild_in(
-    folder: Path, artifact_class: type[ArtifactType], manifest: AnyManifest, selection: Selection
-) -> ArtifactType:
-    """Build the artifact whose files are in `folder`, with the defaults of the fields that are left out."""
-    return rebuild(artifact_class, selection.values(manifest), lambda name: manifest.resolve(folder, name))

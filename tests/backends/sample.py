@@ -1,4 +1,4 @@
-"""The artifact that storages on a network are tried with."""
+"""The artifact that the tests of network storages publish."""
 
 from collections.abc import Callable
 from pathlib import Path

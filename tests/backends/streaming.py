@@ -1,28 +1,27 @@
-"""A storage for tests: in memory, without local files, streaming from offsets, and misbehaving on demand."""
+"""The memory backend behind a server that counts what it sends and misbehaves on demand."""
 
-import contextlib
-import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-from ritual_artifacts.artifact.manifest import Manifest, ManifestEntry
-from ritual_artifacts.artifact.planning import ArtifactPlan
-from ritual_artifacts.backends import Backend, UploadResult, UploadSession
-from ritual_artifacts.core.hashing import FileDigest, hash_files
-from ritual_artifacts.errors import (
-    ArtifactNotFoundError,
-    BackendError,
-    ConflictError,
-    SourceChangedError,
-    TransferError,
+from ritual_artifacts.artifact.digest import Digest
+from ritual_artifacts.artifact.manifest import AnyEntry
+from ritual_artifacts.backends.memory import (
+    MemoryBackend,
+    MemoryOptions,
+    MemoryRevision,
+    MemorySpace,
+    MemoryStorage,
+    StoredArtifact,
+    StoredRepository,
 )
-from ritual_artifacts.events import ProgressCallback, ProgressMeter
+from ritual_artifacts.context import Context
+from ritual_artifacts.errors import TransferError
 from ritual_artifacts.repo_id import RitualRepoId
 
 BLOCK_SIZE = 4096
+PLANTED = "planted"
 
 
 def flip_one_bit(data: bytes) -> bytes:
@@ -31,17 +30,9 @@ def flip_one_bit(data: bytes) -> bytes:
 
 
 @dataclass
-class Repository:
-    revisions: dict[str, tuple[bytes, dict[str, bytes]]] = field(default_factory=dict)
-    labels: dict[str, str] = field(default_factory=dict)
-    latest: str | None = None
+class Server(MemorySpace):
+    """What is stored, what was requested, and what goes wrong; file names are those inside the artifact."""
 
-
-@dataclass
-class Server:
-    """What is stored, what was asked for, and what goes wrong; file names are those inside the artifact."""
-
-    repositories: dict[str, Repository] = field(default_factory=dict)
     requests: list[tuple[str, int]] = field(default_factory=list)
     served: Counter[str] = field(default_factory=Counter)
 
@@ -53,6 +44,11 @@ class Server:
     ignores_offset: bool = False
     lie: Callable[[bytes], bytes] = bytes
     on_block: Callable[[str], object] = len
+
+    def plant(self, repo_id: RitualRepoId, manifest: bytes, files: dict[str, bytes]) -> None:
+        """Store a version without checking it, whose digest the storage does not know."""
+        stored = StoredArtifact(Digest(), manifest, files)
+        self.repositories[str(repo_id)] = StoredRepository({PLANTED: stored}, newest=PLANTED)
 
     def behave(self) -> None:
         self.flipped.clear()
@@ -82,86 +78,38 @@ class Server:
             raise TransferError(message, retryable=True)
 
 
-class StreamingBackend:
-    """Talks to a `Server`."""
+class StreamingStorage(MemoryStorage):
+    name: ClassVar[str] = "streaming"
+    title: ClassVar[str] = "a faulty server"
 
-    def __init__(self, server: Server | None = None) -> None:
-        self.server = server or Server()
-
-    @contextlib.contextmanager
-    def start_upload(self, repo_id: RitualRepoId, options: Mapping[str, Any]) -> Iterator[UploadSession]:
-        if options:
-            message = f"an upload takes no options, but got {sorted(options)}"
-            raise BackendError(message)
-        yield _Session(self.server, repo_id)
-
-    def resolve(self, repo_id: RitualRepoId) -> str:
-        repository = self.server.repositories.get(str(repo_id.without_version()), Repository())
-        revision = repository.labels.get(repo_id.version) if repo_id.version else repository.latest
-        if revision is None:
-            message = f"the server has no {repo_id}"
-            raise ArtifactNotFoundError(message)
-        return revision
-
-    def _revision(self, repo_id: RitualRepoId, revision: str) -> tuple[bytes, dict[str, bytes]]:
-        return self.server.repositories[str(repo_id.without_version())].revisions[revision]
-
-    def read_manifest(self, repo_id: RitualRepoId, revision: str) -> bytes:
-        return self.server.lie(self._revision(repo_id, revision)[0])
-
-    def read_file(
-        self, repo_id: RitualRepoId, revision: str, entry: ManifestEntry, *, offset: int = 0
-    ) -> Iterator[bytes]:
-        files = self._revision(repo_id, revision)[1]
-        name = self.server.swapped.get(entry.path, entry.path)
-        return self.server.serve(files.get(name, b"whatever"), entry.path, offset)
-
-    def find_local_file(self, repo_id: RitualRepoId, revision: str, entry: ManifestEntry) -> Path | None:
-        del repo_id, revision, entry
-        return None
+    def connect(self, options: Mapping[str, Any], context: Context) -> "StreamingBackend":
+        del context
+        server = MemoryOptions.parse(options).space
+        assert isinstance(server, Server)
+        return StreamingBackend(server)
 
 
-class _Session:
-    def __init__(self, server: Server, repo_id: RitualRepoId) -> None:
+class StreamingBackend(MemoryBackend):
+    def __init__(self, server: Server) -> None:
+        super().__init__(server)
+        self.server = server
+
+    def open(self, repo_id: RitualRepoId) -> MemoryRevision:
+        return StreamingRevision(self.server, super().open(repo_id))
+
+
+class StreamingRevision(MemoryRevision):
+    def __init__(self, server: Server, honest: MemoryRevision) -> None:
+        super().__init__(honest.repo_id, honest.name, honest.stored)
         self._server = server
-        self._repo_id = repo_id
 
-    def read_files(self, plan: ArtifactPlan, progress: ProgressCallback | None) -> list[FileDigest]:
-        meter = ProgressMeter(progress, "upload", plan.size)
-        return hash_files([f.source for f in plan.files], follow_symlinks=False, progress=meter.advance)
+    @property
+    def digest(self) -> Digest | None:  # type: ignore[override]  # a planted version has none
+        return None if self.name == PLANTED else super().digest
 
-    def publish(
-        self, manifest: Manifest, plan: ArtifactPlan, progress: ProgressCallback | None
-    ) -> UploadResult:
-        del progress
-        assert manifest.digest is not None
-        revision = manifest.digest.removeprefix("sha256:")
-        repository = self._server.repositories.setdefault(str(self._repo_id.without_version()), Repository())
-        label = self._repo_id.version
-        if label and repository.labels.get(label, revision) != revision:
-            message = f"{self._repo_id} is already another artifact"
-            raise ConflictError(message)
-        files = {file.path: file.source.read_bytes() for file in plan.files}
-        for entry in manifest.files:
-            if hashlib.sha256(files[entry.path]).hexdigest() != entry.sha256:
-                message = f"{entry.path} changed while it was uploaded"
-                raise SourceChangedError(message)
-        known = revision in repository.revisions
-        repository.revisions[revision] = (manifest.to_bytes(), files)
-        if label is None or label not in repository.labels:
-            repository.latest = revision
-        if label:
-            repository.labels[label] = revision
-        return UploadResult(
-            repo_id=self._repo_id,
-            revision=revision,
-            url=f"test:{self._repo_id}",
-            digest=manifest.digest,
-            files=manifest.files,
-            bytes_sent=0 if known else manifest.size,
-            bytes_reused=manifest.size if known else 0,
-        )
+    def manifest_bytes(self) -> bytes:
+        return self._server.lie(super().manifest_bytes())
 
-
-def _check_protocol(backend: StreamingBackend) -> Backend:
-    return backend
+    def read(self, entry: AnyEntry, offset: int = 0) -> Iterator[bytes]:
+        name = self._server.swapped.get(entry.path, entry.path)
+        return self._server.serve(self.stored.files.get(name, b"whatever"), entry.path, offset)

@@ -1,4 +1,4 @@
-"""A real network, on every storage: published, brought back, and run."""
+"""A real network, on every storage: published, downloaded, and run."""
 
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from tests.servers.hub import Hub
 
 
 class Storage:
-    """A storage that models go to, and what it takes to reach it."""
+    """A storage that models are published to, and how it is reached."""
 
     def __init__(
         self, name: str, owner: str = "alice", *, hub: Hub | None = None, node: ArweaveNode | None = None
@@ -91,7 +91,7 @@ def test_only_the_bytes_of_the_named_files_are_sent(published: Storage, tmp_path
         assert published.hub.ledger.sent() < 1_000_000
 
 
-def test_what_the_repository_lacks_is_said_with_what_it_has(published: Storage) -> None:
+def test_the_error_for_a_missing_file_names_those_that_exist(published: Storage) -> None:
     with pytest.raises(
         ArtifactNotFoundError, match=r"no file 'model\.onnx'; it has 'fp32/linear\.onnx', 'linear\.onnx'"
     ):
@@ -117,7 +117,9 @@ def test_a_network_that_was_altered_in_the_cache_never_runs(
     assert kept.files == [path]
 
 
-def test_what_is_not_here_cannot_be_had_offline(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_that_is_not_on_this_machine_cannot_be_used_offline(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
     hub.ledger.forget()
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
 

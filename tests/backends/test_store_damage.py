@@ -1,29 +1,18 @@
-"""A local store in which something else has taken an object's place, and uploads that meet each other."""
+"""A local store that is damaged: bytes that are altered or lost, and paths that something else has taken."""
 
+import hashlib
 import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-from pydantic import BaseModel
 
-from ritual_artifacts import RitualRepoId
-from ritual_artifacts.artifact import manifest as manifest_module
-from ritual_artifacts.artifact.planning import ArtifactPlan, plan_files
+from ritual_artifacts.artifact.manifest import Manifest
 from ritual_artifacts.backends.base import UploadResult
 from ritual_artifacts.backends.local import LocalBackend
-from ritual_artifacts.core.hashing import FileDigest, hash_files
-from ritual_artifacts.errors import ConflictError, IntegrityError, ManifestError
-from ritual_artifacts.transfer import downloading as transfer
-
-V1 = RitualRepoId.from_unique_id("local/me/model/v1")
-V2 = RitualRepoId.from_unique_id("local/me/model/v2")
-
-
-class Sample(BaseModel):
-    file: Path
+from ritual_artifacts.context import Context
+from ritual_artifacts.errors import ArtifactNotFoundError, IntegrityError, Mismatch
+from tests.backends.stores import alter, assert_intact, download, object_paths, objects, repo, upload
 
 
 @pytest.fixture
@@ -31,22 +20,119 @@ def store(tmp_path: Path) -> LocalBackend:
     return LocalBackend(tmp_path / "store")
 
 
-@pytest.fixture
-def plan(write: Callable[..., Path]) -> ArtifactPlan:
-    return plan_files(Sample(file=write("a.bin")))
-
-
-def upload(store: LocalBackend, plan: ArtifactPlan, to: RitualRepoId = V1) -> UploadResult:
-    return transfer.upload(plan, store, to)[0]
-
-
-def download(store: LocalBackend, target: Path) -> None:
-    revision, manifest = transfer.read_manifest(store, V1)
-    transfer.download(store, V1, revision, manifest, target)
+def find_damage(store: LocalBackend) -> list[Mismatch]:
+    return store.find_damage(Context.create())
 
 
 def object_of(store: LocalBackend, result: UploadResult) -> Path:
     return store.layout.object_path(result.files[0].sha256)
+
+
+# --- altered and lost bytes ---
+
+
+def test_a_damaged_content_is_repaired_by_uploading_it_again(
+    store: LocalBackend, write: Callable[..., Path]
+) -> None:
+    upload(store, write("a.bin"), to=repo("v1"))
+    [damaged] = object_paths(store)
+    alter(damaged)
+    assert [mismatch.expected for mismatch in find_damage(store)] == [damaged.name]
+
+    result = upload(store, write("a.bin"), to=repo("v1"))
+
+    assert result.bytes_sent == 1000
+    assert_intact(store, repo("v1"))
+
+
+@pytest.mark.parametrize("lost", ["content", "manifest"])
+def test_a_lost_file_is_repaired_by_uploading_it_again(
+    lost: str, store: LocalBackend, write: Callable[..., Path]
+) -> None:
+    result = upload(store, write("a.bin"), to=repo("v1"))
+    if lost == "content":
+        object_of(store, result).unlink()
+    else:
+        store.layout.revision_path(repo(), result.revision).write_bytes(b"{")
+    assert find_damage(store) != []
+
+    upload(store, write("a.bin"), to=repo("v1"))
+
+    assert_intact(store, repo("v1"))
+
+
+def test_the_error_for_a_lost_content_says_what_to_do(
+    store: LocalBackend, write: Callable[..., Path], tmp_path: Path
+) -> None:
+    object_of(store, upload(store, write("a.bin"))).unlink()
+
+    with pytest.raises(ArtifactNotFoundError, match=r"lost the bytes of 'a\.bin'.*upload the artifact again"):
+        download(store, repo(), tmp_path / "out")
+
+
+def test_a_lost_file_is_reported_for_each_version_that_names_it(
+    store: LocalBackend, write: Callable[..., Path]
+) -> None:
+    lost, kept = write("lost.bin", content=b"lost"), write("kept.bin")
+    first = upload(store, lost, kept, to=repo("v1"))
+    second = upload(store, lost, to=repo(name="other"))
+    upload(store, kept, to=repo("v2"))
+    sha256 = hashlib.sha256(b"lost").hexdigest()
+    store.layout.object_path(sha256).unlink()
+
+    found = find_damage(store)
+
+    assert found == [
+        Mismatch("lost.bin", sha256, "missing", f"local/me/model/{first.revision}"),
+        Mismatch("lost.bin", sha256, "missing", f"local/me/other/{second.revision}"),
+    ]
+
+
+def test_altered_and_lost_files_are_found_beside_a_manifest_that_cannot_be_read(
+    store: LocalBackend, write: Callable[..., Path]
+) -> None:
+    unreadable = upload(store, write("a.bin"), to=repo(name="a"))
+    exchanged = upload(store, write("b.bin", content=b"altered"), to=repo(name="b"))
+    losing = upload(store, write("c.bin", content=b"lost"), to=repo(name="c"))
+    store.layout.revision_path(repo(name="a"), unreadable.revision).write_bytes(b"{")
+    other = store.layout.revision_path(repo(name="c"), losing.revision).read_bytes()
+    store.layout.revision_path(repo(name="b"), exchanged.revision).write_bytes(other)
+    altered = object_of(store, exchanged)
+    alter(altered)
+    object_of(store, losing).unlink()
+
+    found = find_damage(store)
+
+    assert [(m.path, m.expected) for m in found] == [
+        (f"objects/{altered.parent.name}/{altered.name}", altered.name),
+        ("ritual_manifest.json", f"sha256:{unreadable.revision}"),
+        ("ritual_manifest.json", f"sha256:{exchanged.revision}"),
+        ("c.bin", hashlib.sha256(b"lost").hexdigest()),
+    ]
+    assert "not a valid manifest" in found[1].actual
+    assert found[2].actual == losing.digest
+
+
+def test_a_version_that_is_removed_during_the_search_is_no_damage(
+    store: LocalBackend, write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload(store, write("a.bin"))
+    read = Manifest.read
+
+    def read_and_remove(path: Path) -> Manifest:
+        manifest = read(path)
+        monkeypatch.undo()
+        store.remove(repo())
+        store.collect_garbage()
+        return manifest
+
+    monkeypatch.setattr(Manifest, "read", read_and_remove)
+
+    assert find_damage(store) == []
+    assert objects(store) == {}
+
+
+# --- something else in the place of an object ---
 
 
 def link_away(path: Path) -> None:
@@ -71,7 +157,7 @@ def make_fifo(path: Path) -> None:
     os.mkfifo(path)
 
 
-TAKEOVERS = [
+REPLACEMENTS = [
     link_away,
     dangle,
     make_folder,
@@ -79,182 +165,110 @@ TAKEOVERS = [
 ]
 
 
-# --- what is no object ---
-
-
 @pytest.mark.timeout(60)
-@pytest.mark.parametrize("take_over", TAKEOVERS)
-def test_what_is_no_object_is_not_downloaded(
-    take_over: Callable[[Path], None], store: LocalBackend, plan: ArtifactPlan, tmp_path: Path
+@pytest.mark.parametrize("replace", REPLACEMENTS)
+def test_a_replaced_object_is_not_downloaded(
+    replace: Callable[[Path], None], store: LocalBackend, write: Callable[..., Path], tmp_path: Path
 ) -> None:
-    take_over(object_of(store, upload(store, plan)))
+    replace(object_of(store, upload(store, write("a.bin"))))
 
     with pytest.raises(IntegrityError, match=r"a\.bin.*got not a regular file"):
-        download(store, tmp_path / "out")
+        download(store, repo(), tmp_path / "out")
 
     assert not (tmp_path / "out" / "a.bin").exists()
 
 
 @pytest.mark.timeout(60)
-@pytest.mark.parametrize("take_over", TAKEOVERS)
-def test_what_is_no_object_is_named_by_the_verification(
-    take_over: Callable[[Path], None], store: LocalBackend, plan: ArtifactPlan, write: Callable[..., Path]
+@pytest.mark.parametrize("replace", REPLACEMENTS)
+def test_a_replaced_object_is_reported_with_an_altered_one(
+    replace: Callable[[Path], None], store: LocalBackend, write: Callable[..., Path]
 ) -> None:
-    damaged = object_of(store, upload(store, plan))
-    altered = object_of(store, upload(store, plan_files(Sample(file=write("b.bin"))), V2))
-    take_over(damaged)
-    altered.chmod(0o644)
-    altered.write_bytes(b"altered")
+    replaced = object_of(store, upload(store, write("a.bin"), to=repo("v1")))
+    altered = object_of(store, upload(store, write("b.bin"), to=repo("v2")))
+    replace(replaced)
+    alter(altered)
 
-    found = {Path(mismatch.path).name: mismatch.actual for mismatch in store.find_damage()}
+    found = {Path(mismatch.path).name: mismatch.actual for mismatch in find_damage(store)}
 
-    assert found.keys() == {damaged.name, altered.name}
-    assert found[damaged.name] == "not a regular file"
+    assert found.keys() == {replaced.name, altered.name}
+    assert found[replaced.name] == "not a regular file"
 
 
 @pytest.mark.timeout(60)
-@pytest.mark.parametrize("take_over", TAKEOVERS)
-def test_what_is_no_object_is_replaced_by_the_next_upload(
-    take_over: Callable[[Path], None], store: LocalBackend, plan: ArtifactPlan, tmp_path: Path
+@pytest.mark.parametrize("replace", REPLACEMENTS)
+def test_a_replaced_object_is_restored_by_the_next_upload(
+    replace: Callable[[Path], None], store: LocalBackend, write: Callable[..., Path], tmp_path: Path
 ) -> None:
-    take_over(object_of(store, upload(store, plan)))
+    replace(object_of(store, upload(store, write("a.bin"))))
 
-    upload(store, plan)
+    upload(store, write("a.bin"))
 
-    assert store.find_damage() == []
-    download(store, tmp_path / "out")
+    assert find_damage(store) == []
+    download(store, repo(), tmp_path / "out").verify()
 
 
 @pytest.mark.timeout(60)
-@pytest.mark.parametrize("take_over", TAKEOVERS)
-def test_what_is_no_object_does_not_stop_the_collection(
-    take_over: Callable[[Path], None], store: LocalBackend, plan: ArtifactPlan
+@pytest.mark.parametrize("replace", REPLACEMENTS)
+def test_a_replaced_object_does_not_stop_the_collection(
+    replace: Callable[[Path], None], store: LocalBackend, write: Callable[..., Path]
 ) -> None:
-    path = object_of(store, upload(store, plan))
-    take_over(path)
+    path = object_of(store, upload(store, write("a.bin"), to=repo("v1")))
+    replace(path)
 
     store.collect_garbage()
     assert os.path.lexists(path)
 
-    store.remove(V1)
+    store.remove(repo("v1"))
     store.collect_garbage()
     assert not os.path.lexists(path)
 
 
-@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="nothing is closed to this user")
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="this user may read everything")
 def test_an_object_that_cannot_be_read_does_not_hide_the_others(
-    store: LocalBackend, plan: ArtifactPlan
+    store: LocalBackend, write: Callable[..., Path]
 ) -> None:
-    path = object_of(store, upload(store, plan))
+    path = object_of(store, upload(store, write("a.bin")))
     path.chmod(0)
 
-    [mismatch] = store.find_damage()
+    [mismatch] = find_damage(store)
 
     assert "Permission denied" in mismatch.actual
 
 
-# --- what is no version ---
+# --- something else in the place of a version ---
 
 
 @pytest.mark.parametrize("name", ["bad ", "a\\b", "con"])
-def test_a_folder_that_is_no_repository_is_passed_over(
-    name: str, store: LocalBackend, plan: ArtifactPlan
+def test_a_folder_that_cannot_be_a_repository_is_skipped(
+    name: str, store: LocalBackend, write: Callable[..., Path]
 ) -> None:
-    upload(store, plan)
+    upload(store, write("a.bin"), to=repo("v1"))
     (store.layout.root / "repos" / "me" / name).mkdir()
 
     assert [version.labels for version in store.list_versions()] == [("v1",)]
     assert store.collect_garbage() == 0
-    assert store.find_damage() == []
+    assert find_damage(store) == []
 
 
 @pytest.mark.timeout(60)
-@pytest.mark.parametrize("take_over", TAKEOVERS[2:])
-def test_a_pointer_or_manifest_that_is_no_file_is_damage(
-    take_over: Callable[[Path], None], store: LocalBackend, plan: ArtifactPlan, tmp_path: Path
+@pytest.mark.parametrize("replace", REPLACEMENTS[2:])
+def test_a_pointer_or_manifest_that_is_not_a_file_is_damage(
+    replace: Callable[[Path], None], store: LocalBackend, write: Callable[..., Path], tmp_path: Path
 ) -> None:
-    result = upload(store, plan)
+    result = upload(store, write("a.bin"), to=repo("v1"))
 
-    take_over(store.layout.revision_path(V1, result.revision))
+    replace(store.layout.revision_path(repo(), result.revision))
     with pytest.raises(IntegrityError, match="not a regular file"):
-        download(store, tmp_path / "out")
-    assert [mismatch.path for mismatch in store.find_damage()] == ["ritual_manifest.json"]
+        download(store, repo("v1"), tmp_path / "out")
+    assert [mismatch.path for mismatch in find_damage(store)] == ["ritual_manifest.json"]
 
-    take_over(store.layout.label_path(V1, "v1"))
+    replace(store.layout.label_path(repo(), "v1"))
     with pytest.raises(IntegrityError, match="not a regular file"):
-        store.resolve(V1)
+        store.open(repo("v1"))
 
 
-def test_a_store_that_is_no_folder_is_not_an_empty_one(write: Callable[..., Path]) -> None:
+def test_a_store_that_is_not_a_folder_is_not_an_empty_one(write: Callable[..., Path]) -> None:
     store = LocalBackend(write("file"))
 
     with pytest.raises(NotADirectoryError):
         list(store.list_versions())
-
-
-def test_a_revision_that_labels_name_is_not_removed_behind_their_back(
-    store: LocalBackend, plan: ArtifactPlan
-) -> None:
-    result = upload(store, plan)
-    upload(store, plan, V2)
-    by_revision = RitualRepoId.from_unique_id(f"local/me/model/{result.revision}")
-
-    with pytest.raises(ConflictError, match=r"the label v1 names; remove v1, v2 instead"):
-        store.remove(by_revision)
-
-    assert store.resolve(V1) == store.resolve(V2) == result.revision
-
-
-# --- uploads that meet ---
-
-
-def test_a_label_that_another_upload_took_meanwhile_is_not_moved(
-    store: LocalBackend, plan: ArtifactPlan, write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    other = plan_files(Sample(file=write("other.bin")))
-    with store.start_upload(V1, {}) as session:
-        digests = session.read_files(plan, None)
-        manifest = manifest_module.Manifest.build(plan, digests, V1)
-        lock = type(store.layout).lock
-        taken: list[UploadResult] = []
-
-        def let_the_other_go_first(layout: Any) -> Any:
-            monkeypatch.setattr(type(store.layout), "lock", lock)
-            taken.append(upload(store, other))
-            return lock(layout)
-
-        # The first look at the label is over when the lock is asked for.
-        monkeypatch.setattr(type(store.layout), "lock", let_the_other_go_first)
-        with pytest.raises(ConflictError, match="a version never changes"):
-            session.publish(manifest, plan, None)
-
-    assert store.resolve(V1) == taken[0].revision
-
-
-class Recorder:
-    """A storage that notes what was published."""
-
-    def __init__(self) -> None:
-        self.published: list[object] = []
-
-    @contextmanager
-    def start_upload(self, *_: object) -> Iterator["Recorder"]:
-        yield self
-
-    def read_files(self, plan: ArtifactPlan, _: object) -> Sequence[FileDigest]:
-        return hash_files([file.source for file in plan.files])
-
-    def publish(self, *arguments: object) -> None:
-        self.published.append(arguments)
-
-
-def test_a_manifest_that_no_reader_accepts_is_refused_before_it_is_published(
-    plan: ArtifactPlan, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(manifest_module, "MAX_ENTRIES", 0)
-    backend: Any = Recorder()
-
-    with pytest.raises(ManifestError, match="more than readers accept"):
-        transfer.upload(plan, backend, V1)
-
-    assert backend.published == []

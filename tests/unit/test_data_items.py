@@ -2,8 +2,6 @@
 
 import base64
 import json
-import random
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +15,9 @@ from ritual_artifacts.core.data_items import (
     data_item_message,
     parse_bundle,
     parse_data_item,
-    read_bundle,
-    read_data_item,
     write_data_item,
 )
-from ritual_artifacts.errors import ArtifactModelError, BackendError
+from ritual_artifacts.errors import BackendError
 
 VECTORS = json.loads((Path(__file__).parent.parent / "vectors/arweave/ans104.json").read_bytes())
 OWNER, SIGNATURE = bytes([1]) * 512, bytes([2]) * 512
@@ -41,54 +37,26 @@ def test_an_item_of_arbundles_is_read_and_made_again(vector: dict[str, Any]) -> 
     tags = tuple((tag["name"].encode(), tag["value"].encode()) for tag in vector["tags"])
     target, anchor = decode(vector["target"] or ""), (vector["anchor_utf8"] or "").encode()
     assert (item.id, item.signature_type, item.tags) == (vector["id"], 1, tags)
-    assert (item.target, item.anchor) == (target, anchor)
-    assert (item.data_offset, item.data_size) == (vector["header_len"], len(raw) - vector["header_len"])
+    assert item.data_offset == vector["header_len"]
     assert item.message == bytes.fromhex(vector["signature_data_hex"])
     data = raw[item.data_offset :]
     assert data_item_message(item.owner, tags, data, target=target, anchor=anchor) == item.message
     assert write_data_item(item.owner, item.signature, tags, data, target=target, anchor=anchor) == raw
 
 
-def test_the_bundle_of_arbundles_is_read_and_made_again(write: Callable[..., Path]) -> None:
+def test_the_bundle_of_arbundles_is_read_and_made_again() -> None:
     bundle = decode(VECTORS["bundle_of_first_three"]["raw_b64url"])
     length = bundle_index_length(bundle[:32])
 
-    entries = parse_bundle(bundle[:length], size=len(bundle))
+    entries = parse_bundle(bundle[:length])
 
     assert [entry.id for entry in entries] == VECTORS["bundle_of_first_three"]["ids"]
     assert [bundle[entry.offset :][: entry.size] for entry in entries] == [
         decode(vector["raw_b64url"]) for vector in VECTORS["items"]
     ]
     assert bundle_index([(entry.id, entry.size) for entry in entries]) == bundle[:length]
-    assert read_bundle(write("bundle", content=bundle)) == entries
     assert len(set(entries)) == 3
     assert repr(entries[0]) == f"BundleEntry(id='{entries[0].id}', offset={length}, size={entries[0].size})"
-
-
-def test_items_in_a_file_are_read_at_their_places(write: Callable[..., Path]) -> None:
-    bundle = decode(VECTORS["bundle_of_first_three"]["raw_b64url"])
-    path = write("bundle", content=b"x" * 1000 + bundle + b"y" * 1000)
-
-    entries = read_bundle(path, offset=1000, size=len(bundle))
-
-    for entry, vector in zip(entries, VECTORS["items"], strict=True):
-        item = read_data_item(path, offset=entry.offset, size=entry.size)
-        assert item.id == entry.id == vector["id"]
-        assert item.message == bytes.fromhex(vector["signature_data_hex"])
-        assert item.data_size == entry.size - item.data_offset
-
-
-def test_large_data_is_hashed_from_its_file(write: Callable[..., Path]) -> None:
-    data = random.Random(0).randbytes(5_000_000)  # noqa: S311 - test data
-    seen: list[int] = []
-
-    message = data_item_message(OWNER, TAGS, write("data", content=data))
-    item = read_data_item(
-        write("item", content=write_data_item(OWNER, SIGNATURE, TAGS, data)), progress=seen.append
-    )
-
-    assert message == item.message == data_item_message(OWNER, TAGS, data)
-    assert sum(seen) == item.data_size == len(data)
 
 
 def test_the_message_covers_every_part() -> None:
@@ -116,7 +84,7 @@ def test_a_bundle_that_is_made_here_is_read_again() -> None:
     bundle = b"".join([index, *items])
 
     assert len(index) == bundle_index_length(bundle[:32])
-    for entry, item, raw in zip(parse_bundle(index, size=len(bundle)), parsed, items, strict=True):
+    for entry, item, raw in zip(parse_bundle(index), parsed, items, strict=True):
         assert (entry.id, bundle[entry.offset :][: entry.size]) == (item.id, raw)
 
 
@@ -142,7 +110,7 @@ def test_a_header_is_as_long_before_it_is_signed() -> None:
 def test_what_other_tools_do_not_take_is_not_written(change: dict[str, Any], problem: str) -> None:
     parts: dict[str, Any] = {"owner": OWNER, "signature": SIGNATURE, "tags": TAGS} | change
 
-    with pytest.raises(BackendError, match=f"^a data item cannot be used: {problem}$"):
+    with pytest.raises(BackendError, match=f"^invalid data item: {problem}$"):
         data_item_header(**parts)
     if "signature" not in change:
         del parts["signature"]
@@ -153,16 +121,16 @@ def test_what_other_tools_do_not_take_is_not_written(change: dict[str, Any], pro
 @pytest.mark.parametrize(
     ("at", "replacement", "problem"),
     [
-        (0, b"\x00\x00", "the signature type is 0, expected 1"),
-        (0, b"\x08\x00", "the signature type is 8, expected 1"),
-        (1026, b"\x02", "whether the target follows is 2, expected 0 or 1"),
-        (1027, b"\x80", "whether the anchor follows is 128, expected 0 or 1"),
-        (1028, b"\x01", "the item promises 1 tags, and has 2"),
-        (1028, b"\xff" * 8, "the item promises 18446744073709551615 tags, and has 2"),
+        (0, b"\x00\x00", "unknown signature type 0, expected 1"),
+        (0, b"\x08\x00", "unknown signature type 8, expected 1"),
+        (1026, b"\x02", "invalid presence byte 2 before the target, expected 0 or 1"),
+        (1027, b"\x80", "invalid presence byte 128 before the anchor, expected 0 or 1"),
+        (1028, b"\x01", "expected 1 tags, got 2"),
+        (1028, b"\xff" * 8, "expected 18446744073709551615 tags, got 2"),
         (1036, b"\x00\x20", "the tags have 8192 bytes, expected at most 4096"),
-        (1036, b"\x00\x08", "the tags takes? 2048 bytes, and"),
-        (1044, b"\x06", r"the tags are no Avro array of pairs: .* \(at byte"),
-        (1044, b"\xff" * 11, r"a number has more than 64 bits \(at byte"),
+        (1036, b"\x00\x08", "expected 2048 bytes for the tags, got"),
+        (1044, b"\x06", r"the tags are not a valid Avro array: .* \(at byte"),
+        (1044, b"\xff" * 11, r"a number does not fit in 64 bits \(at byte"),
     ],
 )
 def test_a_hostile_item_is_refused(at: int, replacement: bytes, problem: str) -> None:
@@ -170,61 +138,36 @@ def test_a_hostile_item_is_refused(at: int, replacement: bytes, problem: str) ->
 
     item[at : at + len(replacement)] = replacement
 
-    with pytest.raises(BackendError, match=f"^the data item cannot be used: .*{problem}"):
+    with pytest.raises(BackendError, match=f"^invalid data item: .*{problem}"):
         parse_data_item(bytes(item))
 
 
 @pytest.mark.parametrize("length", [0, 1, 2, 513, 1026, 1027, 1028, 1036, 1043, 1044, 1060])
-def test_an_item_that_is_cut_off_is_refused(length: int, write: Callable[..., Path]) -> None:
+def test_an_item_that_is_cut_off_is_refused(length: int) -> None:
     item = write_data_item(OWNER, SIGNATURE, TAGS, b"data")[:length]
 
-    with pytest.raises(BackendError, match=r"bytes, and .* are there"):
+    with pytest.raises(BackendError, match=r"expected \d+ bytes for .*, got"):
         parse_data_item(item)
-    with pytest.raises(BackendError, match="holds something else at byte 0 than it should"):
-        read_data_item(write("item", content=item))
 
 
 @pytest.mark.parametrize(
     ("index", "problem"),
     [
-        (b"", "the number of data items takes 32 bytes, and 0 are there"),
-        (b"\x01" + bytes(31), "an index of 1 items does not take 32 bytes"),
-        (bytes(33), "an index of 0 items does not take 33 bytes"),
-        (b"\xff" * 8 + bytes(24), "an index of 18446744073709551615 items"),
-        (b"\xff" * 32, "the number of data items is a number of more than 64 bits"),
-        (b"\x01" + bytes(31) + b"\xff" * 64, "the size of a data item is a number of more than 64 bits"),
-        (b"\x01" + bytes(31) + b"\xff" + bytes(63), "item 0 ends outside of the data of 350 bytes"),
+        (b"", "expected 32 bytes for the number of data items, got 0"),
+        (b"\x01" + bytes(31), "an index of 1 items does not have 32 bytes"),
+        (bytes(33), "an index of 0 items does not have 33 bytes"),
+        (b"\xff" * 8 + bytes(24), "the index cannot have 18446744073709551615 items"),
+        (b"\xff" * 32, "the number of data items does not fit in 64 bits"),
+        (b"\x01" + bytes(31) + b"\xff" * 64, "the size of a data item does not fit in 64 bits"),
+        (b"\x01" + bytes(31) + b"\xff" * 8 + bytes(56), "data item 0 ends beyond"),
     ],
 )
-def test_a_hostile_index_is_refused(index: bytes, problem: str, write: Callable[..., Path]) -> None:
-    with pytest.raises(BackendError, match=f"^the bundle cannot be used: {problem}"):
-        parse_bundle(index, size=350)
-    if len(index) != 33:  # in a file, what follows the index is data
-        with pytest.raises(BackendError, match="holds something else"):
-            read_bundle(write("bundle", content=index))
+def test_a_hostile_index_is_refused(index: bytes, problem: str) -> None:
+    with pytest.raises(BackendError, match=f"^invalid bundle: {problem}"):
+        parse_bundle(index)
 
 
 def test_an_index_needs_ids() -> None:
     for text in ("", "short", "A" * 44, "A" * 42 + "+", "A" * 42 + "B"):
         with pytest.raises(BackendError, match="is not a transaction id"):
             bundle_index([(text, 1)])
-
-
-def test_a_missing_file_a_folder_and_a_link_are_told_apart(
-    write: Callable[..., Path], tmp_path: Path
-) -> None:
-    link = tmp_path / "link"
-    link.symlink_to(write("item", content=write_data_item(OWNER, SIGNATURE, [], b"")))
-
-    calls: list[Callable[[Path], object]] = [
-        read_bundle,
-        read_data_item,
-        lambda path: data_item_message(OWNER, [], path),
-    ]
-    for call in calls:
-        with pytest.raises(FileNotFoundError):
-            call(tmp_path / "missing")
-        with pytest.raises(IsADirectoryError):
-            call(tmp_path)
-        with pytest.raises(ArtifactModelError, match="symbolic link"):
-            call(link)

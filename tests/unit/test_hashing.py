@@ -45,6 +45,21 @@ def test_a_digest_survives_pickling_and_copying(size: int, write: Callable[..., 
         assert copy.deepcopy(digest) == copy.copy(digest) == digest
 
 
+def test_git_names_files_up_to_a_size_by_the_same_sha1(write: Callable[..., Path]) -> None:
+    limit = 1 << 20
+    sizes = (0, 1, 64, 300_000, limit - 1, limit, limit + 1)
+    paths = [write(f"{size}.bin", size) for size in sizes]
+
+    for number in (1, 2):
+        digests = hash_files(paths, max_workers=number, git_sha1_max_size=limit)
+
+        blobs = [b"blob %d\0" % path.stat().st_size + path.read_bytes() for path in paths[:-1]]
+        expected = [hashlib.sha1(blob, usedforsecurity=False).hexdigest() for blob in blobs]
+        assert [digest.git_sha1 for digest in digests] == [*expected, None]
+        assert hash_files(paths[3:4], max_workers=number, git_sha1_max_size=limit) == digests[3:4]
+    assert {digest.git_sha1 for digest in hash_files(paths)} == {None}
+
+
 def test_a_digest_can_be_made_by_those_who_hash_themselves(write: Callable[..., Path]) -> None:
     path = write("a.bin")
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
@@ -111,9 +126,9 @@ def test_the_number_of_workers_is_a_setting(
 def test_fewer_workers_than_one_are_refused(number: int, write: Callable[..., Path], tmp_path: Path) -> None:
     source = write("a.bin")
 
-    with pytest.raises(ArtifactError, match=f"max_workers is {number}, expected 1 or more"):
+    with pytest.raises(ArtifactError, match=f"max_workers must be at least 1, got {number}"):
         hash_files([source], max_workers=number)
-    with pytest.raises(ArtifactError, match=f"max_workers is {number}, expected 1 or more"):
+    with pytest.raises(ArtifactError, match=f"max_workers must be at least 1, got {number}"):
         copy_files([(source, tmp_path / "copy")], max_workers=number)
     assert not (tmp_path / "copy").exists()
 

@@ -1,4 +1,4 @@
-"""Staging: files stay hidden until all are verified, and a commit that has begun is always finished."""
+"""Staging: files stay hidden until all are verified, and partial files are continued."""
 
 import contextlib
 import hashlib
@@ -12,8 +12,8 @@ from ritual_artifacts.artifact.manifest import Manifest, ManifestEntry
 from ritual_artifacts.context import Context
 from ritual_artifacts.core.hashing import FileDigest, hash_files
 from ritual_artifacts.errors import ConflictError
-from ritual_artifacts.transfer import staging
-from ritual_artifacts.transfer.staging import Staging, finish_interrupted, stage_into
+from ritual_artifacts.transfer import survey
+from ritual_artifacts.transfer.staging import Staging, stage_into
 
 
 def manifest_of(**files: bytes) -> Manifest:
@@ -84,6 +84,24 @@ def test_partial_files_of_another_artifact_are_dropped(tmp_path: Path) -> None:
         assert not old.exists()
 
 
+@pytest.mark.parametrize("odd", ["a link", "a folder", "a second name"])
+def test_anything_but_a_partial_file_of_its_own_is_removed(odd: str, tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        stage_and_fail(tmp_path, resumable=True)
+    [partial] = (tmp_path / ".ritual-partial").glob("*/*")
+    if odd == "a second name":  # a write to the one would change the other
+        (tmp_path / "elsewhere").hardlink_to(partial)
+    else:
+        partial.unlink()
+    if odd == "a link":
+        partial.symlink_to(tmp_path / "elsewhere")
+    if odd == "a folder":
+        partial.mkdir()
+
+    with stage_into(tmp_path, "key", Context.create()):
+        assert list(partial.parent.iterdir()) == []
+
+
 def test_a_file_of_another_size_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a").write_bytes(b"another size")
     (tmp_path / "b").write_bytes(b"b")
@@ -93,7 +111,7 @@ def test_a_file_of_another_size_is_not_read(tmp_path: Path, monkeypatch: pytest.
         read.extend(path.name for path in paths)
         return hash_files(paths, **options)
 
-    monkeypatch.setattr(staging, "hash_files", spy)
+    monkeypatch.setattr(survey, "hash_files", spy)
 
     with stage_into(tmp_path, "key", Context.create(), overwrite=True) as stage:
         present = stage.find_present(manifest_of(a=b"a", b=b"b"))
@@ -122,86 +140,6 @@ def test_a_part_of_an_artifact_has_no_manifest(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["a"]
 
 
-def interrupted(target: Path, monkeypatch: pytest.MonkeyPatch, *, exclusive: bool = False) -> None:
-    """Replace an artifact, and fail right before the files are renamed."""
-    stage_and_commit(target, {"a": b"old", "gone": b"gone"}, exclusive=exclusive)
-    with monkeypatch.context() as patch:
-        patch.setattr(Staging, "_refuse_obstacles", fail)
-        with pytest.raises(KeyboardInterrupt):
-            stage_and_commit(target, {"a": b"new"}, exclusive=exclusive)
-
-
-@pytest.mark.parametrize("exclusive", [False, True])
-def test_an_interrupted_commit_is_finished(
-    exclusive: Any, own_folders: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    out = own_folders / "cache" / "out"
-    interrupted(out, monkeypatch, exclusive=exclusive)
-    assert not (out / "ritual_manifest.json").exists()
-
-    assert finish_interrupted(out, Context.create())
-
-    assert Manifest.read(out / "ritual_manifest.json").digest == manifest_of(a=b"new").digest
-    assert (out / "a").read_bytes() == b"new"
-    assert not (out / "gone").exists()
-
-
-def test_a_prepared_folder_cannot_have_the_users_files_removed(tmp_path: Path) -> None:
-    (tmp_path / ".ritual-partial" / "x").mkdir(parents=True)
-    (tmp_path / ".ritual-partial" / "x" / "replace.json").write_bytes(manifest_of().to_bytes())
-    (tmp_path / "mine.txt").write_bytes(b"mine")
-
-    assert not finish_interrupted(tmp_path, Context.create())
-    stage_and_commit(tmp_path, {"a": b"a"})
-
-    assert (tmp_path / "mine.txt").read_bytes() == b"mine"
-
-
-def test_the_next_call_finishes_an_interrupted_commit_whatever_it_stages_itself(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    interrupted(tmp_path / "out", monkeypatch)
-
-    with stage_into(tmp_path / "out", "third", Context.create()) as stage:
-        assert stage.find_present(manifest_of(a=b"new", c=b"c")) == {"a"}
-
-
-def test_a_commit_is_not_finished_through_a_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    target, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
-    elsewhere.mkdir()
-    with monkeypatch.context() as patch:
-        patch.setattr(Staging, "_apply", fail)
-        with pytest.raises(KeyboardInterrupt):
-            stage_and_commit(target, {"sub/a": b"a"})
-    (target / "sub").symlink_to(elsewhere, target_is_directory=True)
-
-    with pytest.raises(ConflictError, match="symbolic link"):
-        finish_interrupted(target, Context.create())
-
-    assert list(elsewhere.iterdir()) == []
-
-
-def test_an_unverified_partial_file_is_never_committed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "a").write_bytes(b"whole")
-    with monkeypatch.context() as patch:
-        patch.setattr(Staging, "_apply", fail)
-        with pytest.raises(KeyboardInterrupt):
-            stage_and_commit(tmp_path, {"a": b"not verified", "b": b"b"}, staged=["b"])
-
-    finish_interrupted(tmp_path, Context.create())
-
-    assert (tmp_path / "b").read_bytes() == b"b"
-    assert (tmp_path / "a").read_bytes() == b"whole"
-
-
-def test_a_folder_without_a_commit_is_not_touched(tmp_path: Path) -> None:
-    assert not finish_interrupted(tmp_path, Context.create())
-    assert not finish_interrupted(tmp_path / "missing", Context.create())
-    assert list(tmp_path.iterdir()) == []  # not even a lock
-
-
 def test_new_folders_are_synced_before_the_manifest_is_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -211,7 +149,7 @@ def test_new_folders_are_synced_before_the_manifest_is_there(
         assert not (tmp_path / "out" / "ritual_manifest.json").exists()
         synced.append(folder)
 
-    monkeypatch.setattr("ritual_artifacts.core.hashing._sync_folder", sync)
+    monkeypatch.setattr("ritual_artifacts.core.hashing.sync_folder", sync)
 
     with stage_into(tmp_path / "out", "key", Context.create()) as stage:
         put(stage, **{"x/y/a": b"a"})
@@ -257,53 +195,6 @@ def test_nothing_is_removed_from_a_folder_that_holds_the_users_own_files(tmp_pat
     stage_and_commit(tmp_path, {"a": b"new"}, in_place=True)
 
     assert (tmp_path / "source").read_bytes() == b"source"
-
-
-def test_a_commit_in_the_users_own_files_is_finished_without_removals(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    stage_and_commit(tmp_path, {"a": b"a", "source": b"source"})
-    with monkeypatch.context() as patch:
-        patch.setattr(Staging, "_apply", fail)
-        with pytest.raises(KeyboardInterrupt):
-            stage_and_commit(tmp_path, {"a": b"new"}, in_place=True)
-
-    assert finish_interrupted(tmp_path, Context.create())
-
-    assert (tmp_path / "a").read_bytes() == b"new"
-    assert (tmp_path / "source").read_bytes() == b"source"
-
-
-def test_a_link_among_the_partial_files_is_never_put_in_place(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    target, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
-    elsewhere.write_bytes(b"a")
-    with monkeypatch.context() as patch:
-        patch.setattr(Staging, "_apply", fail)
-        with pytest.raises(KeyboardInterrupt):
-            stage_and_commit(target, {"a": b"a"})
-    [partial] = [p for p in target.glob(".ritual-partial/*/*") if p.suffix != ".json"]
-    partial.unlink()
-    partial.symlink_to(elsewhere)
-
-    finish_interrupted(target, Context.create())
-
-    assert not (target / "a").is_symlink()
-    with stage_into(target, "key", Context.create()) as stage:
-        assert stage.find_present(manifest_of(a=b"a")) == set()
-
-
-def test_links_and_folders_among_the_partial_files_are_removed(tmp_path: Path) -> None:
-    with pytest.raises(KeyboardInterrupt):
-        stage_and_fail(tmp_path, resumable=True)
-    [partial] = (tmp_path / ".ritual-partial").glob("*/*")
-    partial.unlink()
-    partial.symlink_to(tmp_path / "elsewhere")
-    (partial.parent / "folder").mkdir()
-
-    with stage_into(tmp_path, "key", Context.create()):
-        assert list(partial.parent.iterdir()) == []
 
 
 @pytest.mark.parametrize("link", ["cache/local/me/x/default", "cache/local/me/x", "cache/local"])

@@ -20,7 +20,7 @@ class Selection:
         names: Names of the wanted files; None for all.
         fields: The model's field of each file, by the file's name.
         directories: The model's field of each directory that it names, by the directory's name; a directory
-            of a field holds nothing but the artifact.
+            of a field must hold no other files.
         left_out: Fields of the model that are not wanted, and get their defaults.
     """
 
@@ -37,11 +37,11 @@ class Selection:
 
         Args:
             artifact_class: The model's class.
-            manifest: What the artifact has.
+            manifest: The artifact's manifest.
             fields: The wanted fields; None for all.
 
         Raises:
-            ArtifactModelError: `fields` is a text, a wanted field has no files, or one that is left out has
+            ArtifactModelError: `fields` is a string, a wanted field has no files, or one that is left out has
                 no default.
             ManifestError: the manifest does not fit the class.
         """
@@ -91,12 +91,14 @@ def _check_fields(
     Raises:
         ArtifactModelError: a wanted field has no files, or one that is left out has no default.
     """
-    if isinstance(fields, str):  # a text is a sequence of letters, each of which may be a field
-        message = f"fields is the text {fields!r}; pass a list of names: [{fields!r}]"
+    if isinstance(fields, str):  # a string is a sequence of letters, each of which may be a field
+        message = f"fields is the string {fields!r}; pass a list of names: [{fields!r}]"
         raise ArtifactModelError(message)
     for name in fields:
         if name not in named:
-            message = f"{artifact_class.__name__}.{name} has no files; those that have are {sorted(named)}"
+            message = (
+                f"{artifact_class.__name__}.{name} has no files; the fields with files are {sorted(named)}"
+            )
             raise ArtifactModelError(message)
     left_out = [name for name in named if name not in fields]
     for name in left_out:
@@ -110,11 +112,11 @@ def _check_fields(
 
 
 def names_below(folder: Path, manifest: AnyManifest) -> dict[Path, str]:
-    """Return the names of an artifact's files and directories by where they are below `folder`."""
+    """Return the names of an artifact's files and directories, by their paths below `folder`."""
     return {folder / name: name for entry in manifest.files for name in _with_parents(entry.path)}
 
 
 def _with_parents(path: str) -> Iterator[str]:
-    """Name the directories that a file is in, outermost first, and then the file itself."""
+    """Return the names of the directories that a file is in, outermost first, then of the file itself."""
     parts = path.split("/")
     return ("/".join(parts[:end]) for end in range(1, len(parts) + 1))

@@ -7,7 +7,7 @@ by calls to your service, and name the `Storage` class in an entry point of your
     shelf = "my_package.shelf:ShelfStorage"
 
 This package has no entry point for `MemoryStorage`: ids that begin with `memory/` need a program that
-registers it, as the tests of this package do. Methods that are missing here have a default in `base` that fits.
+registers it, as the tests of this package do. Methods that are missing here have a fitting default in `base`.
 """
 
 import hashlib
@@ -19,23 +19,33 @@ from typing import Any, ClassVar, Final
 
 from pydantic import Field, InstanceOf
 
-from ritual_artifacts.artifact.digest import Digest
-from ritual_artifacts.artifact.manifest import AnyEntry, Manifest
-from ritual_artifacts.artifact.planning import ArtifactPlan
-from ritual_artifacts.backends.base import Backend, RemoteFile, Revision, Storage, UploadResult, UploadSession
-from ritual_artifacts.backends.options import Options
-from ritual_artifacts.context import Context
-from ritual_artifacts.core.hashing import FileDigest, hash_files
+from ritual_artifacts.backends import (
+    AnyEntry,
+    ArtifactPlan,
+    Backend,
+    Context,
+    Digest,
+    FileDigest,
+    Manifest,
+    Options,
+    RemoteFile,
+    Revision,
+    RitualRepoId,
+    Storage,
+    UploadResult,
+    UploadSession,
+    hash_files,
+)
 from ritual_artifacts.errors import ArtifactNotFoundError, ConflictError, SourceChangedError
-from ritual_artifacts.repo_id import RitualRepoId
 
 _BLOCK_SIZE: Final = 1 << 20
 
 
 @dataclass
 class StoredArtifact:
-    """One immutable version: its manifest file, and its files by name."""
+    """One immutable version: its artifact's digest, its manifest file, and its files by name."""
 
+    digest: Digest
     manifest: bytes
     files: dict[str, bytes]
 
@@ -105,10 +115,9 @@ class MemoryBackend(Backend[MemoryUploadOptions]):
         """Connect to `space`; nothing is sent."""
         self.space = space
 
-    @property
-    def storage(self) -> Storage:
-        """The storage that this is a connection to."""
-        return MemoryStorage()
+    def upload_options(self, given: Mapping[str, Any]) -> MemoryUploadOptions:
+        """Check the options of an upload; see `Backend`."""
+        return MemoryUploadOptions.parse(given)
 
     def open(self, repo_id: RitualRepoId) -> "MemoryRevision":
         """Open the version that the id names now; a version is a label."""
@@ -130,25 +139,25 @@ class MemoryBackend(Backend[MemoryUploadOptions]):
 
 
 class MemoryRevision(Revision):
-    """One opened version; `name` is its artifact's digest, without `sha256:`."""
+    """One opened version; `name` is the SHA-256 of its manifest file."""
 
     def __init__(self, repo_id: RitualRepoId, name: str, stored: StoredArtifact) -> None:
         """Open a version that exists."""
         super().__init__(repo_id, name)
-        self._stored = stored
+        self.stored = stored
 
     @property
     def digest(self) -> Digest:
         """The digest of the artifact."""
-        return Digest.from_hex(self.name)
+        return self.stored.digest
 
     def manifest_bytes(self) -> bytes:
         """Return the manifest file, unchecked; see `Revision`."""
-        return self._stored.manifest
+        return self.stored.manifest
 
     def read(self, entry: AnyEntry, offset: int = 0) -> Iterator[bytes]:
         """Yield a file's bytes, unchecked, from `offset` to its end; see `Revision`."""
-        data = self._stored.files.get(entry.path)
+        data = self.stored.files.get(entry.path)
         if data is None:
             message = f"{self.repo_id} has no file {entry.path!r} in memory"
             raise ArtifactNotFoundError(message)
@@ -157,7 +166,7 @@ class MemoryRevision(Revision):
 
     def listing(self) -> Mapping[str, RemoteFile]:
         """Return size and SHA-256 of each file as it is stored now, whatever the manifest says."""
-        files = self._stored.files.items()
+        files = self.stored.files.items()
         return {path: RemoteFile(len(data), hashlib.sha256(data).hexdigest()) for path, data in files}
 
 
@@ -181,19 +190,19 @@ class MemoryUpload(UploadSession):
 
     def publish(self, manifest: Manifest) -> UploadResult:
         """Read the files into memory, then make the version visible in one step."""
-        files = self._read_again(manifest)
-        revision, label = manifest.digest.hex, self.repo_id.version
+        files, label = self._read_again(manifest), self.repo_id.version
+        repository_id = self.repo_id.without_version()
+        document = manifest.with_repo_id(repository_id).to_bytes()
         with self.space.lock:
-            repository_id = self.repo_id.without_version()
             repository = self.space.repositories.setdefault(str(repository_id), StoredRepository())
             named = repository.labels.get(label) if label else None
-            if named not in {None, revision}:
+            if named is not None and repository.revisions[named].digest != manifest.digest:
                 message = f"{self.repo_id} already names another artifact; upload under a new version label"
                 raise ConflictError(message)
+            revision = named or hashlib.sha256(document).hexdigest()
             is_new = revision not in repository.revisions
             if is_new:
-                document = manifest.with_repo_id(repository_id).to_bytes()
-                repository.revisions[revision] = StoredArtifact(document, files)
+                repository.revisions[revision] = StoredArtifact(manifest.digest, document, files)
             if named is None:  # to publish a label again changes nothing
                 repository.newest = revision
             if label:

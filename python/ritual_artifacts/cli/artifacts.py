@@ -76,21 +76,19 @@ def upload(
         repository = parse_repo(repo, given, context)
         given.refuse_foreign(repository.storage)
         backend = repository.connect()
-        plan, expected = _plan(path, type_, values or [], context)
+        plan, expected = _plan(path, type_, values or [])
         options = given.upload(repository.storage)
         result, _ = publish(plan, backend, repository.repo_id, context, options=options, expected=expected)
     _show_result(result, as_json=as_json)
 
 
-def _plan(
-    path: Path, type_: str | None, values: list[str], context: Context
-) -> tuple[ArtifactPlan, dict[str, str]]:
+def _plan(path: Path, type_: str | None, values: list[str]) -> tuple[ArtifactPlan, dict[str, str]]:
     """Return what an upload of `path` means, and what its files must be where a manifest says so."""
     if type_ is not None:
         return plan_files(_build_typed(type_, values, path)), {}
     if not (path / MANIFEST_FILENAME).is_file():
         return plan_model(path), {}
-    location = locate_folder(path, context)
+    location = locate_folder(path)
     if left_out := count_unnamed(path, location.manifest):
         say(f"{left_out}, left out; remove {MANIFEST_FILENAME} to publish the folder as it is")
     return plan_again(location.manifest, location.places), expected_hashes(location.manifest)
@@ -179,7 +177,8 @@ def copy(
         context = Context.create(progress=progress)
         from_storage = parse_repo(source, given, context).storage if is_repo_id(source) else None
         to_repository = parse_repo(target, given, context) if is_repo_id(target) else None
-        given.refuse_foreign(from_storage, to_repository and to_repository.storage)
+        to_storage = None if to_repository is None else to_repository.storage
+        given.refuse_foreign(from_storage, to_storage)
         location = locate(source, given, context)
         plan = plan_again(location.manifest, location.places)
         expected = expected_hashes(location.manifest)

@@ -18,7 +18,6 @@ from ritual_artifacts.transfer.cache import Cache
 from ritual_artifacts.transfer.downloading import read_revision_manifest
 from ritual_artifacts.transfer.fetching import identify
 from ritual_artifacts.transfer.publishing import expected_hashes
-from ritual_artifacts.transfer.staging import finish_interrupted
 
 
 @dataclass(frozen=True)
@@ -116,17 +115,16 @@ def read_location_manifest(text: str, given: Given, context: Context) -> AnyMani
     """
     if is_repo_id(text):
         return parse_repo(text, given, context).open()[1]
-    return locate_folder(parse_path(text), context).manifest
+    return locate_folder(parse_path(text)).manifest
 
 
-def locate_folder(folder: Path, context: Context) -> Location:
+def locate_folder(folder: Path) -> Location:
     """Find the artifact in a folder.
 
     Raises:
         ArtifactNotFoundError: there is none.
         ManifestError: its manifest is malformed or hostile.
     """
-    finish_interrupted(folder, context)
     try:
         manifest = read_manifest(folder / MANIFEST_FILENAME)
     except (FileNotFoundError, NotADirectoryError):
@@ -149,7 +147,7 @@ def locate(text: str, given: Given, context: Context) -> Location:
         BackendError: the repository's files are not on this machine.
     """
     if not is_repo_id(text):
-        return locate_folder(parse_path(text), context)
+        return locate_folder(parse_path(text))
     repository = parse_repo(text, given, context)
     revision, manifest = repository.open()
     return locate_stored(revision, manifest) or _locate_cached(repository, manifest)

@@ -52,7 +52,7 @@ def verify(
     with progress_bar() as progress:
         context = Context.create(progress=progress)
         if not is_repo_id(where):
-            location = locate_folder(parse_path(where), context)
+            location = locate_folder(parse_path(where))
             found, all_well = _verify_location(location, wanted, context)
         else:
             repository = parse_repo(where, given, context)

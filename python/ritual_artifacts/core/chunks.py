@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 ChunkTree: TypeAlias = _core.ChunkTree
-SplitRule: TypeAlias = Literal["arweave-js", "node", "naive"]
+SplitRule: TypeAlias = Literal["arweave-js", "naive"]
 
 CHUNK_BYTES: Final = 256 * 1024
 """Bytes of a chunk at most."""
@@ -37,7 +37,6 @@ CHUNK_BYTES: Final = 256 * 1024
 MAX_PROOFS: Final = 32
 """That `find_good_prefix` asks for at most; a tree that is built here has fewer layers, whatever its size."""
 
-_RULES: Final[tuple[SplitRule, ...]] = ("arweave-js", "node", "naive")
 _SHORTEST_LAST: Final = 32 * 1024
 """arweave-js shares the last two chunks' bytes where the last would be shorter than this."""
 _ID: Final = 32
@@ -128,7 +127,7 @@ def check_chunk(data_root: bytes, data_size: int, offset: int, proof: bytes, chu
     """
     start, end, sha256 = _check_proof(data_root, data_size, offset, proof)
     if len(chunk) != end - start or hashlib.sha256(chunk).digest() != sha256:
-        message = f"the chunk at {offset} is not the one that its proof proves"
+        message = f"the chunk at offset {offset} does not match its proof"
         raise BackendError(message)
     return start, end
 
@@ -194,7 +193,7 @@ def _check_proof(data_root: bytes, data_size: int, offset: int, proof: bytes) ->
     try:
         return _core.check_proof(data_root, data_size, offset, proof)
     except ValueError as error:
-        message = f"the proof of the chunk at {offset} is none: {error}"
+        message = f"invalid proof for the chunk at offset {offset}: {error}"
         raise BackendError(message) from None
 
 
@@ -211,10 +210,13 @@ def _split_as_all(tree: ChunkTree) -> Iterator[ChunkTree]:
 
 
 def _rules_for(size: int) -> Sequence[SplitRule]:
-    """Return the rules that split data of this size in different ways."""
+    """Return the rules that split data of this size in different ways.
+
+    The Arweave node has a rule too, for data inside a transaction, but always splits like one of these.
+    """
     rest = size % CHUNK_BYTES
     if rest == 0 and size:
         return ("arweave-js", "naive")
     if size > CHUNK_BYTES and rest < _SHORTEST_LAST:
         return ("arweave-js", "naive")
-    return _RULES[:1]
+    return ("arweave-js",)

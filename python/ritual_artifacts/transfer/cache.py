@@ -111,7 +111,7 @@ class CacheFolder:
         if self.manifest is not None or self.has_invalid_manifest or not _is_folder(staging):
             return self.manifest
         notes = (_read(path) for name in ("*/*.json", "*/old") for path in sorted(staging.glob(name)))
-        return self.part or next(filter(None, notes), None)
+        return self.part or next((note for note in notes if note is not None), None)
 
     @property
     def is_complete(self) -> bool:

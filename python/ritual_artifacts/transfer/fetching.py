@@ -21,7 +21,7 @@ from ritual_artifacts.errors import ArtifactError, ArtifactNotFoundError
 from ritual_artifacts.repo_id import RitualRepoId
 from ritual_artifacts.transfer.cache import Cache, read_part
 from ritual_artifacts.transfer.downloading import Target, download, read_revision_manifest
-from ritual_artifacts.transfer.staging import finish_interrupted
+from ritual_artifacts.transfer.staging import finish_in_cache
 from ritual_artifacts.transfer.verification import check_expected_digest, verify_folder
 
 log = logging.getLogger(__name__)
@@ -97,6 +97,8 @@ def fetch(request: Request, context: Context) -> Fetched:
     in_cache = request.directory is None
     folder = (request.directory or cache.place(repo_id, request.options)).absolute()
     is_offline = storage.is_offline(request.options, context.settings)
+    if in_cache:
+        finish_in_cache(folder, context)
     if in_cache and not is_offline and _is_pinned(storage, request):
         try:
             return _open_copy(folder, request, context)
@@ -145,8 +147,6 @@ def open_folder(
 ) -> Fetched:
     """Return the artifact in a folder.
 
-    A download into it whose files were all verified when its process was killed is finished first.
-
     Args:
         folder: The folder.
         select: Returns the wanted part of the artifact.
@@ -160,7 +160,6 @@ def open_folder(
         ManifestError: the manifest is malformed or hostile, or does not fit.
         IntegrityError: the artifact or a file differs from what was asked for.
     """
-    finish_interrupted(folder, context)
     try:
         found = read_manifest(folder / MANIFEST_FILENAME)
     except FileNotFoundError:

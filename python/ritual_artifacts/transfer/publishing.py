@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
 from ritual_artifacts.artifact.manifest import AnyManifest, Manifest
-from ritual_artifacts.artifact.planning import ArtifactPlan, PlannedFile
-from ritual_artifacts.artifact.provenance import CHANGED_SINCE
+from ritual_artifacts.artifact.planning import ArtifactPlan, PlannedFile, plan_files
+from ritual_artifacts.artifact.provenance import CHANGED_SINCE, Origin
 from ritual_artifacts.backends.base import Backend, UploadResult
 from ritual_artifacts.context import Context
 from ritual_artifacts.core.hashing import copy_files
@@ -91,9 +93,38 @@ def export(
         digests = copy_files(pairs, max_workers=context.settings.max_workers, progress=meter.advance)
         manifest = Manifest.build(plan, digests, repo_id)
         _compare_all(expected or {}, manifest, plan)
+        for file in plan.files:
+            staging.note_verified(file.path)
         present = staging.find_present(manifest, plan.directories)
         staging.commit(manifest, [e.path for e in manifest.files if e.path not in present])
     return manifest
+
+
+def plan_unchanged(artifact: BaseModel, origin: Origin | None) -> tuple[ArtifactPlan, dict[str, str]]:
+    """Plan to publish an artifact; files that were downloaded or opened must be what they were.
+
+    Args:
+        artifact: The model.
+        origin: What was downloaded or opened; None for an artifact that was built here.
+
+    Returns:
+        The plan, and what `publish` and `export` take as `expected`.
+
+    Raises:
+        ArtifactModelError: the model cannot be an artifact.
+        IntegrityError: such a file is gone, or such a directory has other files now.
+        OSError: another file is missing.
+    """
+    if origin is None:
+        return plan_files(artifact), {}
+    try:
+        plan = plan_files(artifact, origin.names)
+    except FileNotFoundError as error:
+        missing = origin.missing(str(error.filename))
+        if missing is None:
+            raise
+        raise missing from None
+    return plan, origin.expect(plan)
 
 
 def plan_again(manifest: AnyManifest, places: Mapping[str, Path]) -> ArtifactPlan:

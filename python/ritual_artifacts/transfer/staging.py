@@ -1,44 +1,45 @@
 """Files on their way into a folder: out of sight until every one of them is verified.
 
-They wait in `.ritual-partial/<artifact>/` inside the target. Only when all are there and match their digests
-does the commit begin: the new manifest is written beside them, the old one goes away, and with it the files
-that it names, that are unchanged, and that the new one does not name. Then the files are renamed into place,
-and the new manifest follows them. A folder with a manifest is therefore always complete. From the moment at
-which the new manifest waits there, all that is left to do are removals and renames: what a killed process
-left undone, the next one finishes. Bytes of which only a part has arrived, the next one continues.
+They wait in `.ritual-partial/<artifact>/` inside the target. When all of them are there and match their
+digests, the commit begins: everything in the target is looked at again, the old manifest is put aside, and
+with it the files that are replaced, or that it names, that are unchanged and that the new artifact does not
+have. Then the new files are moved into place, and the new manifest after them. A folder with a manifest is
+therefore always complete. A commit that fails is undone. After a kill, the next download into the folder
+recognises the files by their digests; commands that only look change nothing. A part of a file is continued
+by the next download.
 """
 
 import contextlib
 import hashlib
 import logging
 import os
-import shutil
-import stat
 from collections.abc import Callable, Collection, Iterable, Iterator
-from enum import StrEnum
-from pathlib import Path, PurePosixPath
+from enum import Enum, auto
+from pathlib import Path
 
-from ritual_artifacts.artifact.manifest import AnyEntry, AnyManifest, read_manifest
+from ritual_artifacts.artifact.manifest import AnyManifest, Manifest
 from ritual_artifacts.artifact.planning import MANIFEST_FILENAME, STAGING_DIRNAME
 from ritual_artifacts.context import Context
 from ritual_artifacts.core.hashing import FileDigest, hash_files, make_folder, rename_files, write_file
-from ritual_artifacts.errors import ConflictError, ManifestError
+from ritual_artifacts.errors import ConflictError, IntegrityError, Mismatch
 from ritual_artifacts.locks import is_in_cache, lock_folder
-from ritual_artifacts.names import collision_key
 from ritual_artifacts.settings import Settings
-from ritual_artifacts.transfer.verification import files_below
+from ritual_artifacts.transfer.commit import Commit, restore
+from ritual_artifacts.transfer.notes import CommitNote
+from ritual_artifacts.transfer.places import Look, kind_of, remove
+from ritual_artifacts.transfer.survey import Survey
 
 log = logging.getLogger(__name__)
 
 
-class Removal(StrEnum):
-    """What of that which is in the folder goes away; each is the new manifest's name while a commit runs."""
+class Removal(Enum):
+    """Which existing files a commit removes."""
 
-    NOTHING = "add.json"
-    OUTDATED = "merge.json"
-    """Unchanged files of the artifact that was here before."""
-    OTHERS = "replace.json"
-    """Whatever the artifact does not name."""
+    NOTHING = auto()
+    OUTDATED = auto()
+    """Unchanged files of the artifact that was in the folder before."""
+    OTHERS = auto()
+    """Everything that the artifact does not name: the folder is the cache's own."""
 
 
 class Staging:
@@ -53,124 +54,38 @@ class Staging:
             target: The folder.
             name: Name of the folder in `.ritual-partial`.
             context: The call that this belongs to.
-            removal: What goes away when the artifact comes; in a folder of which `Removal.OTHERS` go away
-                nothing is in the way.
+            removal: Which existing files a commit removes. `Removal.OTHERS` also replaces everything.
             overwrite: Replace files that differ, even where they are not known to be an artifact's.
         """
         self.target = target
         self._context = context
         self._folder = target / STAGING_DIRNAME / name
+        self._aside = target / STAGING_DIRNAME / "aside"
         self._removal = removal
         self._exclusive = removal is Removal.OTHERS
-        self._overwrite = overwrite or self._exclusive
         self._manifest_path = target / MANIFEST_FILENAME
-        self._old_manifest_path = self._folder / "old"
-        self._pending = self._folder / removal
+        self._note = CommitNote(target, context.settings)
+        self._survey = Survey(target, self._note, context, exclusive=self._exclusive, overwrite=overwrite)
+        self._verified: dict[str, Look | None] = {}
 
     def partial_path(self, name: str) -> Path:
         """Return where the bytes of the file called `name` wait."""
         return self._folder / hashlib.sha256(name.encode()).hexdigest()[:32]
 
+    def note_verified(self, name: str) -> None:
+        """Remember what a staged file looks like now that its bytes were verified."""
+        self._verified[name] = Look.at(self.partial_path(name))
+
+    # --- before the commit ---
+
     def find_present(self, manifest: AnyManifest, directories: Iterable[str] = ()) -> set[str]:
-        """Return the names of the files that are in place already, with the right bytes.
-
-        A file of another size is not read: it cannot match.
-
-        Args:
-            manifest: The artifact's manifest.
-            directories: Names of directories that must hold nothing but the artifact.
-
-        Raises:
-            ConflictError: something is in the way that is not an unchanged file of the artifact that was
-                here, and overwriting was not asked for; or a file that neither artifact has is in one of
-                the `directories`.
-            OSError: a file in the way cannot be read.
-        """
-        if not self._exclusive:
-            self._refuse_obstacles(manifest)
-            self._refuse_strays(manifest, directories)
-        known = {} if self._overwrite else self._read_known()
-        here: dict[str, tuple[AnyEntry, ...]] = {}  # what each file may be: the new one, the old one
-        to_hash = []
-        for entry in manifest.files:
-            place = self.target / entry.path
-            if self._find_obstacle(entry.path) is None and _kind(place) == "file":
-                here[entry.path] = (entry, known[entry.path]) if entry.path in known else (entry,)
-                size = place.stat().st_size
-                if any(candidate.size in {None, size} for candidate in here[entry.path]):
-                    to_hash.append(entry.path)
-        paths = [self.target / path for path in to_hash]
-        digests = hash_files(paths, follow_symlinks=False, max_workers=self._context.settings.max_workers)
-        actual = {path: digest.sha256 for path, digest in zip(to_hash, digests, strict=True)}
-        if not self._overwrite:
-            foreign = [path for path, may_be in here.items() if actual.get(path) not in _digests(may_be)]
-            self._refuse_foreign(foreign)
-        return {path for path, (entry, *_) in here.items() if actual.get(path) == entry.sha256}
-
-    def _find_obstacle(self, name: str) -> Path | None:
-        """Return what keeps a regular file called `name` from being in the target, or None."""
-        *folders, last = name.split("/")
-        place = self.target
-        for part in folders:
-            place /= part
-            if _kind(place) not in {"directory", None}:
-                return place
-        place /= last
-        return None if _kind(place) in {"file", None} else place
-
-    def _refuse_obstacles(self, manifest: AnyManifest) -> None:
-        for name in (MANIFEST_FILENAME, *(entry.path for entry in manifest.files)):
-            if place := self._find_obstacle(name):
-                message = (
-                    f"{place} is a {_kind(place)}, where the artifact has something else; "
-                    f"move it away or choose another folder"
-                )
-                raise ConflictError(message)
-
-    def _refuse_strays(self, manifest: AnyManifest, directories: Iterable[str]) -> None:
-        named = {entry.path for entry in manifest.files}
-        found = {f"{name}/{path}" for name in directories for path in files_below(self.target / name)} - named
-        if found and self._removal is Removal.OUTDATED:
-            found -= self._find_outdated(found)
-        if found:
-            message = (
-                f"{self.target / min(found)} is in a directory of the artifact, which does not have it; "
-                f"move it away or choose another folder"
-            )
-            raise ConflictError(message)
+        """Return the names of the files that are in place already; see `Survey.find_present`."""
+        outdated = self._removal is Removal.OUTDATED
+        return self._survey.find_present(manifest, directories, removes_outdated=outdated)
 
     def refuse_mixture(self, manifest: AnyManifest) -> None:
-        """Refuse to bring a part of an artifact to where another one is whole: it would be neither.
-
-        Raises:
-            ConflictError: another artifact is here, and overwriting was not asked for.
-        """
-        known = {} if self._overwrite else self._read_known()
-        if known and {e.path: e.sha256 for e in known.values()} != {e.path: e.sha256 for e in manifest.files}:
-            message = (
-                f"{self.target} holds another artifact, and a part of this one would leave a mixture; "
-                f"choose another folder, fetch every field, or overwrite it (overwrite=True, --overwrite)"
-            )
-            raise ConflictError(message)
-
-    def _read_known(self) -> dict[str, AnyEntry]:
-        """Return the entries of the artifact that is here now."""
-        try:
-            return {entry.path: entry for entry in read_manifest(self._manifest_path).files}
-        except FileNotFoundError:
-            return {}
-        except (ManifestError, OSError) as error:
-            message = f"{self._manifest_path} is in the way and is no manifest ({error}); move it away"
-            raise ConflictError(message) from None
-
-    def _refuse_foreign(self, names: list[str]) -> None:
-        if names:
-            more = f" (and {len(names) - 1} more)" if len(names) > 1 else ""
-            message = (
-                f"{self.target / names[0]}{more} differs from the artifact's file, and no manifest here says "
-                f"that it came unchanged; move it away, or overwrite it (overwrite=True, --overwrite)"
-            )
-            raise ConflictError(message)
+        """Refuse to mix a part with another artifact; see `Survey.refuse_mixture`."""
+        self._survey.refuse_mixture(manifest)
 
     def try_out(
         self, check: Callable[[Path], object], names: Collection[str], staged: Collection[str]
@@ -178,7 +93,7 @@ class Staging:
         """Call `check` with a folder that looks as the target will, while the target is as it was.
 
         Args:
-            check: What it raises, this raises.
+            check: Its exceptions are passed on.
             names: The files that the target will have.
             staged: Those of them that wait at their `partial_path`.
         """
@@ -190,123 +105,103 @@ class Staging:
                 place.parent.mkdir(parents=True, exist_ok=True)
                 _link(self.partial_path(name) if name in waiting else self.target / name, place)
         except OSError as error:
-            log.info("what comes into %s is not tried out before: %s", self.target, error)
+            log.info("the preview of %s was not made: %s", self.target, error)
         else:
             check(folder)
         finally:
-            _remove(folder)
+            remove(folder)
+
+    # --- the commit ---
 
     def commit(self, manifest: AnyManifest, staged: Collection[str], *, complete: bool = True) -> None:
         """Put the staged files in place, and after them the manifest.
+
+        What is in the target now counts, not what was there when `find_present` looked.
 
         Args:
             manifest: The artifact's manifest.
             staged: The files that wait at their `partial_path`, verified and on the disk.
             complete: Whether every file of the artifact is there now; if not, no manifest is written.
+
+        Raises:
+            ConflictError: something is in the way; the target is as it was, and the staged files wait.
+            IntegrityError: a staged file was changed after it was verified.
         """
         data = manifest.to_bytes()
         if complete and not staged and _read(self._manifest_path) == data:
             if self._exclusive:
                 self._remove_extra(manifest)
+            self._note.remove()
             return
-        if complete:
-            # Whoever finishes after a kill takes all that waits for verified: so nothing else may wait.
-            for entry in manifest.files:
-                if entry.path not in staged:
-                    self.partial_path(entry.path).unlink(missing_ok=True)
-            write_file(self._pending, data)
-        self._apply(manifest, staged, {e.path for e in manifest.files} if complete else set(staged))
-
-    def _apply(self, manifest: AnyManifest, staged: Collection[str], named: Collection[str]) -> None:
-        """Take the steps of the commit that are still to be taken.
-
-        Args:
-            manifest: The artifact's manifest.
-            staged: The files that wait, and are not in place yet.
-            named: The files that the artifact has here when it is done.
-        """
-        outdated: set[str] = set()
-        if self._removal is Removal.OUTDATED:
-            kept = {(entry.path, entry.sha256) for entry in manifest.files}
-            gone = {
-                e.path for e in self._read_old() if e.path not in named and (e.path, e.sha256) not in kept
-            }
-            outdated = self._find_outdated(gone - self._find_respelled(gone, named))
-        if _kind(self._manifest_path) is not None:
-            rename_files([(self._manifest_path, self._old_manifest_path)])  # on the disk before any file is
+        self._check_staged(manifest, staged)
         if self._exclusive:
-            self._remove_extra(manifest)
-        self._refuse_obstacles(manifest)
-        for name in outdated:
-            self._remove_with_folders(name)
+            self._commit_to_cache(manifest, staged, data if complete else None)
+            return
+        waiting = self._survey.look_again(manifest, staged)
+        named = {entry.path for entry in manifest.files} if complete else set(staged)
+        self._commit_to_folder(manifest, waiting, named, data if complete else None)
+
+    def _check_staged(self, manifest: AnyManifest, staged: Collection[str]) -> None:
+        """Hash staged files again that look different from when they were verified.
+
+        Raises:
+            IntegrityError: one is no longer what it was.
+        """
+        entries = {entry.path: entry for entry in manifest.files}
+        doubtful = [n for n in staged if self._verified.get(n, ()) != Look.at(self.partial_path(n))]
+        paths = [self.partial_path(name) for name in doubtful]
+        digests = hash_files(paths, follow_symlinks=False, max_workers=self._context.settings.max_workers)
+        found = [
+            Mismatch(name, entries[name].sha256, digest.sha256, str(self.partial_path(name)))
+            for name, digest in zip(doubtful, digests, strict=True)
+            if digest.sha256 != entries[name].sha256
+        ]
+        for mismatch in found:
+            self.partial_path(mismatch.path).unlink(missing_ok=True)
+        if found:
+            raise IntegrityError.of(found, hint="the file was changed while it waited; download it again")
+
+    def _commit_to_folder(
+        self, manifest: AnyManifest, staged: Collection[str], named: Collection[str], data: bytes | None
+    ) -> None:
+        """Move the staged files in, or leave everything as it was."""
+        outdated: dict[str, Look] = {}
+        if self._removal is Removal.OUTDATED:
+            outdated = self._survey.find_gone(manifest, named)
+        commit = Commit(self.target, self._aside)
+        self._note.write([manifest, *self._survey.old_manifests()])
+        try:
+            if (old := Look.at(self._manifest_path)) is not None:
+                commit.put_aside(MANIFEST_FILENAME, old)
+            for name, look in outdated.items():
+                commit.put_aside(name, look)
+            for name in staged:
+                if name in self._survey.seen:
+                    commit.put_aside(name, self._survey.seen[name][0])
+            commit.put_in_place({name: self.partial_path(name) for name in sorted(staged)})
+            if data is not None:
+                write_file(self._folder / "manifest", data)
+                commit.put_in_place({MANIFEST_FILENAME: self._folder / "manifest"})
+        except BaseException:
+            if commit.undo():
+                self._note.remove()
+            raise
+        commit.finish()
+        self._note.remove()
+
+    def _commit_to_cache(self, manifest: AnyManifest, staged: Collection[str], data: bytes | None) -> None:
+        """Make the cache's folder exactly the artifact: whatever else is in it goes."""
+        self._note.write([manifest])
+        if kind_of(self._manifest_path) is not None:
+            remove(self._manifest_path)
+        self._remove_extra(manifest)
         pairs = [(self.partial_path(name), self.target / name) for name in staged]
         for folder in {target.parent for _, target in pairs}:
             make_folder(folder)
         rename_files(pairs)
-        if self._pending.exists():
-            rename_files([(self._pending, self._manifest_path)])
-
-    def finish_pending(self) -> None:
-        """Finish the commit that a killed process began here, if there is one.
-
-        Raises:
-            ConflictError: something has come in the way since.
-        """
-        try:
-            manifest = read_manifest(self._pending)
-        except (FileNotFoundError, ManifestError):
-            return
-        names = [entry.path for entry in manifest.files]
-        staged = [name for name in names if _kind(self.partial_path(name)) == "file"]
-        self._apply(manifest, staged, set(names))
-
-    def _read_old(self) -> tuple[AnyEntry, ...]:
-        """Return the entries of the artifact that was here; a killed process may have put them aside."""
-        for path in (self._manifest_path, self._old_manifest_path):
-            if _kind(path) == "file":
-                with contextlib.suppress(ManifestError, OSError):
-                    return read_manifest(path).files
-        return ()
-
-    def _find_outdated(self, names: Collection[str]) -> set[str]:
-        """Return those of `names` that are files of the artifact that was here, unchanged."""
-        found = []
-        for entry in self._read_old():
-            place = self.target / entry.path
-            if entry.path in names and self._find_obstacle(entry.path) is None and _kind(place) == "file":
-                found.append(entry)
-        paths = [self.target / entry.path for entry in found]
-        digests = hash_files(
-            paths,
-            follow_symlinks=False,
-            max_workers=self._context.settings.max_workers,
-            return_exceptions=True,
-        )
-        return {
-            entry.path
-            for entry, digest in zip(found, digests, strict=True)
-            if isinstance(digest, FileDigest) and digest.sha256 == entry.sha256
-        }
-
-    def _find_respelled(self, names: Iterable[str], others: Iterable[str]) -> set[str]:
-        """Return those of `names` that are the file of another spelling in `others` on this disk."""
-        spellings = {collision_key(name): name for name in others}
-        found = set()
-        for name in names:
-            other = spellings.get(collision_key(name))
-            with contextlib.suppress(OSError):
-                if other is not None and (self.target / name).samefile(self.target / other):
-                    found.add(name)
-        return found
-
-    def _remove_with_folders(self, name: str) -> None:
-        """Remove a file, and the folders that are empty without it."""
-        _remove(self.target / name)
-        for folder in [self.target / parent for parent in PurePosixPath(name).parents][:-1]:
-            try:
-                folder.rmdir()
-            except OSError:
-                return
+        if data is not None:
+            write_file(self._manifest_path, data)
+        self._note.remove()
 
     def _remove_extra(self, manifest: AnyManifest) -> None:
         """Remove what the artifact does not name, and what has the place of a file or folder of it."""
@@ -316,31 +211,38 @@ class Staging:
         for folder, subfolders, names in os.walk(self.target):
             for name in [*subfolders, *names]:
                 place = Path(folder, name)
-                if place not in wanted.get(_kind(place) or "", ()):
-                    _remove(place)
+                if place not in wanted.get(kind_of(place) or "", ()):
+                    remove(place)
             subfolders[:] = [n for n in subfolders if Path(folder, n) in folders and n != STAGING_DIRNAME]
 
+    # --- the staging folder ---
+
     def open(self) -> None:
-        """Make the staging folder, and finish what was begun; what is no partial file of this is dropped."""
+        """Make the staging folder; remove what is not a partial file of this artifact."""
         staging = self._folder.parent
-        if _kind(staging) not in {"directory", None}:
-            message = f"{staging} is in the way: it is a {_kind(staging)}; move it away"
+        if kind_of(staging) not in {"directory", None}:
+            message = f"{staging} is in the way: it is a {kind_of(staging)}; move it away"
             raise ConflictError(message)
         make_folder(staging)
-        _finish_all(self.target, self._context)
+        # A killed commit that has put its manifest in place had only to delete what it had put aside.
+        is_unfinished = self._note.exists() and kind_of(self._manifest_path) is None
+        if is_unfinished and kind_of(self._aside) == "directory":
+            restore(self.target, self._aside, but=MANIFEST_FILENAME)
         for other in staging.iterdir():
-            if other != self._folder or _kind(other) != "directory":
-                _remove(other)
+            if other != self._folder or kind_of(other) != "directory":
+                remove(other)
         self._folder.mkdir(exist_ok=True)
         for path in self._folder.iterdir():
-            if _kind(path) != "file":
-                _remove(path)
+            # A second name of a file in its place: a write to the one would change the other.
+            if kind_of(path) != "file" or path.lstat().st_nlink > 1:
+                remove(path)
 
     def close(self, *, keep: bool) -> None:
-        """Remove the staging folder, unless its files are to be continued later."""
-        if self._pending.exists() or (keep and any(self._folder.iterdir())):
+        """Remove the staging folder, unless its files are needed later."""
+        if self._note.exists():  # the commit could be neither finished nor undone: files may be aside
             return
-        _remove(self._folder.parent)
+        if not (keep and any(self._folder.iterdir())):
+            remove(self._folder.parent)
 
 
 @contextlib.contextmanager
@@ -360,20 +262,19 @@ def stage_into(
         target: The folder; made where it is missing.
         key: Names what is coming; equal keys continue each other's partial files.
         context: The call that this belongs to.
-        exclusive: The folder is the package's own, in the cache: whatever the artifact does not name in it is
-            removed, whatever differs is replaced.
-        in_place: Files of the user's are in the folder, under the artifact's names perhaps: none is removed.
+        exclusive: The folder is the cache's own: it becomes exactly the artifact.
+        in_place: Files of the user are in the folder, perhaps under the artifact's names: none is removed.
         overwrite: See `Staging`.
         resumable: Keep partial files when the block fails.
 
     Raises:
-        ConflictError: something that is no folder is in the way, the folder is the local store's or the whole
-            cache, or the cache's folder is a link.
+        ConflictError: something that is not a folder is in the way, the folder is the local store's or the
+            whole cache, or the cache's folder is a link.
     """
     _refuse_own_folders(target, context.settings)
     if exclusive:
         _refuse_links(target, context.settings)
-    if (kind := _kind(Path(os.path.realpath(target)))) not in {"directory", None}:
+    if (kind := kind_of(Path(os.path.realpath(target)))) not in {"directory", None}:
         message = f"{target} is a {kind}, not a folder"
         raise ConflictError(message)
     with lock_folder(target, context.settings):
@@ -391,6 +292,35 @@ def stage_into(
                     target.rmdir()
             raise
         staging.close(keep=False)
+
+
+def finish_in_cache(target: Path, context: Context) -> None:
+    """Finish the commit that a killed process began in a folder of the cache, if all its files are there.
+
+    Every byte is hashed before it is put in place. A folder outside of the cache is not touched.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    note = CommitNote(target, context.settings)
+    if not note.exists() or not is_in_cache(target, context.settings):
+        return
+    manifest = next((m for m in note.read() if isinstance(m, Manifest)), None)
+    if manifest is None:
+        return
+    with stage_into(target, manifest.digest, context, exclusive=True, resumable=True) as staging:
+        present = staging.find_present(manifest)
+        missing = [entry for entry in manifest.files if entry.path not in present]
+        paths = [staging.partial_path(entry.path) for entry in missing]
+        limit = context.settings.max_workers
+        digests = hash_files(paths, follow_symlinks=False, max_workers=limit, return_exceptions=True)
+        if all(
+            isinstance(digest, FileDigest) and digest.sha256 == entry.sha256
+            for entry, digest in zip(missing, digests, strict=True)
+        ):
+            for entry in missing:
+                staging.note_verified(entry.path)
+            staging.commit(manifest, [entry.path for entry in missing])
 
 
 def _refuse_own_folders(target: Path, settings: Settings) -> None:
@@ -416,56 +346,6 @@ def _refuse_links(target: Path, settings: Settings) -> None:
         raise ConflictError(message)
 
 
-def finish_interrupted(target: Path, context: Context) -> bool:
-    """Finish the commit that a killed process began in `target`; wait for one that a living process is at.
-
-    Returns:
-        Whether there was one: the folder is to be looked at again.
-
-    Raises:
-        ConflictError: something has come in the way since.
-        OSError: the folder cannot be written.
-    """
-    if not any(_find_pending(target, context)):
-        return False
-    with lock_folder(target, context.settings):
-        _finish_all(target, context)
-    return True
-
-
-def _find_pending(target: Path, context: Context) -> Iterator[Staging]:
-    staging = target / STAGING_DIRNAME
-    if _kind(staging) != "directory":
-        return
-    trusted = is_in_cache(target, context.settings)  # any other folder may be a stranger's
-    for folder in sorted(path for path in staging.iterdir() if _kind(path) == "directory"):
-        for removal in Removal:
-            if _kind(folder / removal) == "file" and (trusted or removal is not Removal.OTHERS):
-                yield Staging(target, folder.name, context, removal=removal, overwrite=True)
-
-
-def _finish_all(target: Path, context: Context) -> None:
-    for staging in list(_find_pending(target, context)):
-        staging.finish_pending()
-
-
-def _digests(entries: tuple[AnyEntry, ...]) -> set[str]:
-    return {entry.sha256 for entry in entries}
-
-
-def _kind(path: Path) -> str | None:
-    """Say what is at `path`, without following a link; None when nothing is."""
-    try:
-        mode = path.lstat().st_mode
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    if stat.S_ISLNK(mode):
-        return "symbolic link"
-    if stat.S_ISREG(mode):
-        return "file"
-    return "directory" if stat.S_ISDIR(mode) else "special file"
-
-
 def _link(path: Path, place: Path) -> None:
     """Let `place` show the file at `path`, by a hard link only where it must be: it changes the ctime."""
     try:
@@ -475,11 +355,4 @@ def _link(path: Path, place: Path) -> None:
 
 
 def _read(path: Path) -> bytes | None:
-    return path.read_bytes() if _kind(path) == "file" else None
-
-
-def _remove(path: Path) -> None:
-    if _kind(path) == "directory":
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
+    return path.read_bytes() if kind_of(path) == "file" else None

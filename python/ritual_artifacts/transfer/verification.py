@@ -4,8 +4,11 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from pydantic import BaseModel
+
 from ritual_artifacts.artifact.digest import Digest
 from ritual_artifacts.artifact.manifest import AnyEntry, AnyManifest, Manifest, complete_manifest
+from ritual_artifacts.artifact.provenance import Origin
 from ritual_artifacts.artifact.selection import Selection
 from ritual_artifacts.context import Context
 from ritual_artifacts.core.hashing import FileDigest, hash_files
@@ -147,6 +150,28 @@ def verify_folder(
     if mismatches:
         raise IntegrityError.of(mismatches)
     return complete_manifest(manifest, sizes) if wanted.is_all_of(manifest) else manifest
+
+
+def verify_origin(artifact: BaseModel, origin: Origin, source: str, context: Context) -> None:
+    """Compare an artifact with what it was when it was downloaded, opened or uploaded.
+
+    Args:
+        artifact: The model, as it is now.
+        origin: What it was.
+        source: Where its files are from, for messages.
+        context: The call that this belongs to.
+
+    Raises:
+        IntegrityError: files are missing, differ, or do not belong in a directory of the artifact, or a field
+            has another value now; everything is named.
+    """
+    manifest = origin.manifest
+    selection = Selection.of_model(type(artifact), manifest)
+    found = origin.find_changed_fields(artifact, source)
+    found += find_mismatches(manifest.files, origin.places, source, context, fields=selection.fields)[0]
+    found += find_strays(manifest, origin.directories, source, fields=selection.directories)
+    if found:
+        raise IntegrityError.of(found)
 
 
 def check_expected_digest(manifest: AnyManifest, expected: Digest | None, source: str) -> None:

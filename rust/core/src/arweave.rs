@@ -1,11 +1,11 @@
-//! What Arweave signs and proves of data: chunks, their Merkle tree, proofs, deep hashes, and data items.
+//! Arweave's formats: chunks, their Merkle tree, proofs, deep hashes and data items.
 //!
-//! A transaction is signed over the `data_root` of its data: the id of the root of a tree whose leaves are
-//! chunks of at most 256 KiB. A chunk travels with the path from that root to its leaf (`data_path`), so
-//! whoever has the signed transaction can check each chunk by itself, whoever it came from.
+//! A transaction signs the `data_root` of its data: the id of the root of a Merkle tree whose leaves are chunks
+//! of at most 256 KiB. A chunk comes with its proof (`data_path`), the path from the root to its leaf. With the
+//! signed transaction, each chunk can be verified by itself, from any source.
 //!
 //! ```
-//! use ritual_artifacts_core::arweave::{LeafHasher, MerkleTree, Ruleset, SplitRule, validate_proof};
+//! use ritual_artifacts_core::arweave::{LeafHasher, MerkleTree, SplitRule, validate_proof};
 //!
 //! let data = vec![7; 1_000_000];
 //! let mut hasher = LeafHasher::new(1_000_000, SplitRule::ArweaveJs);
@@ -13,10 +13,10 @@
 //! let tree = MerkleTree::new(hasher.finish().unwrap()).unwrap();
 //!
 //! let proof = tree.proof(1).unwrap();
-//! let chunk = validate_proof(&tree.root(), 300_000, 1_000_000, &proof, Ruleset::NewData).unwrap();
+//! let chunk = validate_proof(&tree.root(), 300_000, 1_000_000, &proof).unwrap();
 //!
 //! assert_eq!((chunk.start, chunk.end), (262_144, 524_288));
-//! assert!(chunk.holds(&data[262_144..524_288]));
+//! assert_eq!(chunk.data_hash, tree.leaves()[1].data_hash);
 //! ```
 
 mod bundle;
@@ -30,12 +30,12 @@ mod node;
 mod proof;
 mod tags;
 
-pub use bundle::{BundleEntry, BundleError, index_length, parse_index, read_bundle, write_index};
+pub use bundle::{BundleEntry, BundleError, index_length, parse_index, write_index};
 pub use chunk::{CHUNK, ChunkLengths, SplitRule, chunk_lengths};
-pub use data_item::{DataItem, ItemFields, ReadItem, hash_file_blob, read_data_item};
+pub use data_item::{DataItem, ItemFields};
 pub use file::{TreeOptions, read_chunk, read_tree, read_tree_again};
 pub use leaf_hasher::LeafHasher;
 pub use merkle::{Leaf, MerkleTree};
 pub use node::Hash;
-pub use proof::{MAX_PROOF, ProofError, ProvenChunk, Ruleset, validate_proof};
+pub use proof::{MAX_PROOF, ProofError, ProvenChunk, validate_proof};
 pub use tags::{MAX_TAG_BYTES, MAX_TAGS, Tag, Tags};

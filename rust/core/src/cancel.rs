@@ -1,13 +1,13 @@
-//! Stopping work that runs on other threads.
+//! Cancels work that runs on other threads.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::error::{Error, Result};
 
-/// A flag that one thread sets and the workers look at before every read.
+/// A flag that one thread sets and the workers check before every read.
 ///
-/// Clones share the flag. Once set it stays set: a token belongs to one call.
+/// Clones share the flag. It cannot be reset: use a new token for each call.
 #[derive(Clone, Debug, Default)]
 pub struct CancelToken(Arc<AtomicBool>);
 
@@ -18,13 +18,13 @@ impl CancelToken {
         Self::default()
     }
 
-    /// Ask the workers to stop; they do so after the read or write that they are in.
+    /// Stop the workers after the read or write in progress.
     pub fn cancel(&self) {
         // Relaxed: the flag guards no other memory.
         self.0.store(true, Ordering::Relaxed);
     }
 
-    /// Where `stop` is set, cancel the rest of the call when `result` is an error.
+    /// If `stop` is set and `result` is an error, cancel the rest of the call.
     pub(crate) fn cancel_after<T>(&self, stop: bool, result: Result<T>) -> Result<T> {
         if stop && result.is_err() {
             self.cancel();
@@ -32,7 +32,7 @@ impl CancelToken {
         result
     }
 
-    /// `Err(Error::Cancelled)` once [`cancel`](Self::cancel) was called, to be used with `?`.
+    /// Return [`Error::Cancelled`] once [`cancel`](Self::cancel) was called.
     pub(crate) fn check(&self) -> Result<()> {
         if self.0.load(Ordering::Relaxed) { Err(Error::Cancelled) } else { Ok(()) }
     }

@@ -1,17 +1,15 @@
-//! Digests, each with its one spelling.
+//! Digests, each with a single valid spelling.
 
 use std::fmt;
 use std::str::FromStr;
 
 use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
 
-use crate::arweave::MerkleTree;
-
-/// A SHA-256 digest; written as 64 lower-case hexadecimal digits.
+/// A SHA-256 digest, written as 64 lower-case hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Sha256Digest([u8; 32]);
 
-/// The text is not a digest, as it is written.
+/// A text that is not a valid digest.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{text:?} is not a {what}")]
 pub struct ParseDigestError {
@@ -58,7 +56,7 @@ impl fmt::Debug for Sha256Digest {
 impl FromStr for Sha256Digest {
     type Err = ParseDigestError;
 
-    /// Upper case is refused: two spellings of one digest would make equal manifests differ.
+    /// Upper case is refused: with two spellings of a digest, equal manifests could differ.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let bytes = HEXLOWER.decode(text.as_bytes()).ok();
         let digest = bytes.and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
@@ -69,15 +67,14 @@ impl FromStr for Sha256Digest {
     }
 }
 
-/// The root of a file's chunks on Arweave; written in base64url without padding, and as nothing for an empty file.
+/// The root of a file's chunks on Arweave, written in base64url without padding; empty for an empty file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct DataRoot(Option<[u8; 32]>);
 
-impl DataRoot {
-    /// The root of a tree; no data has none.
-    #[must_use]
-    pub fn of(tree: Option<&MerkleTree>) -> Self {
-        Self(tree.map(MerkleTree::root))
+/// From the root of a Merkle tree; `None` for empty data, which has no tree.
+impl From<Option<[u8; 32]>> for DataRoot {
+    fn from(root: Option<[u8; 32]>) -> Self {
+        Self(root)
     }
 }
 
@@ -102,7 +99,7 @@ impl FromStr for DataRoot {
     }
 }
 
-/// The id of a transaction or data item on Arweave: SHA-256 of its signature; written in base64url without padding.
+/// The id of a transaction or data item on Arweave, written in base64url without padding: SHA-256 of its signature.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TransactionId([u8; 32]);
 
@@ -142,7 +139,7 @@ impl FromStr for TransactionId {
     }
 }
 
-/// The name of a git blob: SHA-1 of `blob `, the size in decimal, a NUL and the content; written in lower-case hex.
+/// The id of a git blob, written in lower-case hex: SHA-1 of `blob `, the size in decimal, a NUL and the content.
 ///
 /// See "Git Objects" in the book "Pro Git".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -181,12 +178,12 @@ mod tests {
     const ABC: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
 
     #[test]
-    fn the_published_example_is_met() {
+    fn the_published_example_is_reproduced() {
         assert_eq!(Hasher::digest(b"abc").to_string(), ABC);
     }
 
     #[test]
-    fn what_is_displayed_parses_back() {
+    fn a_displayed_digest_parses_back() {
         let digest =
             Sha256Digest::from(*b"0123456789\x00\x01\x0f\x10\x7f\x80\xf0\xffabcdefghijklmn");
 

@@ -1,13 +1,15 @@
-//! Many messages, hashed so that lanes and cores stay full.
+//! Hashes many messages and keeps all lanes and cores busy.
 //!
-//! A worker keeps several messages open at once, one in each lane, reads each into a buffer of its own and
-//! advances all of them together. A message that is over makes room for the next. A message so large that
-//! all the others are done before it is hashed alone, because a lane is slower than that, while a thread of its
-//! own reads ahead.
+//! A worker keeps several messages open at once, one in each lane. It reads each into the lane's buffer and
+//! advances all of them together; when a message ends, the next one takes its lane. A single lane is slow, so a
+//! message that would outlast all the others is hashed alone, while another thread reads ahead.
+//!
+//! The engine knows messages and their side digests ([`SideDigest`]), but no storage.
 
 mod alone;
 mod files;
 mod lane;
+mod side_digest;
 mod work;
 
 use std::collections::VecDeque;
@@ -16,7 +18,6 @@ use std::panic::resume_unwind;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use crate::arweave::{CHUNK, LeafHasher};
 use crate::cancel::CancelToken;
 use crate::digest::Sha256Digest;
 use crate::error::Result;
@@ -24,39 +25,40 @@ use crate::sha256::{BLOCK, Plan, compress};
 
 pub(crate) use files::run_on_files;
 use lane::{Lane, Open};
+pub(crate) use side_digest::{PART_BORDER, SideDigest};
 use work::{Task, Work};
 
-/// Bytes between the buffers of two lanes; without them, equal offsets would compete for the same cache lines.
+/// Bytes between the buffers of two lanes, so that equal offsets do not compete for the same cache lines.
 const LANE_SPACING: usize = 4 * BLOCK;
 
-/// Workers on each core at most: more only take memory, however many the caller allows.
+/// Maximum number of workers per core, whatever the caller allows: more would only take memory.
 const MAX_WORKERS_PER_CORE: usize = 4;
 
-/// Something to be hashed, from its first byte to its last.
+/// Something to hash, from its first byte to its last.
 pub(crate) trait Message: Send {
-    /// What is known of it in the end.
+    /// The result.
     type Output: Send;
 
-    /// Fill `buffer` with the bytes that come next; fewer only where the message ends.
+    /// Fill `buffer` with the next bytes; with fewer only at the end of the message.
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize>;
 
-    /// What hashes the chunks of the same bytes, where that is asked for.
-    ///
-    /// Whoever calls `read` gives it what was read, and sees to it that its work fills gaps of the other.
-    fn leaves(&mut self) -> Option<&mut LeafHasher>;
+    /// The side digest to compute from the same read, if any. The engine feeds it.
+    fn side_digest(&mut self) -> Option<&mut dyn SideDigest> {
+        None
+    }
 
-    /// Make something of the digest of all that was read.
+    /// Turn the SHA-256 of the whole message into the result.
     fn finish(self, sha256: Sha256Digest) -> Result<Self::Output>;
 }
 
 /// How [`run`] works.
 #[derive(Clone, Copy)]
 pub(crate) struct Limits {
-    /// Workers at most; one a core if `None`.
+    /// Maximum number of workers; one per core if `None`.
     pub(crate) max_workers: Option<NonZeroUsize>,
     /// Bytes that a worker reads before it hashes them, in all its lanes together.
     pub(crate) read_size: usize,
-    /// Whether one message's error cancels the others.
+    /// Whether the first error cancels the other messages.
     pub(crate) stop_at_error: bool,
 }
 
@@ -67,7 +69,7 @@ impl Limits {
     }
 }
 
-/// Hash messages of about these sizes, and return what became of each, in their order.
+/// Hash messages of about these sizes, and return one result per message, in order.
 pub(crate) fn run<M: Message>(
     sizes: &[u64],
     limits: Limits,
@@ -86,8 +88,7 @@ pub(crate) fn run<M: Message>(
     };
 
     let mut finished = thread::scope(|scope| {
-        // The calling thread works too, so a system that is out of threads slows the work down
-        // and does not end it.
+        // The calling thread works too, so the work only slows down if no thread can be started.
         let spawned: Vec<_> = (1..workers)
             .map_while(|_| thread::Builder::new().spawn_scoped(scope, || engine.work()).ok())
             .collect();
@@ -126,7 +127,7 @@ impl<M: Message, F: Fn(usize) -> Result<M> + Sync> Engine<'_, F> {
     }
 
     fn lock(&self) -> MutexGuard<'_, Work> {
-        // A worker that panics leaves nothing half done in there.
+        // A worker that panics leaves the work consistent.
         self.work.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -170,7 +171,7 @@ impl<M: Message, F: Fn(usize) -> Result<M> + Sync> Engine<'_, F> {
         }
     }
 
-    /// See to it that the lane has blocks to hash, unless there is nothing left to open.
+    /// Give the lane blocks to hash, unless no message is left.
     fn refill(
         &self,
         lane: &mut Lane<'_, M>,
@@ -203,14 +204,13 @@ impl<M: Message, F: Fn(usize) -> Result<M> + Sync> Engine<'_, F> {
     }
 }
 
-/// Bytes that a lane reads at once, of about `share`: no read goes past the end of a chunk that began with one,
-/// so that a chunk's blocks can always be hashed beside others.
+/// Bytes that a lane reads at once, about `share`. A read of less than [`PART_BORDER`] bytes crosses no border
+/// of a side digest, so the blocks of a part can always be hashed beside others.
 fn lane_size(share: usize) -> usize {
-    const WHOLE: usize = 1 << 18;
-    const { assert!(WHOLE as u64 == CHUNK) };
-    if share >= WHOLE {
-        return share - share % WHOLE;
+    if share >= PART_BORDER {
+        return share - share % PART_BORDER;
     }
+    const { assert!(PART_BORDER.is_power_of_two()) };
     let log = share.max(BLOCK).ilog2();
     1 << log
 }
@@ -220,18 +220,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_fall_on_the_borders_of_chunks() {
-        let chunk = usize::try_from(CHUNK).unwrap();
+    fn reads_fall_on_the_borders_of_side_digests() {
         for share in [1, 63, 64, 349_525, 65_536, 1 << 20, (1 << 20) + 1] {
             let size = lane_size(share);
-            let fits = chunk.is_multiple_of(size) || size.is_multiple_of(chunk);
+            let fits = PART_BORDER.is_multiple_of(size) || size.is_multiple_of(PART_BORDER);
             assert!(size.is_multiple_of(BLOCK) && fits, "{share}: {size}");
             assert!(size <= share.max(BLOCK), "{share}: {size}");
         }
     }
 
     #[test]
-    fn the_machine_has_the_last_word_on_the_number_of_workers() {
+    fn the_number_of_workers_is_limited_by_the_number_of_cores() {
         let workers = |most| {
             let max_workers = NonZeroUsize::new(most);
             Limits { max_workers, read_size: 1, stop_at_error: false }.workers()

@@ -1,16 +1,14 @@
-//! What can go wrong, always with the file that it went wrong with.
+//! Errors, each with the file that it is about.
 
 use std::fmt;
 use std::fs::FileType;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::arweave::BundleError;
-
 /// The result of work on files.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// All results, or the first error that ended the call; what that cancelled is not the reason.
+/// All results, or the first error that is not [`Error::Cancelled`].
 ///
 /// # Errors
 ///
@@ -31,55 +29,53 @@ pub fn all_or_error<T>(results: Vec<Result<T>>) -> Result<Vec<T>> {
 /// Why a file could not be hashed, copied or written.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The operating system refused.
+    /// The operating system returned an error.
     #[error("cannot {action} {}: {source}", path.display())]
     Io {
-        /// What was tried, as a verb ("read").
+        /// The action that failed, as a verb ("read").
         action: &'static str,
-        /// The file or folder that it was tried on.
+        /// The file or folder.
         path: PathBuf,
-        /// What the operating system said.
+        /// The operating system's error.
         source: io::Error,
     },
-    /// The operating system refused to rename a file; either path may be the reason.
+    /// A file could not be renamed; either path may be the reason.
     #[error("cannot rename {} to {}: {source}", from.display(), to.display())]
     Rename {
         /// The old name.
         from: PathBuf,
         /// The new name.
         to: PathBuf,
-        /// What the operating system said.
+        /// The operating system's error.
         source: io::Error,
     },
-    /// The file is not the one that it was when reading began, so its digest would be of no
-    /// content that the file ever had.
+    /// The file changed while it was read, so its digest could be that of a mixture of old and new bytes.
     #[error("{} changed while it was read: {change}", path.display())]
     SourceChanged {
         /// The file that was read.
         path: PathBuf,
-        /// What gave the change away.
+        /// How the file changed.
         change: Change,
     },
-    /// Only regular files have content that can be published.
+    /// Another process changed the file while it was written, so it may hold other bytes than were written.
+    /// Remove it and write it again.
+    #[error("another process changed {} while it was written: {change}", path.display())]
+    TargetChanged {
+        /// The file that was written.
+        path: PathBuf,
+        /// How the file changed.
+        change: Change,
+    },
+    /// The path is not a regular file.
     #[error("{} is {kind}, expected a regular file", path.display())]
     NotRegular {
-        /// The path that was given.
+        /// The path, as it was given.
         path: PathBuf,
-        /// What is there instead.
+        /// What it is instead.
         kind: FileKind,
     },
-    /// The file holds something else than it should.
-    #[error("{} holds something else at byte {offset} than it should: {source}", path.display())]
-    Malformed {
-        /// The file that was read.
-        path: PathBuf,
-        /// Where in the file it should begin.
-        offset: u64,
-        /// What is wrong with it.
-        source: BundleError,
-    },
-    /// A write to a partial file failed before, so the bytes given since are missing from it.
-    #[error("an earlier write to {} failed: open it again to continue at its end", path.display())]
+    /// An earlier write to a partial file failed, so its end is unknown.
+    #[error("an earlier write to {} failed; open it again to continue at its end", path.display())]
     Broken {
         /// The partial file.
         path: PathBuf,
@@ -90,53 +86,59 @@ pub enum Error {
 }
 
 impl Error {
-    /// For `map_err`: wrap what the operating system said about `path`.
+    /// For `map_err`: wrap the operating system's error about `path`.
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Io { action, path: path.to_owned(), source }
     }
 }
 
-/// How a file differs from what it was when reading began.
+/// How a file differs from what was read or written before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Change {
-    /// The file ended too early, grew, or yields more than its size promises.
+    /// The file is shorter or longer than its size when reading began.
     #[error("expected {expected} bytes, found {actual}{}", if *at_least { " or more" } else { "" })]
     Size {
-        /// The size when reading began.
+        /// The size when reading began, or after the last write.
         expected: u64,
         /// The size found later.
         actual: u64,
-        /// Whether reading stopped at `actual` without having seen the end.
+        /// Whether the file may be longer still, because reading stopped at `actual`.
         at_least: bool,
     },
-    /// A part was read before, and holds other bytes now.
-    #[error("the bytes at {offset} are others than before")]
+    /// Bytes that were read before are different now.
+    #[error("the bytes at offset {offset} differ from those read before")]
     Content {
-        /// Where in the file that part begins.
+        /// Where in the file these bytes begin.
         offset: u64,
     },
-    /// The size is the same, the time of the last modification is not.
-    #[error("its modification time moved")]
+    /// The size is the same, but the modification time is not.
+    #[error("its modification time changed")]
     ModificationTime,
+    /// The digest of the file's bytes is not that of the bytes that were written.
+    #[error("its bytes differ from those that were written")]
+    Digest,
+    /// The path does not name the file any more.
+    #[error("it was moved, removed or replaced")]
+    Place,
 }
 
-/// What a path leads to, where that is no regular file.
+/// What a path is, if it is not a regular file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileKind {
     /// A folder.
     Directory,
-    /// A symbolic link, where links are not followed.
+    /// A symbolic link that is not followed.
     Symlink,
     /// A named pipe.
     Fifo,
     /// A Unix domain socket.
     Socket,
-    /// A block or character device, or something that only its operating system knows.
+    /// A block or character device, or another special file.
     Device,
 }
 
 impl FileKind {
-    /// What `file_type` is, `None` for a regular file.
+    /// The kind of a file type; `None` for a regular file.
     pub(crate) fn irregular(file_type: FileType) -> Option<Self> {
         #[cfg(unix)]
         {

@@ -1,4 +1,4 @@
-//! Digesting: many files, one read of each.
+//! Hashing many files, with one read of each.
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -8,23 +8,23 @@ use sha1::{Digest, Sha1};
 use crate::arweave::{CHUNK, Leaf, LeafHasher, MerkleTree, SplitRule};
 use crate::cancel::CancelToken;
 use crate::digest::{DataRoot, GitSha1, Sha256Digest};
-use crate::engine::{self, Limits, Message};
+use crate::engine::{self, Limits, Message, SideDigest};
 use crate::error::{Error, Result};
 use crate::progress::Progress;
 use crate::source::Source;
 
-/// What a file held.
+/// A file's size and digests.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct FileDigest {
-    /// The path that was read, as it was given.
+    /// The path, as it was given.
     pub path: PathBuf,
     /// Its size in bytes.
     pub size: u64,
     /// Its SHA-256.
     pub sha256: Sha256Digest,
-    /// The root of its chunks' Merkle tree on Arweave, where that was asked for.
+    /// The root of its chunks' Merkle tree on Arweave, if requested.
     pub data_root: Option<DataRoot>,
-    /// What git calls it, where that was asked for and the file is not too large.
+    /// Its git blob SHA-1, if requested and if the file is not too large.
     pub git_sha1: Option<GitSha1>,
 }
 
@@ -34,15 +34,15 @@ impl FileDigest {
     }
 }
 
-/// Bytes that a worker reads before it hashes them, in all the files that it has open; and so about its
-/// memory (twice that where a file alone is read ahead).
+/// Bytes that a worker reads before it hashes them, in all its open files together. A worker takes about this much
+/// memory, or twice as much if it reads a large file ahead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReadSize(usize);
 
 impl ReadSize {
-    /// 2 MiB: larger reads measure hardly faster, smaller ones cost system calls.
+    /// 2 MiB: larger reads are hardly faster, smaller ones need more system calls.
     pub const DEFAULT: Self = Self(2 << 20);
-    /// 1 GiB: a worker has to be able to allocate it.
+    /// 1 GiB, which a worker can still allocate.
     pub const MAX: Self = Self(1 << 30);
 
     /// `None` unless `bytes` is between 1 and [`ReadSize::MAX`].
@@ -73,16 +73,16 @@ impl Default for ReadSize {
 pub struct HashOptions {
     /// Whether a symbolic link is read through (the default) or refused.
     pub follow_symlinks: bool,
-    /// Threads that hash, at most; one a core if `None`. Where it is more than one, a large file that is
-    /// hashed alone has one more, which reads.
+    /// Maximum number of threads that hash; one per core if `None`. If it is more than one, a large file that is
+    /// hashed alone has another thread that reads.
     pub max_workers: Option<NonZeroUsize>,
     /// Bytes that a worker reads before it hashes them.
     pub read_size: ReadSize,
-    /// Whether one file's error ends the call; the files not finished by then are cancelled.
+    /// Whether the first error ends the call and cancels the unfinished files.
     pub stop_at_error: bool,
-    /// Whether each file's `data_root` is wanted too.
+    /// Whether to compute each file's `data_root`.
     pub data_root: bool,
-    /// The size in bytes up to which a file's git blob SHA-1 is wanted too.
+    /// Compute the git blob SHA-1 of files up to this size in bytes; of none if `None`.
     pub git_sha1_max_size: Option<u64>,
 }
 
@@ -101,7 +101,7 @@ impl Default for HashOptions {
 
 /// Hash regular files on several threads; one result per path, in the order of `paths`.
 ///
-/// A file that fails stops the others only where the options say so. Once `cancel` is set, what is not finished is
+/// An error in one file stops the others only if the options say so. Once `cancel` is set, unfinished files return
 /// [`Error::Cancelled`](crate::Error::Cancelled).
 pub fn hash_files(
     paths: &[PathBuf],
@@ -119,7 +119,7 @@ pub fn hash_files(
     })
 }
 
-/// A file that is only read.
+/// A file that is being hashed.
 struct Reading<'a> {
     path: &'a Path,
     source: Source,
@@ -139,7 +139,7 @@ impl<'a> Reading<'a> {
         cancel: &'a CancelToken,
     ) -> Self {
         let size = source.size();
-        // A file smaller than a chunk is its only chunk, which has the file's own SHA-256.
+        // A file shorter than a chunk is a single chunk, whose hash is the file's own SHA-256.
         let leaves = (options.data_root && size >= CHUNK)
             .then(|| LeafHasher::new(size, SplitRule::ArweaveJs));
         let git = options
@@ -158,7 +158,7 @@ impl<'a> Reading<'a> {
             None if size == 0 => Vec::new(),
             None => vec![Leaf { data_hash: sha256.into(), end: size }],
         };
-        Ok(DataRoot::of(MerkleTree::new(leaves).as_ref()))
+        Ok(MerkleTree::new(leaves).map(|tree| tree.root()).into())
     }
 }
 
@@ -173,8 +173,8 @@ impl Message for Reading<'_> {
         Ok(count)
     }
 
-    fn leaves(&mut self) -> Option<&mut LeafHasher> {
-        self.leaves.as_mut()
+    fn side_digest(&mut self) -> Option<&mut dyn SideDigest> {
+        self.leaves.as_mut().map(|leaves| leaves as &mut dyn SideDigest)
     }
 
     fn finish(mut self, sha256: Sha256Digest) -> Result<FileDigest> {
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_stops_the_others_where_that_is_asked_for() {
+    fn an_error_stops_the_others_if_requested() {
         let folder = tempfile::tempdir().unwrap();
         let empty = folder.path().join("empty");
         fs::write(&empty, b"").unwrap();
@@ -229,7 +229,7 @@ mod tests {
             stop_at_error: true,
             ..HashOptions::default()
         };
-        // Nothing is larger than the first path, so it is looked at first.
+        // No file is larger than the first path, so it comes first.
         let paths = [folder.path().to_owned(), empty];
 
         let results = hash_files(&paths, &options, &Progress::new(), &CancelToken::new());

@@ -1,8 +1,7 @@
-//! The part of `ritual-artifacts` that touches many bytes: hashing files, copying them so that
-//! what landed is known, and writing them so that they survive a crash.
+//! The fast part of `ritual-artifacts`: hashing files, verified copies, and writes that survive a crash.
 //!
-//! Every call reads a byte once, names the file in its errors, can be cancelled from another
-//! thread and needs the same memory whatever the size of the files. Nothing here knows Python.
+//! Every call reads each byte once, names the file in its errors, can be cancelled from another thread, and needs
+//! the same memory whatever the size of the files. Nothing here knows Python.
 
 pub mod arweave;
 mod cancel;

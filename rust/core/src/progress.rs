@@ -1,10 +1,10 @@
-//! Telling another thread how far the work is.
+//! Reports progress to another thread.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Bytes read since somebody last asked.
+/// Counts the bytes read since the last report.
 ///
-/// Workers add, one poller drains; the sum of all that it drained is the number of bytes read.
+/// Workers add, one poller drains. The drained numbers add up to the number of bytes read.
 #[derive(Debug, Default)]
 pub struct Progress(AtomicU64);
 
@@ -17,7 +17,7 @@ impl Progress {
 
     /// Take the bytes counted since the last call.
     pub fn drain(&self) -> u64 {
-        // Relaxed: the number stands for itself, and joining a worker orders its last addition.
+        // Relaxed: the number guards no other memory, and joining a worker orders its last addition.
         self.0.swap(0, Ordering::Relaxed)
     }
 

@@ -1,7 +1,7 @@
 //! SHA-256 (FIPS 180-4), of one message or of many side by side.
 //!
-//! One message is bound by how long each round waits for the one before it; most of a core idles. Messages
-//! that are independent of each other fill those gaps, so [`compress`] runs as many at once as it is given.
+//! Each round of a message waits for the one before it, which leaves most of a core idle. Independent messages
+//! fill these gaps, so [`compress`] advances all the streams that it is given at once.
 
 mod kernels;
 mod plan;
@@ -11,21 +11,21 @@ pub use kernels::{BLOCK, INITIAL_STATE, Kernel, State, Stream};
 pub(crate) use plan::Plan;
 pub use plan::allowed_kernels;
 
-/// Bytes that padding adds at most.
+/// Maximum number of bytes that padding adds.
 pub(crate) const MAX_PADDING: usize = BLOCK + LENGTH_BYTES;
 
-/// Padding ends with the message's length in bits, as a number of 64 bits.
+/// Length of the number at the end of the padding: the message's length in bits.
 const LENGTH_BYTES: usize = 8;
 
-/// Advance every stream's state by its blocks, in the fastest way for their number.
+/// Advance every stream's state by its blocks, in the fastest way for the number of streams.
 ///
 /// # Panics
 ///
-/// The streams are not whole blocks of one length.
+/// The streams are not whole blocks of equal length.
 pub fn compress(streams: &mut [Stream<'_>]) {
     assert!(
         streams.windows(2).all(|pair| pair[0].data.len() == pair[1].data.len()),
-        "streams have to be whole blocks of one length"
+        "streams have to be whole blocks of equal length"
     );
     match streams {
         [] => {}
@@ -34,9 +34,9 @@ pub fn compress(streams: &mut [Stream<'_>]) {
     }
 }
 
-/// Write the padding of a message of `length` bytes after the `filled` bytes of its last part in `buffer`.
+/// Write the padding of a message of `length` bytes into `buffer`, whose first `filled` bytes are the message's last.
 ///
-/// Returns where the padding ends: at the end of a block.
+/// Returns the end of the padding, which is the end of a block.
 pub(crate) fn pad(buffer: &mut [u8], filled: usize, length: u64) -> usize {
     let end = (filled + 1 + LENGTH_BYTES).next_multiple_of(BLOCK);
     buffer[filled] = 0x80;
@@ -45,7 +45,7 @@ pub(crate) fn pad(buffer: &mut [u8], filled: usize, length: u64) -> usize {
     end
 }
 
-/// The digest that a state stands for, once the padding is in it.
+/// The digest of a state that includes the padding.
 pub(crate) fn digest_of(state: &State) -> Sha256Digest {
     let mut digest = [0; 32];
     for (bytes, word) in digest.chunks_exact_mut(4).zip(state) {
@@ -54,12 +54,12 @@ pub(crate) fn digest_of(state: &State) -> Sha256Digest {
     digest.into()
 }
 
-/// One message that arrives in pieces.
+/// Hashes one message that arrives in pieces.
 #[derive(Clone)]
 pub(crate) struct Hasher {
     state: State,
     length: u64,
-    /// The beginning of a block that is not complete yet, `length % BLOCK` bytes, and room for padding.
+    /// The first `length % BLOCK` bytes of an incomplete block, and room for padding.
     rest: [u8; 2 * BLOCK],
 }
 
@@ -68,14 +68,14 @@ impl Hasher {
         Self { state: INITIAL_STATE, length: 0, rest: [0; 2 * BLOCK] }
     }
 
-    /// Whether the next byte is the first of a block.
+    /// Whether the next byte begins a block.
     pub(crate) fn is_at_block(&self) -> bool {
         self.filled() == 0
     }
 
-    /// Take whole blocks at the beginning of a block, to be hashed by [`compress`] beside others.
+    /// Take whole blocks, to be hashed by [`compress`] beside other streams. The hasher is between two blocks.
     pub(crate) fn stream<'a>(&'a mut self, blocks: &'a [u8]) -> Stream<'a> {
-        assert!(self.is_at_block(), "in the middle of a block");
+        assert!(self.is_at_block(), "not between two blocks");
         self.length += blocks.len() as u64;
         Stream { state: &mut self.state, data: blocks }
     }
@@ -98,7 +98,7 @@ impl Hasher {
         self.rest[..rest.len()].copy_from_slice(rest);
     }
 
-    /// Hash all of `data` in one call.
+    /// Hash a whole message.
     pub(crate) fn digest(data: &[u8]) -> Sha256Digest {
         let mut hasher = Self::new();
         hasher.update(data);

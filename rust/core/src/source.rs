@@ -1,7 +1,7 @@
-//! Reading: a regular file from its first byte to its last, and proof that it held still.
+//! Reads regular files, and detects files that change meanwhile.
 
 use std::fs::{self, File, Metadata, OpenOptions};
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -9,17 +9,17 @@ use crate::cancel::CancelToken;
 use crate::error::{Change, Error, FileKind, Result};
 use crate::progress::Progress;
 
-/// Bytes that one call of the system reads at most, because it does not look at Ctrl-C.
+/// Maximum number of bytes per system call, which Ctrl-C cannot interrupt.
 const MAX_READ: usize = 8 << 20;
 
-/// An open regular file and what it looked like when it was opened.
+/// An open regular file, with its size and modification time when it was opened.
 pub(crate) struct Source {
     file: File,
     path: PathBuf,
     size: u64,
     /// Bytes read.
     position: u64,
-    /// `None` where the file system keeps no such time.
+    /// `None` if the file system does not record it.
     modified: Option<SystemTime>,
 }
 
@@ -30,7 +30,7 @@ impl Source {
         Self::open_known(path, follow_symlinks)
     }
 
-    /// Open what [`look`] has said to be a regular file.
+    /// Open a path that [`look`] found to be a regular file.
     pub(crate) fn open_known(path: &Path, follow_symlinks: bool) -> Result<Self> {
         let mut options = OpenOptions::new();
         options.read(true);
@@ -38,10 +38,10 @@ impl Source {
         Self::from_file(options.open(path).map_err(Error::io("open", path))?, path)
     }
 
-    /// Take over a `file` that is at its first byte; errors will call it `path`.
+    /// Use an open `file`, positioned at its first byte; errors name it `path`.
     pub(crate) fn from_file(file: File, path: &Path) -> Result<Self> {
         let metadata = file.metadata().map_err(Error::io("read", path))?;
-        // Asked again, because the path may lead elsewhere since it was looked at.
+        // Checked again, because the path may lead elsewhere by now.
         refuse_irregular(path, &metadata)?;
         let (path, size, modified) = (path.to_owned(), metadata.len(), metadata.modified().ok());
         Ok(Self { file, path, size, position: 0, modified })
@@ -51,21 +51,24 @@ impl Source {
         &self.file
     }
 
-    /// Bytes in the file, as it was when it was opened.
+    /// The size in bytes when the file was opened.
     pub(crate) fn size(&self) -> u64 {
         self.size
     }
 
-    pub(crate) fn into_file(self) -> File {
-        self.file
+    /// Continue at `offset`, which is at most the size.
+    pub(crate) fn skip_to(&mut self, offset: u64) -> Result<()> {
+        self.file.seek(SeekFrom::Start(offset)).map_err(Error::io("read", &self.path))?;
+        self.position = offset;
+        Ok(())
     }
 
-    /// Fill `buffer` with the bytes that come next; fewer only at the end of the file.
+    /// Fill `buffer` with the next bytes; with fewer only at the end of the file.
     ///
     /// # Errors
     ///
-    /// [`Error::SourceChanged`] if the file did not stay as it was when opened, which includes a
-    /// file that grows for ever; and [`Error::Cancelled`].
+    /// [`Error::SourceChanged`] if the file has changed since it was opened, even if it grows without
+    /// end; and [`Error::Cancelled`].
     pub(crate) fn read(
         &mut self,
         buffer: &mut [u8],
@@ -99,11 +102,11 @@ impl Source {
         Ok(filled)
     }
 
-    /// Fill `buffer` with the bytes that begin at `offset`, which are known to be there.
+    /// Fill `buffer` with the bytes from `offset`.
     ///
     /// # Errors
     ///
-    /// [`Error::SourceChanged`] if the file ends before; and [`Error::Cancelled`].
+    /// [`Error::SourceChanged`] if the file ends before `buffer` is full; and [`Error::Cancelled`].
     pub(crate) fn read_at(
         &self,
         mut buffer: &mut [u8],
@@ -134,7 +137,7 @@ impl Source {
         self.check_unchanged()
     }
 
-    /// Whether the file ends where it did when it was opened, and still looks the same.
+    /// Check that the file still ends where it did when it was opened, and is unchanged.
     pub(crate) fn check_end(&self) -> Result<()> {
         match read_at(&self.file, &mut [0], self.size) {
             Ok(0) => self.check_unchanged(),
@@ -143,10 +146,10 @@ impl Source {
         }
     }
 
-    /// Whether the file still looks as it did when it was opened.
+    /// Check that the file has the size and modification time that it had when it was opened.
     ///
-    /// Two writes within one tick of the file system's clock (some milliseconds) leave the same
-    /// time; no look at the metadata can tell them apart.
+    /// A write within the same tick of the file system's clock (some milliseconds) does not change the
+    /// modification time, so metadata cannot reveal it.
     pub(crate) fn check_unchanged(&self) -> Result<()> {
         let now = self.file.metadata().map_err(Error::io("read", &self.path))?;
         if now.len() != self.size {
@@ -179,8 +182,8 @@ fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
 
 /// Return the size of the regular file at `path`.
 ///
-/// It is not opened, because opening a device can already do something (rewind a tape, arm a
-/// watchdog).
+/// The path is not opened, because opening a device can have effects: it may rewind a tape or arm a
+/// watchdog.
 pub(crate) fn look(path: &Path, follow_symlinks: bool) -> Result<u64> {
     let look = if follow_symlinks { fs::metadata } else { fs::symlink_metadata };
     let metadata = look(path).map_err(Error::io("open", path))?;
@@ -195,8 +198,8 @@ pub(crate) fn refuse_irregular(path: &Path, metadata: &Metadata) -> Result<()> {
     }
 }
 
-/// Keep an open from blocking on a named pipe, or from following a link, that took the place of
-/// the regular file since it was looked at.
+/// Keep an open from blocking on a named pipe, or from following a link, that has replaced the regular
+/// file since [`look`].
 pub(crate) fn guard_open(options: &mut OpenOptions, follow_symlinks: bool) {
     #[cfg(unix)]
     {
@@ -204,7 +207,7 @@ pub(crate) fn guard_open(options: &mut OpenOptions, follow_symlinks: bool) {
         let no_follow = if follow_symlinks { 0 } else { libc::O_NOFOLLOW };
         options.custom_flags(libc::O_NONBLOCK | no_follow);
     }
-    // Elsewhere there is no such flag (and no such pipe): the look before the open has to do.
+    // Windows has neither such flags nor such pipes: `look` before the open has to suffice.
     #[cfg(not(unix))]
     let _ = (options, follow_symlinks);
 }
@@ -349,7 +352,7 @@ mod tests {
         }
 
         #[test]
-        fn a_link_is_followed_only_where_that_is_asked_for() {
+        fn a_link_is_followed_only_if_requested() {
             let folder = tempfile::tempdir().unwrap();
             let (target, link) = (folder.path().join("target"), folder.path().join("link"));
             fs::write(&target, b"x").unwrap();

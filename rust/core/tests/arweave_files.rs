@@ -1,5 +1,5 @@
-//! Trees over files: the same as over the same bytes in memory, whichever rule splits them, with the nodes that
-//! proofs name, and chunks that are still what they were.
+//! Trees over files equal those over the same bytes in memory under every split rule, know the nodes in their proofs,
+//! and detect changed chunks.
 
 use std::fs;
 use std::num::NonZeroUsize;
@@ -13,7 +13,7 @@ use ritual_artifacts_core::arweave::{
 };
 use ritual_artifacts_core::{CancelToken, Change, Error, Progress};
 
-const RULES: [SplitRule; 3] = [SplitRule::ArweaveJs, SplitRule::Node, SplitRule::Naive];
+const RULES: [SplitRule; 2] = [SplitRule::ArweaveJs, SplitRule::Naive];
 const KIB: u64 = 1024;
 
 /// Bytes that do not repeat from chunk to chunk.
@@ -34,12 +34,12 @@ fn read(path: &Path, rule: SplitRule, workers: usize) -> Option<MerkleTree> {
     read_tree(path, &options, &Progress::new(), &CancelToken::new()).unwrap()
 }
 
-/// All proofs of a tree, which are its root and everything below.
+/// All proofs of a tree, which determine all its nodes.
 fn proofs(tree: &MerkleTree) -> Vec<Vec<u8>> {
     (0..tree.leaves().len()).map(|index| tree.proof(index).unwrap()).collect()
 }
 
-/// The ids that a proof names, each with the bytes that the node spans.
+/// The ids in a proof, each with the bytes that its node spans.
 fn nodes(tree: &MerkleTree, index: usize) -> Vec<(u64, u64, Hash)> {
     let leaf = tree.leaves()[index];
     let before = index.checked_sub(1).map_or(0, |before| tree.leaves()[before].end);
@@ -95,7 +95,7 @@ proptest! {
     }
 
     #[test]
-    fn a_tree_knows_the_nodes_that_its_proofs_name(
+    fn a_tree_knows_the_nodes_in_its_proofs(
         count in 1..=12_u64,
         last in select(vec![0, 1, CHUNK]),
         (from, to) in (0..=13 * CHUNK, 0..=13 * CHUNK),
@@ -110,7 +110,7 @@ proptest! {
         let named: Vec<_> = (0..tree.leaves().len()).flat_map(|i| nodes(&tree, i)).collect();
 
         for &(start, end, id) in &named {
-            // Two nodes may span all that ends with the empty leaf, and what is asked for is the one with it.
+            // Two nodes may span the same bytes if the last leaf is empty; the one with the empty leaf is found.
             let has_twin = end == size && last == 0;
             let found = tree.id_between(start, end);
             prop_assert!(found == Some(id) || has_twin && found.is_some(), "{}..{}", start, end);
@@ -171,7 +171,7 @@ fn a_tree_that_ends_with_the_empty_chunk_needs_no_file_to_lose_it() {
     let path = folder.path().join("file");
     let data = content(2 * CHUNK);
     fs::write(&path, &data).unwrap();
-    let tree = read(&path, SplitRule::Node, 1).unwrap();
+    let tree = read(&path, SplitRule::ArweaveJs, 1).unwrap();
     fs::remove_file(&path).unwrap();
 
     let again = read_tree_again(&path, &tree, SplitRule::Naive, false).unwrap();

@@ -1,4 +1,4 @@
-//! A write that the disk has no room for.
+//! Writes on a full disk.
 
 #![cfg(unix)]
 
@@ -19,8 +19,8 @@ fn open(path: &Path) -> PartialFile {
     PartialFile::open(path, &Progress::new(), &CancelToken::new()).unwrap()
 }
 
-/// A limit on the size of files fails like a full disk, in the middle of a write, and needs no
-/// disk of its own. It holds for a whole process, so the test runs itself again under it.
+/// A limit on the size of files makes a write fail midway, like a full disk, and needs no disk of its
+/// own. It applies to a whole process, so the test runs itself again under the limit.
 #[test]
 fn a_partial_that_filled_the_disk_holds_a_beginning_and_is_continued_later() {
     if let Some(path) = env::var_os(TARGET) {
@@ -47,7 +47,7 @@ fn a_partial_that_filled_the_disk_holds_a_beginning_and_is_continued_later() {
     assert_eq!(fs::read(&path).unwrap(), content);
 }
 
-/// Runs under the limit, in a process of its own.
+/// Runs under the limit, in its own process.
 fn fill_the_disk(path: &Path) {
     let mut partial = open(path);
 

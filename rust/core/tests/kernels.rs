@@ -1,4 +1,4 @@
-//! Every kernel, in every number of lanes, does what a naive SHA-256 does that shares no code with it.
+//! Every kernel, with every number of lanes, agrees with a naive SHA-256 that shares no code with it.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -19,7 +19,7 @@ fn hex(state: State) -> String {
     state.map(|word| format!("{word:08x}")).concat()
 }
 
-/// Hash messages side by side: in each step all that are not over advance by what the shortest still has.
+/// Hash messages side by side: each step advances all unfinished ones by the rest of the shortest.
 fn hash_all(messages: &[Vec<u8>], advance: impl Fn(&mut [Stream<'_>])) -> Vec<String> {
     let padded: Vec<_> = messages.iter().map(|message| padded(message)).collect();
     let mut states = vec![INITIAL_STATE; messages.len()];
@@ -111,7 +111,7 @@ fn blocks_may_begin_at_any_address() {
 }
 
 #[test]
-#[should_panic(expected = "whole blocks of one length")]
+#[should_panic(expected = "whole blocks of equal length")]
 fn streams_of_unequal_length_are_refused() {
     let (mut first, mut second) = (INITIAL_STATE, INITIAL_STATE);
     let (one, two) = ([0; BLOCK], [0; 2 * BLOCK]);
@@ -123,7 +123,7 @@ fn streams_of_unequal_length_are_refused() {
 }
 
 #[test]
-#[should_panic(expected = "whole blocks of one length")]
+#[should_panic(expected = "whole blocks of equal length")]
 fn a_part_of_a_block_is_refused() {
     Kernel::Single.compress(&mut [Stream { state: &mut { INITIAL_STATE }, data: &[0; BLOCK - 1] }]);
 }

@@ -1,5 +1,5 @@
-//! Whatever the content, the read size and the number of workers: the digests are those of a naive
-//! SHA-256 that shares no code with the crate, and copies are equal to their sources.
+//! For any content, read size and number of workers, digests equal those of a naive SHA-256 that shares no
+//! code with the crate, and copies equal their sources.
 
 use std::fs;
 use std::num::NonZeroUsize;
@@ -14,7 +14,7 @@ use ritual_artifacts_core::{
 
 mod naive;
 
-/// Contents whose lengths crowd around the borders of SHA-256's blocks and of the reads.
+/// Contents with lengths around multiples of SHA-256's block and of the reads.
 fn content() -> impl Strategy<Value = Vec<u8>> {
     let length = prop_oneof![
         0..=3_usize,
@@ -97,7 +97,7 @@ proptest! {
         prop_assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2 * contents.len());
     }
 
-    /// However the content is cut into attempts, and these into writes.
+    /// For any division of the content into attempts, and of these into writes.
     #[test]
     fn partial_files_end_as_their_content(attempts in vec(vec(content(), 0..4), 0..4)) {
         let folder = tempfile::tempdir().unwrap();

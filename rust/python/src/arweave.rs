@@ -1,4 +1,4 @@
-//! `ChunkTree`, `check_proof`, `deep_hash`, `find_data_root`.
+//! `ChunkTree`, `check_proof`, `deep_hash`, `find_data_root`, `split_lengths`.
 
 use std::path::PathBuf;
 
@@ -12,7 +12,7 @@ use pyo3::types::{PyBytes, PyList, PyTuple};
 use ritual_artifacts_core as core;
 use ritual_artifacts_core::arweave::deep_hash::{self, DeepHash};
 use ritual_artifacts_core::arweave::{
-    Hash, Leaf, LeafHasher, MerkleTree, Ruleset, SplitRule, TreeOptions, chunk_lengths, read_chunk,
+    Hash, Leaf, LeafHasher, MerkleTree, SplitRule, TreeOptions, chunk_lengths, read_chunk,
     read_tree, read_tree_again, validate_proof,
 };
 
@@ -20,10 +20,10 @@ use crate::convert::{Block, MaxWorkers, ProgressCallback};
 use crate::errors::to_py_err;
 use crate::interrupt;
 
-/// Lists inside of lists; a transaction has three.
+/// Maximum depth of nested lists; a transaction has three levels.
 const MAX_DEPTH: usize = 32;
 
-/// How data is cut into chunks, by the name of who does it.
+/// How data is split into chunks, by the name of the tool that does it.
 #[derive(Clone, Copy)]
 pub(crate) struct Split(SplitRule);
 
@@ -36,10 +36,9 @@ impl FromPyObject<'_, '_> for Split {
     fn extract(name: Borrowed<'_, '_, PyAny>) -> PyResult<Self> {
         match name.extract()? {
             "arweave-js" => Ok(Self(SplitRule::ArweaveJs)),
-            "node" => Ok(Self(SplitRule::Node)),
             "naive" => Ok(Self(SplitRule::Naive)),
             other => Err(PyValueError::new_err(format!(
-                "the rule is {other:?}, expected arweave-js, node or naive"
+                "rule is {other:?}, expected arweave-js or naive"
             ))),
         }
     }
@@ -47,9 +46,9 @@ impl FromPyObject<'_, '_> for Split {
 
 /// The Merkle tree over a file's chunks on Arweave.
 ///
-/// Opening it reads the file once, on all cores. Its length is the number of chunks that are uploaded: the empty
-/// one that ends some trees is not among them. `rule` says how the file is split: as arweave-js does, as the node
-/// does (`node`), or in slices of 256 KiB alone (`naive`).
+/// Opening it reads the file once, on all cores. Its length is the number of chunks to upload, without the empty
+/// one at the end of some trees. `rule` is the way to split the file: as arweave-js does, or into slices of 256 KiB
+/// only (`naive`).
 #[pyclass(frozen, module = "ritual_artifacts._core")]
 pub(crate) struct ChunkTree {
     path: PathBuf,
@@ -81,7 +80,7 @@ impl ChunkTree {
         Ok(Self { tree: tree.map_err(to_py_err)?, path, follow_symlinks })
     }
 
-    /// Bytes in the file.
+    /// Size of the file in bytes.
     #[getter]
     fn size(&self) -> u64 {
         self.leaves().last().map_or(0, |leaf| leaf.end)
@@ -90,21 +89,21 @@ impl ChunkTree {
     /// Root of the tree in base64url without padding; empty for an empty file.
     #[getter]
     fn data_root(&self) -> String {
-        core::DataRoot::of(self.tree.as_ref()).to_string()
+        core::DataRoot::from(self.tree.as_ref().map(MerkleTree::root)).to_string()
     }
 
     fn __len__(&self) -> usize {
         self.chunks().len()
     }
 
-    /// Offsets in the file of a chunk's first byte and of the one after its last.
+    /// Offsets in the file of a chunk's first byte and of the byte after its last.
     fn span(&self, index: usize) -> PyResult<(u64, u64)> {
         let leaf = self.chunks().get(index).ok_or_else(no_such_chunk)?;
         let start = index.checked_sub(1).map_or(0, |before| self.chunks()[before].end);
         Ok((start, leaf.end))
     }
 
-    /// The proof (`data_path`) that a chunk is in the tree.
+    /// The proof (`data_path`) that a chunk is part of the file.
     fn proof<'py>(&self, py: Python<'py>, index: usize) -> PyResult<Bound<'py, PyBytes>> {
         self.chunks().get(index).ok_or_else(no_such_chunk)?;
         let proof =
@@ -112,7 +111,7 @@ impl ChunkTree {
         Ok(PyBytes::new(py, &proof))
     }
 
-    /// A chunk's bytes, read from the file again and compared with what they were.
+    /// Read a chunk from the file again, and verify that it has not changed.
     fn read<'py>(&self, py: Python<'py>, index: usize) -> PyResult<Bound<'py, PyBytes>> {
         self.chunks().get(index).ok_or_else(no_such_chunk)?;
         let tree = self.tree.as_ref().ok_or_else(no_such_chunk)?;
@@ -120,7 +119,7 @@ impl ChunkTree {
         Ok(PyBytes::new(py, &chunk.map_err(to_py_err)?))
     }
 
-    /// The tree over the same file as another rule splits it; only the chunks that differ are read again.
+    /// The tree over the same file under another rule; only the chunks that differ are read again.
     fn split_as(&self, py: Python<'_>, rule: Split) -> PyResult<Self> {
         let tree = py.detach(|| {
             let again = |tree| read_tree_again(&self.path, tree, rule.0, self.follow_symlinks);
@@ -130,7 +129,7 @@ impl ChunkTree {
         Ok(Self { path, follow_symlinks, tree: tree.map_err(to_py_err)? })
     }
 
-    /// The id that the node has which spans the bytes from `start` to `end`; None where no node can.
+    /// The id of the node that spans the bytes from `start` to `end`; None if there is no such node.
     fn id_between<'py>(
         &self,
         py: Python<'py>,
@@ -158,10 +157,10 @@ impl ChunkTree {
 }
 
 fn no_such_chunk() -> PyErr {
-    PyIndexError::new_err("there is no such chunk")
+    PyIndexError::new_err("chunk index out of range")
 }
 
-/// The root of the tree over chunks of data in memory; empty for no data.
+/// The root of the tree over the chunks of data in memory; empty for no data.
 #[pyfunction]
 #[pyo3(signature = (data, *, rule = Split(SplitRule::ArweaveJs)))]
 pub(crate) fn find_data_root<'py>(
@@ -178,17 +177,16 @@ pub(crate) fn find_data_root<'py>(
     PyBytes::new(py, root.as_ref().map_or(&[], |root| root.as_slice()))
 }
 
-/// Lengths in bytes of the chunks that data of `size` bytes is uploaded in.
+/// Lengths in bytes of the chunks that `size` bytes of data are uploaded in, as arweave-js splits them.
 #[pyfunction]
-#[pyo3(signature = (size, *, rule = Split(SplitRule::ArweaveJs)))]
-pub(crate) fn split_lengths(size: u64, rule: Split) -> Vec<u64> {
-    chunk_lengths(size, rule.0).filter(|&length| length > 0).collect()
+pub(crate) fn split_lengths(size: u64) -> Vec<u64> {
+    chunk_lengths(size, SplitRule::ArweaveJs).filter(|&length| length > 0).collect()
 }
 
-/// What a proof (`data_path`) proves of the chunk with the byte at `offset`: its start, its end and its SHA-256.
+/// Validate the proof (`data_path`) of the chunk that contains the byte at `offset`, and return the chunk's start,
+/// end and SHA-256.
 ///
-/// `data_root` and `data_size` have to be trusted, the proof need not. A proof that proves nothing is a
-/// `ValueError`.
+/// `data_root` and `data_size` have to be trusted, the proof does not. Raises `ValueError` for an invalid proof.
 #[pyfunction]
 pub(crate) fn check_proof<'py>(
     py: Python<'py>,
@@ -197,14 +195,14 @@ pub(crate) fn check_proof<'py>(
     offset: u64,
     proof: &[u8],
 ) -> PyResult<(u64, u64, Bound<'py, PyBytes>)> {
-    let root =
-        Hash::try_from(data_root).map_err(|_| PyValueError::new_err("a data root has 32 bytes"))?;
-    let chunk = validate_proof(&root, offset, data_size, proof, Ruleset::Stored)
+    let root = Hash::try_from(data_root)
+        .map_err(|_| PyValueError::new_err("the data root has to have 32 bytes"))?;
+    let chunk = validate_proof(&root, offset, data_size, proof)
         .map_err(|error| PyValueError::new_err(error.to_string()))?;
     Ok((chunk.start, chunk.end, PyBytes::new(py, &chunk.data_hash)))
 }
 
-/// The deep hash (SHA-384) of bytes, or of a list of bytes and such lists: what Arweave signs.
+/// The deep hash (SHA-384) of bytes, or of a list of bytes and such lists; Arweave signs deep hashes.
 #[pyfunction]
 #[pyo3(name = "deep_hash")]
 pub(crate) fn hash_deeply<'py>(value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
@@ -216,7 +214,9 @@ fn hash_value(value: &Bound<'_, PyAny>, depth: usize) -> PyResult<DeepHash> {
         return Ok(deep_hash::blob(data.as_bytes()));
     }
     if depth == MAX_DEPTH {
-        return Err(PyRecursionError::new_err(format!("lists are nested deeper than {MAX_DEPTH}")));
+        return Err(PyRecursionError::new_err(format!(
+            "lists are nested deeper than {MAX_DEPTH} levels"
+        )));
     }
     if !value.is_instance_of::<PyList>() && !value.is_instance_of::<PyTuple>() {
         return Err(PyTypeError::new_err("expected bytes, or a list of bytes and lists"));

@@ -1,6 +1,4 @@
-//! `DataItem`, `BundleEntry`, and the functions that read and write them.
-
-use std::path::PathBuf;
+//! `DataItem`, `BundleEntry`, and the functions that parse and write them.
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -9,11 +7,9 @@ use ritual_artifacts_core as core;
 use ritual_artifacts_core::arweave::deep_hash::{DeepHash, blob};
 use ritual_artifacts_core::arweave::{BundleError, ItemFields, Tags};
 
-use crate::convert::{Block, ProgressCallback, TagPairs};
-use crate::errors::to_py_err;
-use crate::interrupt;
+use crate::convert::{Block, TagPairs};
 
-/// Where a data item is in its bundle: what the index calls it, its offset and its size in bytes.
+/// Where a data item is in its bundle: its id, offset and size in bytes.
 #[pyclass(frozen, eq, hash, module = "ritual_artifacts._core")]
 #[derive(PartialEq, Eq, Hash)]
 pub(crate) struct BundleEntry(core::arweave::BundleEntry);
@@ -44,11 +40,10 @@ impl BundleEntry {
     }
 }
 
-/// What a data item says, and what its signature has to be of. Nobody has checked the signature.
+/// The fields of a data item, and the message that its signature has to sign. The signature is not verified.
 #[pyclass(frozen, module = "ritual_artifacts._core")]
 pub(crate) struct DataItem {
     item: core::arweave::DataItem,
-    data_size: u64,
     message: DeepHash,
 }
 
@@ -60,7 +55,7 @@ impl DataItem {
         self.item.id().to_string()
     }
 
-    /// Who signs how: 1 is RSA-PSS with an Arweave wallet's key.
+    /// Signature type; 1 is RSA-PSS with an Arweave wallet's key.
     #[getter]
     fn signature_type(&self) -> u16 {
         self.item.fields.signature_type()
@@ -78,18 +73,6 @@ impl DataItem {
         PyBytes::new(py, self.item.fields.owner())
     }
 
-    /// Whom the item is sent to: 32 bytes, or none.
-    #[getter]
-    fn target<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
-        PyBytes::new(py, self.item.fields.target())
-    }
-
-    /// What makes the item another one than its like: 32 bytes, or none.
-    #[getter]
-    fn anchor<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
-        PyBytes::new(py, self.item.fields.anchor())
-    }
-
     /// Names and values, in order.
     #[getter]
     fn tags(&self) -> TagPairs {
@@ -102,57 +85,28 @@ impl DataItem {
         self.item.data_offset
     }
 
-    /// Bytes of the data.
-    #[getter]
-    fn data_size(&self) -> u64 {
-        self.data_size
-    }
-
-    /// What is signed: a deep hash (SHA-384) of everything else.
+    /// The signed message: a deep hash (SHA-384) of all other fields and the data.
     #[getter]
     fn message<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
         PyBytes::new(py, &self.message)
     }
 }
 
-/// Read the data item that `data` is, from its first byte to its last.
-///
-/// What is none is a `ValueError`.
+/// Parse a whole data item. Raises `ValueError` if it is invalid.
 #[pyfunction]
 pub(crate) fn parse_data_item(py: Python<'_>, data: Block<'_>) -> PyResult<DataItem> {
     let bytes = data.as_slice();
     let item = py.detach(|| {
         let item = core::arweave::DataItem::parse(bytes)?;
-        let content = &bytes[item.data_offset..];
-        let message = item.fields.message(blob(content));
-        Ok(DataItem { item, data_size: content.len() as u64, message })
+        let message = item.fields.message(blob(&bytes[item.data_offset..]));
+        Ok(DataItem { item, message })
     });
     item.map_err(refuse)
 }
 
-/// Read the data item that takes `size` bytes of a file (all the rest, if None) from `offset` on.
+/// The message that an Arweave wallet signs to make a data item; `target` and `anchor` may be empty.
 ///
-/// The file is read once and never held as a whole. What is no data item is a `ValueError`.
-#[pyfunction]
-#[pyo3(signature = (path, *, offset = 0, size = None, follow_symlinks = false, progress = None))]
-pub(crate) fn read_data_item(
-    py: Python<'_>,
-    path: PathBuf,
-    offset: u64,
-    size: Option<u64>,
-    follow_symlinks: bool,
-    progress: Option<ProgressCallback>,
-) -> PyResult<DataItem> {
-    let item = interrupt::run(py, progress.as_ref(), |progress, cancel| {
-        core::arweave::read_data_item(&path, offset, size, follow_symlinks, progress, cancel)
-    })?;
-    let section = item.map_err(to_py_err)?;
-    Ok(DataItem { item: section.item, data_size: section.data_size, message: section.message })
-}
-
-/// What an Arweave wallet has to sign to make a data item of this data; `target` and `anchor` may be empty.
-///
-/// Tags that other tools do not take, and parts of a wrong length, are a `ValueError`.
+/// Raises `ValueError` if a part has the wrong length, or if other tools would not accept the tags.
 #[pyfunction]
 pub(crate) fn data_item_message<'py>(
     py: Python<'py>,
@@ -168,28 +122,7 @@ pub(crate) fn data_item_message<'py>(
     Ok(PyBytes::new(py, &message))
 }
 
-/// As `data_item_message`, of the data in a file, which is read once and never held as a whole.
-#[pyfunction]
-#[pyo3(signature = (owner, target, anchor, tags, path, *, follow_symlinks = false, progress = None))]
-#[expect(clippy::too_many_arguments, reason = "one for each of the Python function")]
-pub(crate) fn data_item_message_of_file<'py>(
-    py: Python<'py>,
-    owner: &[u8],
-    target: &[u8],
-    anchor: &[u8],
-    tags: TagPairs,
-    path: PathBuf,
-    follow_symlinks: bool,
-    progress: Option<ProgressCallback>,
-) -> PyResult<Bound<'py, PyBytes>> {
-    let fields = make_fields(owner, target, anchor, tags)?;
-    let data = interrupt::run(py, progress.as_ref(), |progress, cancel| {
-        core::arweave::hash_file_blob(&path, follow_symlinks, progress, cancel)
-    })?;
-    Ok(PyBytes::new(py, &fields.message(data.map_err(to_py_err)?)))
-}
-
-/// What stands before the data in a data item that an Arweave wallet has signed.
+/// The header of a data item that an Arweave wallet has signed; the data follows it.
 #[pyfunction]
 pub(crate) fn data_item_header<'py>(
     py: Python<'py>,
@@ -208,7 +141,7 @@ fn make_fields(owner: &[u8], target: &[u8], anchor: &[u8], tags: TagPairs) -> Py
     ItemFields::new(owner, target, anchor, tags).map_err(refuse)
 }
 
-/// What stands before the data items with these ids and sizes in a bundle.
+/// The index of a bundle of data items with these ids and sizes.
 #[pyfunction]
 pub(crate) fn bundle_index(
     py: Python<'_>,
@@ -222,35 +155,16 @@ pub(crate) fn bundle_index(
     Ok(PyBytes::new(py, &core::arweave::write_index(&entries)))
 }
 
-/// How many bytes the index of a bundle takes that begins with these 32 bytes.
+/// The length of a bundle's index, from the first 32 bytes of the bundle.
 #[pyfunction]
 pub(crate) fn bundle_index_length(beginning: &[u8]) -> PyResult<u64> {
     core::arweave::index_length(beginning).map_err(refuse)
 }
 
-/// Read the index of a bundle of `size` bytes (None: unknown), which is all of `index`.
+/// Parse the whole index of a bundle. Raises `ValueError` if it is invalid.
 #[pyfunction]
-#[pyo3(signature = (index, *, size = None))]
-pub(crate) fn parse_bundle(index: &[u8], size: Option<u64>) -> PyResult<Vec<BundleEntry>> {
-    let entries = core::arweave::parse_index(index, size).map_err(refuse)?;
-    Ok(entries.into_iter().map(BundleEntry).collect())
-}
-
-/// Read the index of the bundle that takes `size` bytes of a file (all the rest, if None) from `offset` on.
-///
-/// The items' offsets count from the beginning of the file. What is no bundle is a `ValueError`.
-#[pyfunction]
-#[pyo3(signature = (path, *, offset = 0, size = None, follow_symlinks = false))]
-pub(crate) fn read_bundle(
-    py: Python<'_>,
-    path: PathBuf,
-    offset: u64,
-    size: Option<u64>,
-    follow_symlinks: bool,
-) -> PyResult<Vec<BundleEntry>> {
-    let entries = py
-        .detach(|| core::arweave::read_bundle(&path, offset, size, follow_symlinks))
-        .map_err(to_py_err)?;
+pub(crate) fn parse_bundle(index: &[u8]) -> PyResult<Vec<BundleEntry>> {
+    let entries = core::arweave::parse_index(index).map_err(refuse)?;
     Ok(entries.into_iter().map(BundleEntry).collect())
 }
 

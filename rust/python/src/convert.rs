@@ -1,4 +1,4 @@
-//! Arguments that `PyO3` has no conversion for, each with the type that the stub shows.
+//! Arguments that `PyO3` cannot convert, each with its type in the stub.
 
 use std::num::NonZeroUsize;
 
@@ -13,7 +13,7 @@ use pyo3::{type_hint_identifier, type_hint_subscript};
 use ritual_artifacts_core::ReadSize;
 use ritual_artifacts_core::arweave::Tag;
 
-/// Threads at most.
+/// Maximum number of threads.
 #[derive(Clone, Copy)]
 pub(crate) struct MaxWorkers(pub(crate) NonZeroUsize);
 
@@ -53,7 +53,7 @@ impl FromPyObject<'_, '_> for ReadBytes {
     }
 }
 
-/// `None` for a negative number and for one that no machine word holds.
+/// `None` for a negative number and for one that does not fit in a machine word.
 fn whole(number: Borrowed<'_, '_, PyAny>) -> PyResult<Option<usize>> {
     match number.extract() {
         Ok(number) => Ok(Some(number)),
@@ -62,7 +62,7 @@ fn whole(number: Borrowed<'_, '_, PyAny>) -> PyResult<Option<usize>> {
     }
 }
 
-/// What is called with the number of bytes read since its last call.
+/// A callback that gets the number of bytes read since its last call.
 pub(crate) struct ProgressCallback(Py<PyAny>);
 
 impl ProgressCallback {
@@ -86,11 +86,11 @@ impl FromPyObject<'_, '_> for ProgressCallback {
     }
 }
 
-/// Bytes that stay as they are while the GIL is released.
+/// Bytes that do not change while the GIL is released.
 pub(crate) enum Block<'py> {
-    /// Nobody can change `bytes`, so they are used where they are.
+    /// `bytes` are immutable, so they need no copy.
     Bytes(Bound<'py, PyBytes>),
-    /// Another thread may write to any other buffer meanwhile, so it is copied.
+    /// A copy of any other buffer, which another thread could modify.
     Copied(Vec<u8>),
 }
 

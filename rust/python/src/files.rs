@@ -15,22 +15,25 @@ use crate::errors::to_py_err;
 use crate::hashing::FileDigest;
 use crate::interrupt;
 
-/// Copy regular files, each pair's first path to its second; one item per pair, in their order,
-/// with the source's path and the size and SHA-256 of the bytes that landed.
+/// Copy regular files, each pair's first path to its second; one item per pair, in order, with the
+/// source's path and the size and SHA-256 of the target's bytes.
 ///
-/// An error ends the call; copies that were finished by then stay.
+/// An error ends the call; finished copies remain. With `resume`, each copy continues what its target holds, and
+/// an unfinished one remains too.
 #[pyfunction]
-#[pyo3(signature = (pairs, *, follow_symlinks = false, max_workers = None, progress = None))]
+#[pyo3(signature = (pairs, *, follow_symlinks = false, max_workers = None, progress = None, resume = false))]
 pub(crate) fn copy_files(
     py: Python<'_>,
     pairs: Vec<(PathBuf, PathBuf)>,
     follow_symlinks: bool,
     max_workers: Option<MaxWorkers>,
     progress: Option<ProgressCallback>,
+    resume: bool,
 ) -> PyResult<Vec<FileDigest>> {
     let options = core::CopyOptions {
         follow_symlinks,
         max_workers: max_workers.map(|MaxWorkers(number)| number),
+        resume,
         stop_at_error: true,
         ..core::CopyOptions::default()
     };
@@ -40,24 +43,23 @@ pub(crate) fn copy_files(
     Ok(core::all_or_error(results).map_err(to_py_err)?.into_iter().map(FileDigest::from).collect())
 }
 
-/// Write a small file so that readers see the old content or all of the new one.
+/// Write a small file atomically: readers see either the old content or all of the new one.
 #[pyfunction]
 pub(crate) fn write_file(py: Python<'_>, path: PathBuf, data: Block<'_>) -> PyResult<()> {
     let bytes = data.as_slice();
     py.detach(|| core::write_file(&path, bytes)).map_err(to_py_err)
 }
 
-/// Rename each pair's first path to its second, then make all the new names durable.
+/// Rename each pair's first path to its second, then make all new names durable.
 #[pyfunction]
 pub(crate) fn rename_files(py: Python<'_>, pairs: Vec<(PathBuf, PathBuf)>) -> PyResult<()> {
     py.detach(|| core::rename_files(&pairs)).map_err(to_py_err)
 }
 
-/// A file that grows at its end, is hashed as it grows, and is continued where an earlier attempt
-/// left it.
+/// A file that is appended to, and hashed at the same time; it continues where an earlier attempt ended.
 ///
-/// Opening it hashes what is there, and reports that to `progress`. After a write that failed it
-/// has to be opened again.
+/// Opening it hashes the present content, and reports that to `progress`. After a failed write, open it
+/// again.
 #[pyclass(frozen, module = "ritual_artifacts._core")]
 pub(crate) struct PartialFile {
     path: PathBuf,
@@ -77,7 +79,7 @@ impl State {
         }
     }
 
-    /// Close, and return what was open.
+    /// Close the file, and return it if it was open.
     fn take(&mut self) -> Option<core::PartialFile> {
         let closed = Self::Closed { size: self.size() };
         match mem::replace(self, closed) {
@@ -99,7 +101,7 @@ impl PartialFile {
         Ok(Self { path, state: Mutex::new(State::Open(partial)) })
     }
 
-    /// Bytes in the file, those of earlier attempts included.
+    /// Size in bytes, including earlier attempts.
     #[getter]
     fn size(&self, py: Python<'_>) -> u64 {
         self.lock(py).size()
@@ -113,13 +115,13 @@ impl PartialFile {
         py.detach(|| partial.write(bytes)).map_err(to_py_err)
     }
 
-    /// Put the content on the disk, close the file and say what it holds.
+    /// Sync the content to disk, close the file and return its digest.
     fn finish(&self, py: Python<'_>) -> PyResult<FileDigest> {
         let partial = self.lock(py).take().ok_or_else(|| self.closed_error())?;
         py.detach(|| partial.finish()).map(FileDigest::from).map_err(to_py_err)
     }
 
-    /// Close the file as it is; closing twice is allowed.
+    /// Close the file and keep its content; closing twice is allowed.
     fn close(&self, py: Python<'_>) {
         self.lock(py).take();
     }
@@ -135,7 +137,7 @@ impl PartialFile {
 }
 
 impl PartialFile {
-    /// Another thread may hold the lock through a long write, so waiting for it needs no GIL.
+    /// Release the GIL while waiting: another thread may hold the lock during a long write.
     fn lock(&self, py: Python<'_>) -> MutexGuard<'_, State> {
         self.state.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner)
     }

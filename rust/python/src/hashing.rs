@@ -13,14 +13,14 @@ use crate::convert::{MaxWorkers, ProgressCallback, ReadBytes};
 use crate::errors::to_py_err;
 use crate::interrupt;
 
-/// What a file held: its path as it was given, its size in bytes, its SHA-256 and, where asked for, other names.
+/// A file's path as it was given, its size in bytes, its SHA-256 and, if requested, other digests.
 #[pyclass(frozen, eq, hash, module = "ritual_artifacts._core")]
 #[derive(PartialEq, Eq, Hash)]
 pub(crate) struct FileDigest(core::FileDigest);
 
 #[pymethods]
 impl FileDigest {
-    /// What was read elsewhere, each value written as the attribute of its name.
+    /// Make a digest from values computed elsewhere, each spelled like the attribute of its name.
     #[new]
     #[pyo3(signature = (path, size, sha256, data_root = None, git_sha1 = None))]
     fn new(
@@ -39,12 +39,12 @@ impl FileDigest {
         }))
     }
 
-    /// What pickling and copying call the constructor with.
+    /// The constructor's arguments, for pickling and copying.
     fn __getnewargs__(&self) -> (PathBuf, u64, String, Option<String>, Option<String>) {
         (self.path(), self.size(), self.sha256(), self.data_root(), self.git_sha1())
     }
 
-    /// The path that was read.
+    /// The path, as it was given.
     #[getter]
     fn path(&self) -> PathBuf {
         self.0.path.clone()
@@ -62,13 +62,13 @@ impl FileDigest {
         self.0.sha256.to_string()
     }
 
-    /// Root of the file's chunks on Arweave in base64url, empty for an empty file; None unless asked for.
+    /// Root of the file's chunks on Arweave in base64url, empty for an empty file; None unless requested.
     #[getter]
     fn data_root(&self) -> Option<String> {
         self.0.data_root.map(|root| root.to_string())
     }
 
-    /// SHA-1 of the file as a git blob in lower-case hexadecimal; None unless asked for, or too large.
+    /// SHA-1 of the file as a git blob in lower-case hexadecimal; None unless requested, or if it is too large.
     #[getter]
     fn git_sha1(&self) -> Option<String> {
         self.0.git_sha1.map(|sha1| sha1.to_string())
@@ -93,9 +93,9 @@ impl From<core::FileDigest> for FileDigest {
     }
 }
 
-/// Hash regular files with SHA-256 on several threads; one item per path, in their order.
+/// Hash regular files with SHA-256 on several threads; one item per path, in order.
 ///
-/// With `return_exceptions` a file's error stands in its place; otherwise the first one ends the
+/// With `return_exceptions`, a file's error takes its place in the list; otherwise the first error ends the
 /// call and is raised.
 #[pyfunction]
 #[pyo3(signature = (
@@ -149,7 +149,7 @@ pub(crate) fn hash_files(
     Ok(items)
 }
 
-/// The ways to run SHA-256 that this processor has, by name; the last, `single`, is on every one.
+/// Names of the SHA-256 implementations that this processor supports; the last, `single`, runs on any.
 #[pyfunction]
 pub(crate) fn sha256_kernels() -> Vec<&'static str> {
     core::sha256::allowed_kernels().iter().map(|kernel| kernel.name()).collect()

@@ -1,4 +1,4 @@
-//! Long work that Ctrl-C ends and that says how far it is.
+//! Runs long work that reports progress and can be interrupted by Ctrl-C.
 
 use std::io;
 use std::panic::resume_unwind;
@@ -11,14 +11,14 @@ use ritual_artifacts_core::{CancelToken, Progress};
 
 use crate::convert::ProgressCallback;
 
-/// Short enough for Ctrl-C to feel immediate, and long enough to cost nothing.
+/// Short enough for an immediate response to Ctrl-C, long enough to cost nothing.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// Run `work` on a thread of its own, without the GIL, and return what it returns.
+/// Run `work` on a thread of its own, without the GIL, and return its result.
 ///
-/// The calling thread meanwhile looks for signals, which Python delivers nowhere else, and tells
-/// `callback` the bytes read since its last call; their sum is all that was read. If a signal
-/// handler or the callback raises, the work is cancelled, waited for, and that error returned.
+/// Meanwhile, the calling thread checks for signals, which Python delivers only there, and passes `callback` the
+/// number of bytes read since its last call. If a signal handler or the callback raises, the work is cancelled and
+/// waited for, and that error is returned.
 pub(crate) fn run<T: Send>(
     py: Python<'_>,
     callback: Option<&ProgressCallback>,
@@ -31,11 +31,11 @@ pub(crate) fn run<T: Send>(
     };
 
     py.detach(|| {
-        // Leaving the scope waits for the worker, on every path.
+        // Leaving the scope always waits for the worker.
         thread::scope(|scope| {
             let (sender, receiver) = mpsc::sync_channel(1);
             let worker = thread::Builder::new().spawn_scoped(scope, move || {
-                // Nobody receives after an error; the result is then of no interest.
+                // After an error, the receiver is gone and the result is not needed.
                 let _ = sender.send(work(progress, cancel));
             });
             let worker = worker.map_err(|error| {
@@ -50,7 +50,7 @@ pub(crate) fn run<T: Send>(
                     }
                     Err(RecvTimeoutError::Disconnected) => match worker.join() {
                         Err(panic) => resume_unwind(panic),
-                        Ok(()) => unreachable!("a worker that ends has sent its result"),
+                        Ok(()) => unreachable!("a worker sends its result before it ends"),
                     },
                 }
             }

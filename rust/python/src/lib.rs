@@ -1,6 +1,6 @@
 //! `ritual_artifacts._core`: the Rust core for Python.
 //!
-//! This crate converts types, lets go of the GIL, and decides nothing.
+//! This crate only converts types and errors, and releases the GIL.
 
 #![allow(
     clippy::needless_pass_by_value,
@@ -23,8 +23,7 @@ mod _core {
     #[pymodule_export]
     use crate::bundles::{
         BundleEntry, DataItem, bundle_index, bundle_index_length, data_item_header,
-        data_item_message, data_item_message_of_file, parse_bundle, parse_data_item, read_bundle,
-        read_data_item,
+        data_item_message, parse_bundle, parse_data_item,
     };
     #[pymodule_export]
     use crate::files::{PartialFile, copy_files, rename_files, write_file};

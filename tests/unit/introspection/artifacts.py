@@ -8,7 +8,7 @@ from typing import Generic, NamedTuple, NewType, TypeVar
 from pydantic import BaseModel, ConfigDict, RootModel
 
 from ritual_artifacts.artifact.canonical import Json as JsonTree
-from ritual_artifacts.artifact.introspection import check_comes_back, describe, file_refs, fill, rebuild
+from ritual_artifacts.artifact.introspection import check_round_trip, describe, file_refs, fill, rebuild
 
 T = TypeVar("T")
 
@@ -59,7 +59,7 @@ Words = NewType("Words", str)
 def publish(artifact: BaseModel) -> tuple[dict[str, JsonTree], dict[str, Path]]:
     """Return the manifest's fields, and where the file or directory of each name is."""
     described = describe(artifact)
-    check_comes_back(artifact, described)
+    check_round_trip(artifact, described)
     places: dict[str, Path] = {}
 
     def name_of(path: Path) -> str:

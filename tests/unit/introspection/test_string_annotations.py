@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Generic, Literal, TypeVar
 from pydantic import BaseModel, DirectoryPath, Field, create_model
 from typing_extensions import TypedDict
 
-from ritual_artifacts.artifact.introspection import check_comes_back, describe, file_refs, fill, rebuild
+from ritual_artifacts.artifact.introspection import check_round_trip, describe, file_refs, fill, rebuild
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,7 +68,7 @@ def test_postponed_annotations_come_back(write: Callable[..., Path]) -> None:
     )
 
     described = describe(artifact)
-    check_comes_back(artifact, described)
+    check_round_trip(artifact, described)
     fields = {name: fill(node, lambda ref: str(ref.path)) for name, node in described.items()}
 
     assert {ref.path for ref in file_refs(described)} == {*files, artifact.model_dir}
@@ -84,6 +84,6 @@ def test_classes_of_a_function_come_back(write: Callable[..., Path]) -> None:
     artifact = holder(local=Local(file=write("a"), more=[Local(file=write("b"))]))
 
     described = describe(artifact)
-    check_comes_back(artifact, described)
+    check_round_trip(artifact, described)
 
     assert len(file_refs(described)) == 2

@@ -157,7 +157,7 @@ def test_a_manifest_with_more_keys_and_items_than_readers_accept_is_not_written(
     manifest = Manifest(artifact_type="Sample", fields={"x": list(range(60))}, files=())
     monkeypatch.setattr(manifest_module, "MAX_NODES", 60)
 
-    with pytest.raises(ManifestError, match=r"more than readers accept \(.*, 60 keys and items\)"):
+    with pytest.raises(ManifestError, match=r"too large: .* 60 keys and items"):
         manifest.to_bytes()
 
 
@@ -252,14 +252,14 @@ def test_names_of_one_file_on_some_system_are_refused(paths: tuple[str, str], fo
     entries = [{"path": path, "size": 0, "sha256": SHA} for path in paths]
     value = document(entries=entries) if form == "ours" else flat(file_hashes=dict.fromkeys(paths, SHA))
 
-    with pytest.raises(ManifestError, match=r"cannot exist side by side"):
+    with pytest.raises(ManifestError, match=r"collide on some file systems"):
         parse_any(value)
 
 
 def test_one_path_twice_is_refused() -> None:
     entry = {"path": "a.bin", "size": 0, "sha256": SHA}
 
-    with pytest.raises(ManifestError, match=r"side by side"):
+    with pytest.raises(ManifestError, match=r"collide"):
         parse_any(document(entries=[entry, entry]))
 
 
@@ -375,7 +375,7 @@ def test_a_missing_key_in_our_own_part_is_named(key: str) -> None:
 
 
 def test_an_altered_manifest_is_caught_by_its_digest() -> None:
-    with pytest.raises(ManifestError, match=r"was altered: it states the digest sha256:.* has sha256:"):
+    with pytest.raises(ManifestError, match=r"was altered: its digest is sha256:.* has sha256:"):
         parse_any(document() | {"version": "v2"})
 
 

@@ -1,10 +1,11 @@
-"""Typed artifact ↔ manifest fields, by type, in both directions. Reads no file.
+"""Conversion between typed artifacts and manifest fields, in both directions. Reads no file.
 
-`describe` turns a model into JSON in which every file is a `FileRef`; `rebuild` turns such JSON, with file
-names in those places, into an equal model. Which places are files is decided by the type alone: see `shapes`.
+`describe` turns a model into JSON in which every file is a `FileRef`. `rebuild` turns such JSON, with file
+names in place of the references, into an equal model. The type alone decides which values are files: see
+`shapes`.
 """
 
-from ritual_artifacts.artifact.introspection.comparison import check_comes_back
+from ritual_artifacts.artifact.introspection.comparison import check_round_trip
 from ritual_artifacts.artifact.introspection.description import describe
 from ritual_artifacts.artifact.introspection.explanation import explain
 from ritual_artifacts.artifact.introspection.nodes import FileRef, Node, file_refs, fill
@@ -15,8 +16,8 @@ __all__ = [
     "RESERVED_FIELDS",
     "FileRef",
     "Node",
-    "check_comes_back",
     "check_model",
+    "check_round_trip",
     "describe",
     "explain",
     "file_names",

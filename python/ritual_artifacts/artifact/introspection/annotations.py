@@ -1,4 +1,4 @@
-"""Annotations: what stands behind a name or a note, and what JSON makes of it."""
+"""Annotations: the types behind aliases and wrappers, and their JSON kinds."""
 
 import types
 import typing
@@ -24,9 +24,9 @@ _WRAPPERS: Final = (
 )
 _ALIAS_TYPES: Final = (
     typing_extensions.TypeAliasType,
-    getattr(typing, "TypeAliasType", typing_extensions.TypeAliasType),  # another one from Python 3.12 on
+    getattr(typing, "TypeAliasType", typing_extensions.TypeAliasType),  # a different class since Python 3.12
 )
-# What JSON makes of a type. Two members of a union can be told apart in a manifest when these differ.
+# The JSON kind of each type. Two members of a union are distinct in a manifest if their kinds differ.
 _JSON_KINDS: Final[dict[type, str]] = {
     types.NoneType: "null",
     bool: "boolean",
@@ -39,15 +39,15 @@ _JSON_KINDS: Final[dict[type, str]] = {
 
 
 def alias_value(annotation: object) -> object:
-    """Return the type that a type alias stands for; else the annotation itself."""
+    """Return the value of a type alias; any other annotation is returned unchanged."""
     if isinstance(annotation, _ALIAS_TYPES):
         return annotation.__value__
     origin = get_origin(annotation)
     return origin.__value__[get_args(annotation)] if isinstance(origin, _ALIAS_TYPES) else annotation
 
 
-def stands_for(annotation: object) -> object:
-    """Return the type that a type variable, a NewType, or a type with notes stands for; else itself."""
+def underlying_type(annotation: object) -> object:
+    """Return the type behind a type variable, a NewType or a wrapper; any other annotation unchanged."""
     if isinstance(annotation, TypeVar | typing_extensions.TypeVar):
         default = getattr(annotation, "__default__", typing_extensions.NoDefault)
         if default is not typing_extensions.NoDefault:
@@ -58,16 +58,16 @@ def stands_for(annotation: object) -> object:
     return get_args(annotation)[0] if get_origin(annotation) in _WRAPPERS else annotation
 
 
-def bare(annotation: object) -> object:
-    """Strip what does not change how JSON looks: notes, names of types, type variables."""
-    while (inner := alias_value(stands_for(annotation))) is not annotation:
+def unwrap(annotation: object) -> object:
+    """Strip aliases, wrappers and type variables, which do not affect the JSON."""
+    while (inner := alias_value(underlying_type(annotation))) is not annotation:
         annotation = inner
     return annotation
 
 
 def json_kinds(annotation: object) -> frozenset[str]:
-    """Return what JSON makes of a type without files; records are told apart by their fields."""
-    annotation = bare(annotation)
+    """Return the JSON kinds of a type without files; all records have one kind, and differ by fields."""
+    annotation = unwrap(annotation)
     origin, args = get_origin(annotation), get_args(annotation)
     if origin in {Union, types.UnionType}:
         return frozenset[str]().union(*map(json_kinds, args))

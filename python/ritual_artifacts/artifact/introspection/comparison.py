@@ -1,4 +1,4 @@
-"""Comparison of a model with what would come back of it after a download."""
+"""Comparison of a model with the model that a download would rebuild."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -14,11 +14,11 @@ from ritual_artifacts.artifact.introspection.shapes import record_fields
 from ritual_artifacts.errors import ArtifactModelError, ManifestError
 
 
-def check_comes_back(artifact: BaseModel, described: Mapping[str, Node]) -> None:
-    """Check that `rebuild` turns what `describe` gave into an equal model.
+def check_round_trip(artifact: BaseModel, described: Mapping[str, Node]) -> None:
+    """Check that `rebuild` turns the output of `describe` into an equal model.
 
     Raises:
-        ArtifactModelError: a value would come back as another one, or not at all.
+        ArtifactModelError: a download would change a value, or could not rebuild the model.
     """
     cls = type(artifact)
     published = Counter(str(ref.path) for ref in file_refs(described))
@@ -29,28 +29,28 @@ def check_comes_back(artifact: BaseModel, described: Mapping[str, Node]) -> None
         return Path(name)
 
     try:
-        again = rebuild(cls, {k: fill(n, lambda ref: str(ref.path)) for k, n in described.items()}, resolve)
+        rebuilt = rebuild(cls, {k: fill(n, lambda ref: str(ref.path)) for k, n in described.items()}, resolve)
     except ManifestError as error:
-        message = f"{cls.__name__} could not be built again from what would be published: {error}"
+        message = f"{cls.__name__} could not be rebuilt from its manifest: {error}"
         raise ArtifactModelError(message) from None
-    if (difference := _difference(artifact, again, ())) is not None:
+    if (difference := _difference(artifact, rebuilt, ())) is not None:
         message = (
-            f"{cls.__name__}.{difference} would not come back equal after a download; "
-            f"give the field a type that says what it holds, or exclude it with Field(exclude=True)"
+            f"{cls.__name__}.{difference} would have a different value after a download; "
+            f"declare a type that matches the value, or exclude the field with Field(exclude=True)"
         )
         raise ArtifactModelError(message)
-    if mistaken := sorted((placed - published) + (published - placed)):
+    if ambiguous := sorted((placed - published) + (published - placed)):
         message = (
-            f"{cls.__name__} has a union in which {mistaken[0]!r} could be a file or not; "
-            f"give its members a Literal field that tells them apart"
+            f"{cls.__name__} has a union in which {ambiguous[0]!r} may or may not be a file; "
+            f"distinguish its members by a Literal field"
         )
         raise ArtifactModelError(message)
 
 
 def _difference(first: object, second: object, at: At) -> str | None:
-    """Return where two values differ, or None; excluded and private fields do not count.
+    """Return where two values differ, or None. Excluded and private fields are ignored.
 
-    Lists and tuples with equal items are equal here: JSON has one kind of array, and a field declared as
+    A list and a tuple with equal items are equal: JSON has one kind of array, and a field declared as
     `Sequence` may hold either.
     """
     (kind, parts), (other_kind, others) = _parts(first), _parts(second)
@@ -63,7 +63,7 @@ def _difference(first: object, second: object, at: At) -> str | None:
 
 
 def _parts(value: object) -> tuple[type, Mapping[Any, object] | None]:
-    """Return what kind of value this is, and what is compared in it; None if it is compared whole."""
+    """Return the kind of a value and the parts to compare; None for a value that is compared as a whole."""
     if isinstance(value, BaseModel) or (is_dataclass(value) and not isinstance(value, type)):
         held = {name: getattr(value, name) for name in record_fields(type(value))}
         extra = (value.model_extra or {}) if isinstance(value, BaseModel) else {}
@@ -78,6 +78,6 @@ def _equal(first: object, second: object) -> bool:
         return True
     try:
         equal = bool(first == second)
-    except Exception:  # noqa: BLE001 - a class of the user's whose equality is not a yes or no, such as an array
+    except Exception:  # noqa: BLE001 - a user's class may not compare to a bool, such as an array
         return type(first) is type(second)
     return equal or (type(first) is type(second) and type(first).__eq__ is object.__eq__)

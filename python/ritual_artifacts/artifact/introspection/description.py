@@ -1,4 +1,4 @@
-"""Description of a model: its fields as JSON, with a reference wherever its type has a file."""
+"""Description of a model: its fields as JSON, with a reference for each file."""
 
 from collections.abc import Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -29,13 +29,13 @@ from ritual_artifacts.errors import ArtifactModelError
 
 
 def describe(artifact: BaseModel) -> dict[str, Node]:
-    """Turn `artifact` into JSON by field name, with a `FileRef` wherever its type has a file.
+    """Turn `artifact` into JSON by field name, with a `FileRef` for each file.
 
-    Metadata is what `model_dump(mode="json")` makes of it; sets are sorted, so that the same artifact gives
-    the same JSON on every run. Computed, private and excluded fields are not part of it.
+    Metadata is the output of `model_dump(mode="json")`. Sets are sorted, so that the same artifact gives the
+    same JSON on every run. Computed, private and excluded fields are left out.
 
     Raises:
-        ArtifactModelError: a field is reserved or secret, or JSON cannot hold a value.
+        ArtifactModelError: a field is reserved or secret, or JSON cannot represent a value.
     """
     cls = type(artifact)
     check_model(cls)
@@ -50,20 +50,20 @@ def describe(artifact: BaseModel) -> dict[str, Node]:
         except (PydanticSerializationError, ValueError, TypeError, RecursionError) as error:
             hint = ""
             if "codec can't decode" in str(error):
-                hint = "; for binary data set ser_json_bytes and val_json_bytes to 'base64' in model_config"
-            message = f"{cls.__name__}.{name} holds a value that JSON cannot hold: {error}{hint}"
+                hint = "; for binary data, set ser_json_bytes and val_json_bytes to 'base64' in model_config"
+            message = f"{cls.__name__}.{name} has a value that JSON cannot represent: {error}{hint}"
             raise ArtifactModelError(message) from None
         if is_too_deep(part):
             message = f"{cls.__name__}.{name} is nested deeper than {MAX_DEPTH}, the limit of a manifest"
             raise ArtifactModelError(message)
         dumped.update(part)
-    refuse_reserved(f"the serializer of {cls.__name__}", dumped)
+    refuse_reserved(f"the serialized {cls.__name__}", dumped)
     return _describe_record(cls, artifact, dumped, ())
 
 
 def _describe_record(cls: type, value: object, dumped: Json, at: At) -> dict[str, Node]:
     if not isinstance(dumped, dict):
-        message = f"{dotted(at) or cls.__name__} has a serializer of its own that hides its files"
+        message = f"{dotted(at) or cls.__name__} has a custom serializer that hides its files"
         raise ArtifactModelError(message)
     shapes = record_fields(cls)
     described: dict[str, Node] = {}
@@ -79,7 +79,7 @@ def _describe(shape: Shape, value: object, dumped: Json, at: At) -> Node:  # noq
             return _describe_metadata(value, dumped, at)
         case Choice(members):
             return _describe(choose_by_value(members, value), value, dumped, at)
-        case File(kind) if isinstance(value, PurePath):  # what pydantic makes of os.PathLike is no Path
+        case File(kind) if isinstance(value, PurePath):  # pydantic parses os.PathLike as PurePath
             return FileRef(str(at[0]), Path(value), kind)
         case Items(item) if isinstance(value, Collection) and _is_array_of(dumped, len(value)):
             parts = list(zip(value, dumped, strict=True))
@@ -96,8 +96,8 @@ def _describe(shape: Shape, value: object, dumped: Json, at: At) -> Node:  # noq
         case Record(cls) if isinstance(value, dict if is_typeddict(cls) else cls):
             return _describe_record(cls, value, dumped, at)
     message = (
-        f"{dotted(at)} does not hold what its type says, or has a serializer of its own that hides "
-        f"its files: it holds a {type(value).__name__} and is written as a {type(dumped).__name__}"
+        f"{dotted(at)} does not match its declared type, or a custom serializer hides its files: "
+        f"its value is a {type(value).__name__}, serialized as a {type(dumped).__name__}"
     )
     raise ArtifactModelError(message)
 
@@ -111,12 +111,12 @@ def _is_object_of(dumped: Json, length: int) -> TypeIs[dict[str, Json]]:
 
 
 def _describe_metadata(value: object, dumped: Json, at: At) -> Node:
-    """Refuse what must not be published, and note which arrays are sets."""
+    """Refuse values that must not be published, and mark the arrays that are sets."""
     if isinstance(value, Path):
-        message = f"{dotted(at)} holds a path, but its type does not say so; declare it as Path, or use str"
+        message = f"{dotted(at)} has a path, but is not declared as Path; declare it as Path, or use str"
         raise ArtifactModelError(message)
     if isinstance(value, SECRETS):
-        message = f"{dotted(at)} holds a secret, and an artifact is published in clear"
+        message = f"{dotted(at)} has a secret, but artifacts are published unencrypted"
         raise ArtifactModelError(message)
     node: Node = dumped
     if isinstance(dumped, dict):

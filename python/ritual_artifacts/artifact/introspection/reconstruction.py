@@ -1,4 +1,4 @@
-"""Reconstruction of a model from a manifest's fields, with paths in the places of file names."""
+"""Reconstruction of a model from a manifest's fields, with paths in place of file names."""
 
 import json
 import uuid
@@ -41,11 +41,11 @@ def rebuild(cls: type[ModelT], values: Mapping[str, Json], resolve: Resolve) -> 
     Args:
         cls: The model's class; its types decide which values are file names.
         values: The manifest's fields.
-        resolve: Gives the path of a file or directory of the artifact; raises `ManifestError` for a name
+        resolve: Returns the path of a file or directory of the artifact; raises `ManifestError` for a name
             that the artifact does not have.
 
     Raises:
-        ArtifactModelError: `cls` cannot be an artifact, or copies a `NewPath` to where it has no files.
+        ArtifactModelError: `cls` cannot be an artifact, or copies a `NewPath` into another value.
         ManifestError: the values do not fit `cls`.
     """
     check_model(cls)
@@ -54,7 +54,7 @@ def rebuild(cls: type[ModelT], values: Mapping[str, Json], resolve: Resolve) -> 
 
     def place(name: str, kind: FileKind) -> str:
         path = resolve(name)
-        if kind == "new":  # pydantic refuses a NewPath that exists, and after a download it does
+        if kind == "new":  # pydantic refuses a NewPath that exists, and a downloaded file exists
             placeholder = path.with_name(f".{mark}-{len(placeholders)}{path.suffix}")
             placeholders[placeholder] = path
             path = placeholder
@@ -70,15 +70,15 @@ def rebuild(cls: type[ModelT], values: Mapping[str, Json], resolve: Resolve) -> 
         _substitute(Record(cls), artifact, placeholders)
         if _mentions(artifact, mark):
             message = (
-                f"{cls.__name__} copies the path of a NewPath field to where it has no files, such as a "
-                f"private attribute or a text, and the copy would not come back; declare the field as Path"
+                f"{cls.__name__} copies the path of a NewPath field into a value that is not a file, such as "
+                f"a private attribute or a string, which a download cannot restore; declare the field as Path"
             )
             raise ArtifactModelError(message)
     return artifact
 
 
 def file_names(cls: type[BaseModel], values: Mapping[str, Json]) -> dict[str, tuple[str, ...]]:
-    """Return, for each top-level field of `cls` that has files, the names that `values` gives it.
+    """Return the file names in `values` for each top-level field of `cls` that has files.
 
     Raises:
         ManifestError: the values do not fit `cls`, or lack a field that it requires.
@@ -126,12 +126,12 @@ def _place(shape: Shape, node: Json, place: _Place, at: At) -> Json:  # noqa: PL
             return _place(record_fields(cls)["root"], node, place, at)
         case Record(cls) if isinstance(node, dict):
             return _place_record(cls, node, place, at)
-    message = f"{dotted(at)} should name files, but the manifest has {type(node).__name__} there"
+    message = f"expected file names at {dotted(at)}, got {type(node).__name__}"
     raise ManifestError(message)
 
 
 def _substitute(shape: Shape, value: Any, paths: Mapping[Path, Path]) -> Any:  # noqa: ANN401, C901 - any value of a model; one branch per shape
-    """Replace paths inside a value that was just validated; records, frozen ones too, change in place."""
+    """Replace paths inside a validated value. Records change in place, even frozen ones."""
     match shape:
         case File():
             return paths.get(value, value)
@@ -156,7 +156,7 @@ def _substitute(shape: Shape, value: Any, paths: Mapping[Path, Path]) -> Any:  #
 
 
 def _mentions(value: object, mark: str) -> bool:
-    """Say whether a path or text in `value` has `mark` in it, private attributes and excluded fields too."""
+    """Return whether a path or string in `value`, even in a private or excluded field, contains `mark`."""
     pending, seen = [value], dict[int, object]()
     while pending:
         part = pending.pop()
@@ -164,7 +164,7 @@ def _mentions(value: object, mark: str) -> bool:
             if mark in str(part):
                 return True
         elif id(part) not in seen:
-            seen[id(part)] = part  # and so is kept, lest another gets its id
+            seen[id(part)] = part  # kept alive, so that its id is not reused
             if isinstance(part, Mapping):
                 pending += [*part, *part.values()]
             elif isinstance(part, list | tuple | set | frozenset):

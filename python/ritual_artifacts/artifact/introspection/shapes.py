@@ -1,7 +1,7 @@
 """Shapes: which positions of a Pydantic model's type are files.
 
-An annotation is compiled once into a `Shape`, a tree that follows only the branches in which files are; all
-the rest is `METADATA`. The type alone decides, never a value and never a manifest.
+An annotation is compiled once into a `Shape`, a tree of the branches that have files; everything else is
+`METADATA`. The type alone decides, never a value or a manifest.
 """
 
 import functools
@@ -17,7 +17,12 @@ import typing_extensions
 from pydantic import RootModel, Secret, SecretBytes, SecretStr
 from pydantic.types import PathType
 
-from ritual_artifacts.artifact.introspection.annotations import alias_value, bare, json_kinds, stands_for
+from ritual_artifacts.artifact.introspection.annotations import (
+    alias_value,
+    json_kinds,
+    underlying_type,
+    unwrap,
+)
 from ritual_artifacts.artifact.introspection.records import annotated_fields, is_record
 from ritual_artifacts.errors import ArtifactModelError
 
@@ -31,7 +36,7 @@ class Metadata:
 
 @dataclass(frozen=True)
 class File:
-    """One `Path`: a file, a directory that is walked, or a file that need not exist when validated."""
+    """One `Path`: a file, a directory that is walked, or a file that need not exist at validation."""
 
     kind: FileKind
 
@@ -45,7 +50,7 @@ class Items:
 
 @dataclass(frozen=True)
 class FixedItems:
-    """A tuple of fixed length with files in some items."""
+    """A tuple of fixed length with files in at least one item."""
 
     items: tuple["Shape", ...]
 
@@ -69,9 +74,9 @@ class Choice:
     """A union in which at least one member has files.
 
     Attributes:
-        members: The shapes of the members; records are `Record` here, even those without files.
-        file_kinds: What JSON makes of the members with files.
-        other_kinds: What JSON makes of the others.
+        members: The shapes of the members; a record without files is also a `Record` here.
+        file_kinds: JSON kinds of the members with files.
+        other_kinds: JSON kinds of the others.
     """
 
     members: tuple["Shape", ...]
@@ -116,11 +121,11 @@ def _compile(  # noqa: C901, PLR0911, PLR0912 - an annotation can be any object,
 
     if (value := alias_value(annotation)) is not annotation:
         alias = origin or annotation
-        if alias in open_names:  # a recursive alias, such as JsonValue: the outer round sees the rest
+        if alias in open_names:  # a recursive alias, such as JsonValue: the outer call compiles the rest
             return METADATA
         return _compile(value, metadata, at, (*open_names, alias))
-    if (meant := stands_for(annotation)) is not annotation:
-        return inner(meant, *(args[1:] if origin is typing.Annotated else ()))
+    if (underlying := underlying_type(annotation)) is not annotation:
+        return inner(underlying, *(args[1:] if origin is typing.Annotated else ()))
     if origin in {Union, types.UnionType}:
         return _compile_union(args, at, open_names)
 
@@ -129,8 +134,8 @@ def _compile(  # noqa: C901, PLR0911, PLR0912 - an annotation can be any object,
         return METADATA
     if issubclass(cls, SECRETS):
         message = (
-            f"{at} is a secret, and an artifact is published in clear; "
-            f"declare it as Field(exclude=True) to leave it out"
+            f"{at} is a secret, but artifacts are published unencrypted; "
+            f"declare it with Field(exclude=True) to leave it out"
         )
         raise ArtifactModelError(message)
     if issubclass(cls, Path) or cls is os.PathLike:
@@ -158,7 +163,10 @@ def _compile(  # noqa: C901, PLR0911, PLR0912 - an annotation can be any object,
 def _compile_path(metadata: tuple[object, ...], at: str) -> Shape:
     kind = next((note.path_type for note in metadata if isinstance(note, PathType)), "file")
     if kind not in _PATH_KINDS:
-        message = f"{at} is the path of a {kind}, which cannot be an artifact file; leave it out with exclude"
+        message = (
+            f"{at} is the path of a {kind}, which cannot be an artifact file; "
+            f"declare it with Field(exclude=True) to leave it out"
+        )
         raise ArtifactModelError(message)
     return File(_PATH_KINDS[kind])
 
@@ -170,7 +178,7 @@ def _without_files(shapes: abc.Iterable[Shape], message: str) -> Shape:
 
 
 def _compile_record(cls: type, open_names: tuple[object, ...]) -> Shape:
-    """Compile a nested record; one that refers to itself is decided by its other fields."""
+    """Compile a nested record. A field that refers to the record itself is ignored."""
     if cls in open_names:
         return METADATA
     shapes = _compile_fields(cls, (*open_names, cls)).values()
@@ -181,14 +189,14 @@ def _compile_union(members: tuple[object, ...], at: str, open_names: tuple[objec
     shapes = [_compile(member, (), at, open_names) for member in members]
     if all(shape == METADATA for shape in shapes):
         return METADATA
-    classes = [bare(member) for member in members]
+    classes = [unwrap(member) for member in members]
     files = frozenset[str]().union(*map(_file_kinds, shapes))
     others = frozenset[str]()
     for member, cls, shape in zip(members, classes, shapes, strict=True):
         kinds = frozenset[str]() if cls in open_names else _other_kinds(cls, shape)
         if "any" in kinds or not files.isdisjoint(kinds):
             message = (
-                f"{at} is a union in which a manifest cannot tell a file from {member!r}; "
+                f"{at} is a union in which a file and {member!r} are not distinct in a manifest; "
                 f"use a type that is either files or metadata"
             )
             raise ArtifactModelError(message)
@@ -199,7 +207,7 @@ def _compile_union(members: tuple[object, ...], at: str, open_names: tuple[objec
 
 
 def _file_kinds(shape: Shape) -> frozenset[str]:  # noqa: PLR0911 - one return per shape
-    """Return what JSON makes of a shape with files, and "record" where that hides what a record is."""
+    """Return the JSON kinds of a shape with files, and "record" if it matches any record."""
     match shape:
         case File():
             return frozenset({"string"})
@@ -218,7 +226,7 @@ def _file_kinds(shape: Shape) -> frozenset[str]:  # noqa: PLR0911 - one return p
 
 
 def _other_kinds(member: object, shape: Shape) -> frozenset[str]:
-    """Return what JSON makes of the parts of a union's member that have no files."""
+    """Return the JSON kinds of the parts of a union's member that have no files."""
     if shape == METADATA:
         return json_kinds(member)
     if isinstance(shape, Record) and issubclass(shape.cls, RootModel):

@@ -1,4 +1,4 @@
-"""Members of unions: to which of them a value belongs, or the JSON that was made of one."""
+"""Members of unions: which of them a value, or its JSON, belongs to."""
 
 from collections.abc import Collection, Mapping
 from enum import Enum
@@ -26,14 +26,14 @@ from ritual_artifacts.artifact.introspection.shapes import (
 
 
 def choose_by_value(members: tuple[Shape, ...], value: object) -> Shape:
-    """Return the member of a union that `value` is an instance of; `METADATA` if none has files in it."""
+    """Return the member of a union that `value` is an instance of; `METADATA` if it has no files."""
     exact = (m for m in members if isinstance(m, Record) and type(value) is m.cls)
     fitting = (m for m in members if m != METADATA and _accepts(m, value))
     return next(chain(exact, fitting), METADATA)
 
 
 def choose_by_json(members: tuple[Shape, ...], node: Json) -> Shape:
-    """Return the member of a union that `node` was made of; `METADATA` if none has files in it."""
+    """Return the member of a union that `node` was serialized from; `METADATA` if it has no files."""
     fitting = [m for m in members if m != METADATA and _fits(m, node)]
     return min(fitting, key=lambda member: _count_unknown(member, node), default=METADATA)
 
@@ -83,7 +83,7 @@ def _fits(shape: Shape, node: Json) -> bool:  # noqa: PLR0911 - one return per s
 
 
 def _record_fits(cls: type, node: Mapping[str, Json]) -> bool:
-    """Say whether an object can be a `cls`: no field is missing, and tags have one of their values."""
+    """Return whether an object can be a `cls`: it has the required fields, and each tag has a valid value."""
     if not required_fields(cls) <= node.keys():
         return False
     if issubclass(cls, BaseModel):

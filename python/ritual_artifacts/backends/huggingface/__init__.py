@@ -1,21 +1,19 @@
-"""The Hugging Face Hub: one commit up, every byte verified down.
+"""The Hugging Face Hub: an upload is one commit, and a download reads from one commit.
 
-An upload hashes the files, looks at the branch, sends what is not there, and makes one commit with the
-manifest, the card and the files in it, whose parent is the commit that was looked at. A download resolves the
-id to one commit and streams the files of its manifest.
+An upload hashes the files, reads the branch, sends what is missing, and makes one commit with the files, the
+manifest and the card, whose parent is the commit that was read. A download resolves the id to one commit and
+streams the files of its manifest.
 
 ::
 
-    options    what the user says              transport  requests, repeated; the token stays at home
-    hub        commits, listings, bytes        session    what belongs to the endpoint goes nowhere else
-    sources    files that are what they were   branch     the branch that an upload goes to
-    xet        how far hf-xet is               card       the repository's README.md
-    commit     one commit, made once           upload     an `UploadSession`
-    result     an `UploadResult`               backend    a `Backend`
-    errors     what went wrong, in this package's words
+    storage    a `Storage`, light to import    options    what a user can say, checked
+    backend    a `Backend`, and a `Revision`   transport  GET requests, repeated if that helps
+    hub        commits, listings, bytes        session    the library's session, guarded during an upload
+    sources    files that must not change      library    other changes to the library during an upload
+    branch     the branch of an upload         xet        the progress of hf-xet
+    commit     one commit, made once           card       the repository's README.md
+    upload     an `UploadSession`              result     an `UploadResult`
+    errors     the library's errors as ours
+
+Importing this package imports no client library.
 """
-
-from ritual_artifacts.backends.huggingface.backend import HuggingFaceBackend
-from ritual_artifacts.backends.huggingface.result import HuggingFaceUploadResult
-
-__all__ = ["HuggingFaceBackend", "HuggingFaceUploadResult"]

@@ -1,8 +1,8 @@
-"""The branch that an upload goes to: found, or made when everything else is there.
+"""The branch and the tag of an upload: found first, and created when everything else is stored.
 
-A new branch shows up with the artifact in it: the commit is made on a temporary branch, and only then gets
-its name. A killed upload leaves at most that temporary branch, which the next upload to the same version
-removes.
+A new branch appears with the artifact in it: the commit is made on a temporary branch, and gets the name of
+the new branch afterwards. A killed upload leaves at most its temporary branch, which the next upload to the
+same version removes.
 """
 
 import logging
@@ -13,10 +13,9 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from ritual_artifacts.backends.base import RemoteFile
-from ritual_artifacts.backends.http import Patience
-from ritual_artifacts.backends.huggingface.errors import translated
+from ritual_artifacts.backends.http import Retries
 from ritual_artifacts.backends.huggingface.hub import Hub, Refs
-from ritual_artifacts.backends.huggingface.options import MAIN, UploadOptions, can_be_ref
+from ritual_artifacts.backends.huggingface.options import MAIN, HubUploadOptions, is_commit, is_ref_name
 from ritual_artifacts.errors import ArtifactNotFoundError, ConflictError, RepoIdError, TransferError
 from ritual_artifacts.repo_id import RitualRepoId
 
@@ -33,10 +32,10 @@ class Branch:
 
     Attributes:
         name: The branch, or `refs/pr/<number>`.
-        exists: Whether it is there; if not, it will start at `commit`.
-        commit: Its newest commit; None where the repository is empty.
-        files: What that commit holds.
-        staged_in: The temporary branch that `commit` is on, where this upload has made one.
+        exists: Whether it exists; if not, it will start at `commit`.
+        commit: Its newest commit; None if the repository is empty.
+        files: The files of that commit.
+        staged_in: The temporary branch that has `commit`, if this upload has created one.
     """
 
     name: str
@@ -47,15 +46,15 @@ class Branch:
 
     @property
     def place(self) -> str:
-        """The branch that the next commit goes to, and that the server is asked about until then."""
+        """The branch that gets the next commit, and that is named in requests until then."""
         return self.name if self.exists else self.staged_in or MAIN
 
 
 class BranchFinder:
-    """Finds an upload's branch; makes it, and its repository, where they are missing."""
+    """Finds an upload's branch; creates it, its repository and its tag."""
 
-    def __init__(self, hub: Hub, repo_id: RitualRepoId, options: UploadOptions) -> None:
-        """Remember which repository and branch are meant."""
+    def __init__(self, hub: Hub, repo_id: RitualRepoId, options: HubUploadOptions) -> None:
+        """Prepare; nothing is sent yet."""
         self._hub = hub
         self._repo_id = repo_id
         self._options = options
@@ -65,12 +64,12 @@ class BranchFinder:
         self._refs: Refs | None = None
 
     def find(self) -> Branch:
-        """Look at the branch as it is now; at the first look, make the repository where it is missing.
+        """Return the branch as it is now; the first call creates the repository if there is none.
 
         Raises:
-            ArtifactNotFoundError: the repository was there at the first look, and is gone.
+            ArtifactNotFoundError: the repository existed at the first call, and is gone.
             ConflictError: the id names a tag or a commit, which do not move.
-            RepoIdError: there is no such branch, and there can be none.
+            RepoIdError: there is no such branch, and it cannot be created.
         """
         branch = self._choose(self._read_refs())
         if branch.commit is not None:
@@ -85,11 +84,13 @@ class BranchFinder:
             return Branch(self._name, exists=True, commit=refs.pull_requests[self._name], files={})
         if self._name in refs.branches:
             return Branch(self._name, exists=True, commit=refs.branches[self._name], files={})
-        if self._name in refs.tags or self._hub.is_commit(self._name):
-            message = f"{self._repo_id}: {self._name!r} is no branch, and only a branch can get a new commit"
+        if self._name in refs.tags or is_commit(self._name):
+            message = (
+                f"{self._repo_id}: {self._name!r} is not a branch, and only a branch can get a new commit"
+            )
             raise ConflictError(message)
-        if not can_be_ref(self._name):
-            message = f"{self._repo_id} cannot have a branch called {self._name!r}: git allows none"
+        if not is_ref_name(self._name):
+            message = f"{self._repo_id}: git does not allow a branch called {self._name!r}"
             raise RepoIdError(message)
         staged_in = self._staging if self._staging in refs.branches else None
         commit = refs.branches.get(staged_in or MAIN)
@@ -102,8 +103,8 @@ class BranchFinder:
         except ArtifactNotFoundError:
             if self._refs is not None:
                 message = (
-                    f"{self._repo_id} was removed or renamed during the upload, and is not made again; "
-                    f"to publish there after all, upload once more"
+                    f"{self._repo_id} was removed or renamed during the upload, and is not created again; "
+                    f"to publish there anyway, upload again"
                 )
                 raise ArtifactNotFoundError(message) from None
             self._create_repo()
@@ -121,13 +122,14 @@ class BranchFinder:
                 self._repo_id.hf_id, private=private, repo_type=repo_type, exist_ok=True, space_sdk=sdk
             )
 
-        _insist(f"creating {self._repo_id}", create, lambda: False)  # which does no harm where it is there
+        # A second attempt does no harm if the first one has created it.
+        self._create_once(f"creating {self._repo_id}", create, lambda: False)
 
     def stage(self, branch: Branch) -> Branch:
-        """Make the temporary branch for the commit of a branch that is missing."""
+        """Create the temporary branch for the commit of a branch that does not exist."""
         if branch.exists or branch.staged_in:
             return branch
-        self._is_staged = True  # whatever becomes of the call
+        self._is_staged = True  # the call may create it and fail all the same
         self._create_branch(self._staging, branch.commit)
         return replace(branch, staged_in=self._staging)
 
@@ -137,9 +139,9 @@ class BranchFinder:
             self._remove([self._staging])
 
     def remove_leftovers(self) -> None:
-        """Remove the temporary branches that killed uploads to this branch have left; it is there now.
+        """Remove the temporary branches that killed uploads to this branch have left; the branch exists now.
 
-        An upload that is at work on one of them finds this branch there, and builds on it.
+        A running upload that uses one of them finds that this branch exists, and continues from it.
         """
         leftover = re.compile(rf"{STAGING_PREFIX}-{re.escape(self._name)}-[0-9a-f]{{{2 * _TOKEN_BYTES}}}")
         seen = self._refs.branches if self._refs else {}
@@ -148,18 +150,18 @@ class BranchFinder:
     def _remove(self, names: Iterable[str]) -> None:
         for name in names:
             try:
-                with translated(f"removing the branch {name} of {self._repo_id}"):
+                with self._hub.redactor.translated(f"removing the branch {name} of {self._repo_id}"):
                     self._hub.api.delete_branch(
                         self._repo_id.hf_id, branch=name, repo_type=self._hub.connection.repo_type
                     )
-            except Exception as error:  # noqa: BLE001 - it changes nothing of what was published, or went wrong
+            except Exception as error:  # noqa: BLE001 - it does not affect the artifact
                 log.info("%s", error)
 
     def make_visible(self, branch: Branch, commit: str | None) -> None:
-        """Give a commit the name of the branch, which is missing.
+        """Create the branch at a commit.
 
         Raises:
-            ConflictError: somebody else made the branch meanwhile, at another commit.
+            ConflictError: another process has created it meanwhile, at another commit.
         """
         self._create_branch(branch.name, commit)
 
@@ -175,10 +177,10 @@ class BranchFinder:
         self._create_ref(f"branch {name}", create, lambda: self._read_refs().branches.get(name), commit)
 
     def check_tag(self, commit: str | None) -> bool:
-        """Say whether the tag to make was there at the last look, at this commit.
+        """Return whether the tag of this upload already exists, at this commit.
 
         Raises:
-            ConflictError: it was there at another commit, or is the name of a branch.
+            ConflictError: it exists at another commit, or is the name of a branch.
         """
         tag = self._options.tag
         if tag is None or self._refs is None:
@@ -186,22 +188,22 @@ class BranchFinder:
         if tag in self._refs.branches or tag == self._name:
             message = f"the tag {tag!r} of {self._repo_id} would have the name of a branch; choose another"
             raise ConflictError(message)
-        named = self._refs.tags.get(tag)
-        if named is not None and named != commit:
-            message = f"the tag {tag!r} of {self._repo_id} names the commit {named} already, and never moves"
+        found = self._refs.tags.get(tag)
+        if found not in {None, commit}:
+            message = f"the tag {tag!r} of {self._repo_id} names the commit {found}; a tag never moves"
             raise ConflictError(message)
-        return named is not None
+        return found is not None
 
     def create_tag(self, commit: str) -> None:
-        """Name the commit.
+        """Tag a commit, if the user wants that.
 
         Raises:
-            ConflictError: the tag is there at another commit.
+            ConflictError: the tag exists at another commit.
         """
         tag = self._options.tag
         if tag is None:
             return
-        self._read_refs()  # somebody may have made it during the upload
+        self._read_refs()  # another process may have created it during the upload
         if self.check_tag(commit):
             return
 
@@ -218,36 +220,35 @@ class BranchFinder:
         """Create a branch or a tag.
 
         Raises:
-            ConflictError: it is there at another commit.
+            ConflictError: it exists at another commit.
         """
 
-        def is_there() -> bool:
-            found = look()  # another process may have made it, or this one unnoticed
+        def exists() -> bool:
+            found = look()  # another process may have created it, or this one although the answer was lost
             if found not in {None, commit}:
-                message = f"the {what} of {self._repo_id} is there already, at the commit {found}"
+                message = f"the {what} of {self._repo_id} already exists, at the commit {found}"
                 raise ConflictError(message)
             return found is not None
 
-        _insist(f"creating the {what} of {self._repo_id}", create, is_there)
+        self._create_once(f"creating the {what} of {self._repo_id}", create, exists)
 
+    def _create_once(self, doing: str, create: Callable[[], None], exists: Callable[[], bool]) -> None:
+        """Create something once, also if answers are lost.
 
-def _insist(doing: str, create: Callable[[], None], is_there: Callable[[], bool]) -> None:
-    """Create something once, whatever becomes of the answer.
-
-    Raises:
-        ConflictError: something else is there.
-        TransferError: the server fails again and again.
-    """
-    patience = Patience(doing)
-    while True:
-        try:
-            with translated(doing):
-                create()
-        except (ConflictError, TransferError) as error:
-            if is_there():
+        Raises:
+            ConflictError: something else exists there.
+            TransferError: the server fails repeatedly.
+        """
+        retries = Retries(doing, self._hub.context, self._hub.redactor.clean)
+        while True:
+            try:
+                with self._hub.redactor.translated(doing):
+                    create()
+            except (ConflictError, TransferError) as error:
+                if exists():
+                    return
+                if not (isinstance(error, TransferError) and error.retryable):
+                    raise
+            else:
                 return
-            if not (isinstance(error, TransferError) and error.retryable):
-                raise
-        else:
-            return
-        patience.wait("the server failed, or did not answer")
+            retries.wait("the server failed, or did not answer")

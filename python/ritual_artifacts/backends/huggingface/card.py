@@ -1,11 +1,11 @@
-"""The card: the `README.md` with which the Hub's visitors meet an artifact."""
+"""The card: the `README.md` that the Hub shows on the page of an artifact."""
 
 import json
 import re
 from typing import Final
 
 from ritual_artifacts.artifact.manifest import Manifest
-from ritual_artifacts.backends.huggingface.options import RepoType, UploadOptions, patterns
+from ritual_artifacts.backends.huggingface.options import HubUploadOptions, RepoType, as_patterns
 from ritual_artifacts.repo_id import RitualRepoId
 
 CARD_FILENAME: Final = "README.md"
@@ -18,21 +18,21 @@ _STEP: Final = 1000
 
 
 def write_card(
-    manifest: Manifest, repo_id: RitualRepoId, repo_type: RepoType, options: UploadOptions
+    manifest: Manifest, repo_id: RitualRepoId, repo_type: RepoType, options: HubUploadOptions
 ) -> bytes:
-    """Describe an artifact for people, with a snippet that brings it back.
+    """Describe an artifact for people, with code that downloads it.
 
     Args:
         manifest: The artifact.
         repo_id: Where it is published.
-        repo_type: What kind of repository that is.
-        options: Licence, base model and task, where the user named them.
+        repo_type: Kind of repository.
+        options: Licence, base model and task, if the user named them.
     """
     header: dict[str, str | list[str]] = {"library_name": LIBRARY_NAME, "tags": [LIBRARY_NAME]}
     if options.license:
         header["license"] = options.license
     if options.base_model:
-        header["base_model"] = list(patterns(options.base_model))
+        header["base_model"] = list(as_patterns(options.base_model))
     if options.pipeline_tag:
         header["pipeline_tag"] = options.pipeline_tag
     if repo_type == "space":
@@ -44,13 +44,13 @@ def write_card(
 
 
 def _yaml(value: str | list[str]) -> str:
-    """Write a value as YAML, of which JSON is a part; plain words stay plain."""
+    """Write a value as YAML: plain words as they are, everything else as JSON, which is valid YAML."""
     return value if isinstance(value, str) and _PLAIN.fullmatch(value) else json.dumps(value)
 
 
 def _introduction(manifest: Manifest) -> str:
     return (
-        f"An artifact of the type {_code(manifest.artifact_type)}: {len(manifest.files)} "
+        f"An artifact of type {_code(manifest.artifact_type)}: {len(manifest.files)} "
         f"file{'' if len(manifest.files) == 1 else 's'}, {_human(manifest.size)}. Its digest is\n\n"
         f"    {manifest.digest}"
     )
@@ -60,20 +60,20 @@ def _usage(manifest: Manifest, repo_id: RitualRepoId, repo_type: RepoType) -> st
     named = manifest.artifact_type.isidentifier()
     cls = manifest.artifact_type if named else "YourModel"
     kind = "" if repo_type == "model" else f'\n    repomanager_kwargs={{"repo_type": "{repo_type}"}},'
-    # A card outlives the upload that wrote it: without a version, the id names whatever comes next.
+    # The card stays when the artifact is replaced: without a version, the id names the newest artifact.
     pin = "" if repo_id.version is None else f'\n    expected_digest="{manifest.digest}",'
     return (
-        f"## Use it\n\n```python\nfrom ritual_artifacts import RitualArtifactManager\n\n"
-        f"# {cls} is the Pydantic model that the artifact was published from.\n"
+        f"## Usage\n\n```python\nfrom ritual_artifacts import RitualArtifactManager\n\n"
+        f"# {cls} is the Pydantic model with which the artifact was published.\n"
         f"artifact = RitualArtifactManager.from_repo(\n    {cls},\n    {json.dumps(str(repo_id))},"
         f"{pin}{kind}\n).artifact\n```\n\n"
-        f"Every byte is verified before it is at its place."
+        f"The SHA-256 of every file is checked before the file appears in the target folder."
     )
 
 
 def _files(manifest: Manifest) -> str:
     rows = [
-        f"| {_cell(entry.path)} | {_human(entry.size or 0)} | `{entry.sha256}` |"
+        f"| {_cell(entry.path)} | {_human(entry.size)} | `{entry.sha256}` |"
         for entry in manifest.files[:_MAX_ROWS]
     ]
     left_out = len(manifest.files) - len(rows)
@@ -87,7 +87,7 @@ def _cell(text: str) -> str:
 
 
 def _code(text: str) -> str:
-    """Quote text so that nothing in it is markup."""
+    """Quote text so that it contains no markup."""
     return f"`` {text.replace('``', '` `')} ``" if "`" in text else f"`{text}`"
 
 

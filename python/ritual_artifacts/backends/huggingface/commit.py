@@ -1,6 +1,5 @@
-"""One commit with everything in it, made once, whatever becomes of the connection."""
+"""One commit with everything in it, made once, even if connections fail."""
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
@@ -10,34 +9,32 @@ from typing import Final, TypeAlias
 from huggingface_hub import CommitInfo, CommitOperationDelete
 from huggingface_hub.errors import HfHubHTTPError, RevisionNotFoundError
 
-from ritual_artifacts.backends.http import Patience, retry_after
+from ritual_artifacts import workers
+from ritual_artifacts.backends.http import Retries, retry_after
 from ritual_artifacts.backends.huggingface.branch import Branch, BranchFinder
 from ritual_artifacts.backends.huggingface.card import CARD_FILENAME
-from ritual_artifacts.backends.huggingface.errors import translate, translated
 from ritual_artifacts.backends.huggingface.hub import Hub
-from ritual_artifacts.backends.huggingface.options import UploadOptions, patterns
+from ritual_artifacts.backends.huggingface.library import without_bars
+from ritual_artifacts.backends.huggingface.options import HubUploadOptions, as_patterns
 from ritual_artifacts.backends.huggingface.sources import Addition
 from ritual_artifacts.backends.huggingface.xet import reported
 from ritual_artifacts.errors import BackendError, ConflictError, TransferError
 from ritual_artifacts.events import ProgressMeter
 from ritual_artifacts.repo_id import RitualRepoId
-from ritual_artifacts.workers import Job, run_jobs
-
-log = logging.getLogger(__name__)
 
 Contents: TypeAlias = Mapping[str, Addition]
 
-_NOTHING_IGNORED: Final = "# An artifact is published whole.\n"
+_NOTHING_IGNORED: Final = "# An artifact is published as a whole.\n"
 _KEPT: Final = frozenset({".gitattributes", CARD_FILENAME})
-"""The Hub's own files, which no pattern removes."""
+"""Files of the Hub's own, which no pattern deletes."""
 
 
 @dataclass(frozen=True)
 class Published:
-    """What came of it.
+    """The result of a publication.
 
     Attributes:
-        commit_info: The commit that holds everything.
+        commit_info: The commit that has all files.
         sent: Names of the files that had to be sent.
     """
 
@@ -51,26 +48,43 @@ class _Change:
     deletions: Sequence[CommitOperationDelete]
 
 
+class _Report:
+    """Counts what is sent, from any thread, and ends the upload when its task is to stop."""
+
+    def __init__(self, meter: ProgressMeter) -> None:
+        self._meter = meter
+        self._is_stopped = False
+
+    def stop(self) -> None:
+        self._is_stopped = True
+
+    def __call__(self, size: int, files: int) -> None:
+        # The library reads on threads of its own, where `workers.check` knows no task.
+        if self._is_stopped:
+            raise workers.Stopped
+        self._meter.advance(size, files)
+
+
 class Publisher:
-    """Brings contents into a repository by one commit."""
+    """Publishes contents in a repository by one commit."""
 
     def __init__(
         self,
         hub: Hub,
         repo_id: RitualRepoId,
-        options: UploadOptions,
+        options: HubUploadOptions,
         *,
         refuse_changed: Callable[[], None],
         meter: ProgressMeter,
     ) -> None:
-        """Prepare; nothing is asked yet.
+        """Prepare; nothing is sent yet.
 
         Args:
-            hub: Where to.
-            repo_id: Under which name.
-            options: What the user said of this upload.
-            refuse_changed: Raises when a file is no longer what was hashed.
-            meter: Told what was sent.
+            hub: Where to publish.
+            repo_id: Under which id.
+            options: What the user said about this upload.
+            refuse_changed: Raises if a file has changed since it was hashed.
+            meter: Counts what is sent.
         """
         self._hub = hub
         self._repo_id = repo_id
@@ -82,30 +96,30 @@ class Publisher:
         self._pull_requests: frozenset[str] = frozenset()
 
     def publish(self, contents: Contents, card: Addition | None) -> Published:
-        """Publish `contents`, and `card` where the repository has none.
+        """Publish `contents`, and `card` if the repository has none.
 
-        Nothing is committed where everything is there already. A commit of which nobody knows whether it was
-        made is looked for before it is made again; the parent commit that goes with it makes sure of that.
+        Nothing is committed if everything is there already. If it is not known whether a commit was made, the
+        repository is read before another attempt; the parent commit of that attempt excludes a second commit.
 
         Raises:
-            ConflictError: somebody else changed the same files meanwhile, or the id cannot get a new commit.
+            ConflictError: the same files were changed meanwhile, or the id cannot get a new commit.
             SourceChangedError: a file changed while it was uploaded; nothing was published.
             BackendError: the Hub refused or failed.
         """
-        self._hub.prepare_session()
-        try:
-            return self._publish(contents, card)
-        finally:
-            self._finder.unstage()
+        with self._hub.writing():
+            try:
+                return self._publish(contents, card)
+            finally:
+                self._finder.unstage()
 
     def _publish(self, contents: Contents, card: Addition | None) -> Published:
         branch = self._finder.find()
         self._refuse_other_parent(branch)
         if self._options.create_pr:
             self._pull_requests = self._list_pull_requests()
-        patience = Patience(f"publishing {self._repo_id}")
+        retries = Retries(f"publishing {self._repo_id}", self._hub.context, self._hub.redactor.clean)
         while change := self._find_change(branch, contents, card):
-            self._refuse_other_parent(branch)  # somebody may have committed since the last look
+            self._refuse_other_parent(branch)  # there may be a new commit since the last look
             self._finder.check_tag(None)
             self._send(branch, change.additions)
             if not self._options.create_pr:
@@ -121,8 +135,8 @@ class Publisher:
             before, branch = branch, self._finder.find()
             _refuse_collisions(before, branch, contents, change)
             has_moved = branch.commit != before.commit and not self._options.create_pr
-            patience.wait(problem, 0.0 if has_moved else pause)
-            # A call that timed out may have been at work still during the first look.
+            retries.wait(problem, 0.0 if has_moved else pause)
+            # A call that timed out may have opened one since.
             if opened := self._find_pull_request(contents):
                 return self._conclude(branch, opened, contents)
         self._finder.check_tag(branch.commit)
@@ -135,9 +149,9 @@ class Publisher:
             raise ConflictError(message)
 
     def _find_change(self, branch: Branch, contents: Contents, card: Addition | None) -> _Change | None:
-        """Return what is still to be done; None when everything is there."""
+        """Return what the branch still lacks; None if it has everything."""
         additions = _find_missing(branch, contents)
-        wanted = patterns(self._options.delete_patterns)
+        wanted = as_patterns(self._options.delete_patterns)
         deletions = [
             CommitOperationDelete(path, is_folder=False)
             for path in branch.files
@@ -152,38 +166,39 @@ class Publisher:
         return change
 
     def _send(self, branch: Branch, additions: Sequence[Addition]) -> None:
-        """Send what goes to the storage for large files; nobody can see it yet."""
+        """Send what goes to the storage for large files; it is not visible yet."""
         self._sent |= {addition.path_in_repo for addition in additions}
+        report = _Report(self._meter)
+        for addition in additions:
+            addition.report = report
 
-        def send(job: Job) -> None:
-            for addition in additions:
-                addition.report = job.advance
-            with reported(job.advance):
+        def send(additions: Sequence[Addition]) -> None:
+            with workers.stopped_by(report.stop), reported(report):
                 self._hub.api.preupload_lfs_files(
                     self._repo_id.hf_id,
                     additions,
                     repo_type=self._hub.connection.repo_type,
                     revision=branch.place,
                     create_pr=self._options.create_pr,
-                    num_threads=self._hub.connection.max_workers,
+                    num_threads=self._hub.max_workers,
                     free_memory=False,
                     gitignore_content=_NOTHING_IGNORED,
                 )
 
         try:
-            with translated(f"uploading to {self._repo_id}"), self._hub.without_bars():
-                run_jobs([send], max_workers=1, meter=self._meter)
+            with self._hub.redactor.translated(f"uploading to {self._repo_id}"), without_bars():
+                workers.each(send, [additions], max_workers=1, meter=self._meter)
         finally:
-            self._refuse_changed()  # which is also why a storage may have refused the bytes
+            self._refuse_changed()  # a change is also why a storage may have refused the bytes
         ignored = [a.path_in_repo for a in additions if getattr(a, "_should_ignore", False)]
         if ignored:
             message = (
                 f"{self._repo_id} ignores {ignored[0]!r} ({len(ignored)} of {len(additions)} files) because "
-                f"of a .gitignore; an artifact is published whole, so change that file or rename these"
+                f"of a .gitignore; an artifact is published as a whole, so change that file or rename these"
             )
             raise BackendError(message)
-        # The library leaves out of the commit what the server says is there already. It asked about `place`,
-        # which may have moved since the look that decided what is missing.
+        # The library leaves out of the commit what the server says it has already. The server was asked about
+        # `place`, which may have moved since the look that decided what is missing.
         for addition in additions:
             if hasattr(addition, "_remote_oid"):
                 addition._remote_oid = None  # noqa: SLF001 - there is no option for it
@@ -197,7 +212,7 @@ class Publisher:
             repo_type=self._hub.connection.repo_type,
             revision=branch.place,
             create_pr=self._options.create_pr,
-            num_threads=self._hub.connection.max_workers,
+            num_threads=self._hub.max_workers,
             parent_commit=branch.commit,
         )
         self._hub.check_commit(info.oid)
@@ -208,25 +223,26 @@ class Publisher:
         return self._options.commit_message or f"Publish {self._repo_id.name} with ritual-artifacts"
 
     def _judge(self, error: Exception) -> tuple[str, float | None]:
-        """Say what became of the commit call, and how long the server asks to wait.
+        """Return the problem of a failed commit call, and the pause that the server asks for.
 
         Raises:
-            ArtifactError: the server, or this machine, refused for good: there is no commit.
+            ArtifactError: the server, or this machine, has refused: there is no commit.
         """
-        ours = translate(error, f"publishing {self._repo_id}")
+        ours = self._hub.redactor.translate(error, f"publishing {self._repo_id}")
         answer = error.response if isinstance(error, HfHubHTTPError) else None
         is_stale = isinstance(ours, ConflictError) and answer is not None
-        is_gone = isinstance(error, RevisionNotFoundError)  # whoever looks will see what is there instead
-        # Of these nobody knows whether there is a commit: a gateway's error, or words that make no sense.
+        is_gone = isinstance(error, RevisionNotFoundError)  # the next look finds what exists instead
+        # After these it is not known whether there is a commit: a gateway's error, or an unreadable answer.
         has_failed = answer is not None and answer.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR
         is_unreadable = answer is None and type(ours) is BackendError
         is_temporary = isinstance(ours, TransferError) and ours.retryable
         if is_stale or is_gone or has_failed or is_unreadable or is_temporary:
-            return str(ours), None if answer is None else retry_after(answer)
+            now = self._hub.context.clock.time()
+            return str(ours), None if answer is None else retry_after(answer, now)
         raise ours from None
 
     def _find_pull_request(self, contents: Contents) -> CommitInfo | None:
-        """Look whether the pull request was opened although nobody said so."""
+        """Return the pull request that was opened although the answer was lost; None if there is none."""
         if not self._options.create_pr:
             return None
         refs = self._hub.read_refs(self._repo_id, pull_requests=True)
@@ -243,7 +259,7 @@ class Publisher:
         return frozenset(self._hub.read_refs(self._repo_id, pull_requests=True).pull_requests)
 
     def _describe(self, branch: Branch, pr_url: str | None = None) -> CommitInfo:
-        """Describe the commit at which a branch is."""
+        """Describe the newest commit of a branch as the library does."""
         return CommitInfo(
             commit_url=f"{self._hub.web_url(self._repo_id)}/commit/{branch.commit}",
             commit_message=self._message,
@@ -262,10 +278,10 @@ class Publisher:
         return Published(info, frozenset(self._sent))
 
     def _make_visible(self, branch: Branch, info: CommitInfo, contents: Contents) -> CommitInfo:
-        """Let a new branch show up with everything in it.
+        """Let a new branch appear with everything in it.
 
         Raises:
-            ConflictError: somebody else made it meanwhile, with something else in it.
+            ConflictError: another process has created it meanwhile, with other contents.
         """
         try:
             self._finder.make_visible(branch, info.oid)
@@ -282,7 +298,7 @@ def _find_missing(branch: Branch, contents: Contents) -> list[Addition]:
 
 
 def _refuse_obstacles(branch: Branch, change: _Change) -> None:
-    """Check that no file has the place of a folder.
+    """Check that no file is where a folder has to be.
 
     Raises:
         ConflictError: the repository has a file where the artifact has a folder, or the other way round.
@@ -304,23 +320,25 @@ def _folders_of(path: str) -> list[str]:
 
 
 def _refuse_collisions(before: Branch, now: Branch, contents: Contents, change: _Change) -> None:
-    """Check that nobody else removed the branch, or changed a file of the artifact or one to be removed.
+    """Check that other commits have not removed the branch, or changed the files of this upload.
 
-    The card is no part of the contents when it is ours: one that somebody else wrote is as good.
+    A card of ours is not part of the contents: a card that another commit has added is kept instead.
 
     Raises:
-        ConflictError: somebody did.
+        ConflictError: they have.
     """
     if before.exists and not now.exists:
-        message = f"the branch {before.name!r} was removed during the upload; to make it again, upload again"
+        message = (
+            f"the branch {before.name!r} was removed during the upload; to create it again, upload again"
+        )
         raise ConflictError(message)
     for path, addition in contents.items():
         was, is_now = before.files.get(path), now.files.get(path)
         if was != is_now and not addition.is_stored_as(is_now):
-            message = f"{path!r} was changed by somebody else meanwhile; look at it, then upload again"
+            message = f"another commit changed {path!r} during the upload; check it, then upload again"
             raise ConflictError(message)
     for deletion in change.deletions:
         path = deletion.path_in_repo
         if path in now.files and before.files.get(path) != now.files[path]:
-            message = f"{path!r} was changed by somebody else, and this upload would remove it"
+            message = f"another commit changed {path!r}, which this upload would delete"
             raise ConflictError(message)

@@ -12,7 +12,8 @@ from ritual_artifacts.backends.base import UploadResult
 class HuggingFaceUploadResult(UploadResult):
     """Where an artifact went, and the commit that holds it.
 
-    It answers where infernet-ml's result, a `CommitInfo`, did: `oid`, `commit_url`, `pr_url` and the others.
+    It has the attributes of a `CommitInfo`, which infernet-ml returns: `oid`, `commit_url`, `pr_url` and
+    others.
 
     Attributes:
         commit_info: The commit, as `huggingface_hub` describes it.
@@ -21,7 +22,7 @@ class HuggingFaceUploadResult(UploadResult):
     commit_info: CommitInfo
 
     def details(self) -> dict[str, JsonValue]:
-        """Return where the commit and its pull request are, as JSON."""
+        """Return the addresses of the commit and its pull request, as JSON."""
         return {"commit_url": self.commit_url, "pr_url": self.pr_url}
 
     @property
@@ -31,22 +32,22 @@ class HuggingFaceUploadResult(UploadResult):
 
     @property
     def commit_url(self) -> str:
-        """Where the commit can be looked at."""
+        """Address of the commit's page."""
         return self.commit_info.commit_url
 
     @property
     def commit_message(self) -> str:
-        """The commit's first line."""
+        """The first line of the commit message."""
         return self.commit_info.commit_message
 
     @property
     def commit_description(self) -> str:
-        """The rest of the commit's message."""
+        """The rest of the commit message."""
         return self.commit_info.commit_description
 
     @property
     def pr_url(self) -> str | None:
-        """Where the pull request can be looked at, if one was opened."""
+        """Address of the pull request's page, if one was opened."""
         return self.commit_info.pr_url
 
     @property

@@ -1,4 +1,4 @@
-"""Files on their way to the Hub, each proven to be what the manifest says."""
+"""Files on their way to the Hub, each checked to be what the manifest says."""
 
 import contextlib
 import hashlib
@@ -13,48 +13,47 @@ from huggingface_hub import CommitOperationAdd
 
 from ritual_artifacts.artifact.planning import PlannedFile
 from ritual_artifacts.backends.base import RemoteFile
-from ritual_artifacts.core.hashing import open_at_once
+from ritual_artifacts.core.hashing import FileDigest, hash_files, open_at_once
 from ritual_artifacts.errors import BackendError, SourceChangedError
 
-_MAX_HELD_BYTES: Final = 16 << 20
-"""A larger file is not kept in memory; the Hub has only smaller ones, as a rule, in the commit itself."""
+MAX_HELD_BYTES: Final = 16 << 20
+"""A larger file is not kept in memory; as a rule, the Hub stores only smaller ones in the commit itself."""
 
 _SMALL: Final = 4096
-"""A file of so many bytes is read as a whole when its beginning is, and not once more."""
+"""A file of at most this many bytes is read as a whole when its beginning is needed, and not again."""
 _SAMPLE_SIZE: Final = 512
-"""Bytes of a file's beginning by which the Hub decides where the file goes."""
-_BLOCK_SIZE: Final = 1 << 20
+"""Bytes of a file's beginning by which the Hub decides how it stores the file."""
 
+Report: TypeAlias = Callable[[int, int], object]
+"""Called with the numbers of bytes and of files that were read to be sent; what it raises ends the upload."""
 Stamp: TypeAlias = tuple[int, int, int, int]
 
 
-def _report_to_nobody(size: int, files: int) -> None:
-    """Do nothing with what was read."""
-
-
 class Addition(CommitOperationAdd):
-    """One file of a commit, whose SHA-256 is known, so that nobody hashes it again.
+    """One file of a commit, whose SHA-256 is known, so that the library does not hash it.
 
-    What the commit itself carries is read once, verified, and kept until the commit is there. What goes to
-    the storage for large files is streamed from where it lies.
+    A file that is part of the commit itself is read once, verified, and kept until the commit is made. A file
+    that goes to the storage for large files is streamed from its place.
     """
 
-    report: Callable[[int, int], object] = staticmethod(_report_to_nobody)
-    """Called with the numbers of bytes, and of files, that were read to be sent."""
+    report: Report = staticmethod(lambda _size, _files: None)
 
-    def __init__(self, path: str, source: Path | bytes, sha256: str, size: int) -> None:
+    def __init__(
+        self, path: str, source: Path | bytes, sha256: str, size: int, git_sha1: str | None = None
+    ) -> None:
         """Prepare to add a file.
 
         Args:
             path: Its name in the repository.
-            source: Where its bytes are, or the bytes.
-            sha256: Their SHA-256 in lower-case hex.
-            size: Their number.
+            source: Where it is, or its content.
+            sha256: SHA-256 of its content in lower-case hex.
+            size: Its size in bytes.
+            git_sha1: Its git object id, if it is known.
         """
-        self.expected_sha256 = sha256
-        self.expected_size = size
+        self._sha256 = sha256
+        self._size = size
+        self._git_sha1 = git_sha1
         self._place = Path(path) if isinstance(source, bytes) else source.absolute()
-        self._git_sha1: str | None = None
         known = source if isinstance(source, bytes) else _read_beginning(source, size)
         self._held = self._checked(known) if len(known) == size else None
         try:
@@ -62,17 +61,28 @@ class Addition(CommitOperationAdd):
         except ValueError as error:
             raise BackendError(str(error)) from None
         if self.path_in_repo != path:
-            message = f"the Hub has no place for a file called {path!r}"
+            message = f"the Hub cannot store a file called {path!r}"
             raise BackendError(message)
-        if self._held is None:  # not before: the library would read a block of the file
+        if self._held is None:  # set afterwards: the library would read from the file
             self.path_or_fileobj = str(self._place)
         self.upload_info.size = size
         self.upload_info.sha256 = bytes.fromhex(sha256)
 
     @classmethod
+    def of_file(cls, path: str, digest: FileDigest) -> Self:
+        """Prepare to add a file that was hashed.
+
+        Args:
+            path: Its name in the repository.
+            digest: Its place, size and digests.
+        """
+        return cls(path, Path(digest.path), digest.sha256, digest.size, digest.git_sha1)
+
+    @classmethod
     def of_bytes(cls, path: str, data: bytes) -> Self:
         """Prepare to add a file that is not on the disk."""
-        return cls(path, data, hashlib.sha256(data).hexdigest(), len(data))
+        git_sha1 = hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
+        return cls(path, data, hashlib.sha256(data).hexdigest(), len(data), git_sha1)
 
     @contextlib.contextmanager
     def as_file(self, with_tqdm: bool = False) -> Iterator[BinaryIO]:  # noqa: FBT001, FBT002 - the library's signature
@@ -85,14 +95,14 @@ class Addition(CommitOperationAdd):
         self.report(0, 1)
 
     def read(self) -> bytes:
-        """Return the content, which is kept where it is small.
+        """Return the content, which is kept if it is small.
 
         Raises:
-            SourceChangedError: it is no longer what was hashed.
+            SourceChangedError: it has changed since it was hashed.
         """
         if self._held is None:
             data = self._checked(self._place.read_bytes())
-            if len(data) > _MAX_HELD_BYTES:
+            if len(data) > MAX_HELD_BYTES:
                 return data
             self._held = data
         return self._held
@@ -101,46 +111,34 @@ class Addition(CommitOperationAdd):
         """Return the content.
 
         Raises:
-            SourceChangedError: it is no longer what was hashed.
+            SourceChangedError: it has changed since it was hashed.
         """
-        if hashlib.sha256(data).hexdigest() != self.expected_sha256:
+        if hashlib.sha256(data).hexdigest() != self._sha256:
             raise _changed(self._place)
         return data
 
-    def _hash_as_git(self) -> str:
-        """Return git's name for the file, of which nothing more is kept than is sent.
+    def is_stored_as(self, remote: RemoteFile | None) -> bool:
+        """Return whether the repository already has this content under this name.
 
         Raises:
-            SourceChangedError: it is no longer what was hashed.
+            SourceChangedError: the content has changed since it was hashed.
         """
-        sha1 = hashlib.sha1(b"blob %d\0" % self.expected_size, usedforsecurity=False)
-        if self.expected_size <= _MAX_HELD_BYTES:
-            sha1.update(self.read())
-            return sha1.hexdigest()
-        sha256 = hashlib.sha256()
-        with self._place.open("rb") as file:
-            while block := file.read(_BLOCK_SIZE):
-                sha1.update(block)
-                sha256.update(block)
-        if sha256.hexdigest() != self.expected_sha256:
-            raise _changed(self._place)
-        return sha1.hexdigest()
-
-    def is_stored_as(self, remote: RemoteFile | None) -> bool:
-        """Say whether the repository has this very content under this name already."""
-        if remote is None or remote.size != self.expected_size:
+        if remote is None or remote.size != self._size:
             return False
         if remote.sha256 is not None:
-            return remote.sha256 == self.expected_sha256
-        if self._git_sha1 is None:
-            self._git_sha1 = self._hash_as_git()
+            return remote.sha256 == self._sha256
+        if self._git_sha1 is None:  # a large file that a server keeps in the commit itself all the same
+            [digest] = hash_files([self._place], follow_symlinks=False, git_sha1_max_size=self._size)
+            if digest.sha256 != self._sha256:
+                raise _changed(self._place)
+            self._git_sha1 = digest.git_sha1
         return remote.git_sha1 == self._git_sha1
 
 
 class _Counted(io.RawIOBase):
-    """A file that tells how much of it was read."""
+    """A file that reports how much of it was read."""
 
-    def __init__(self, file: BinaryIO, report: Callable[[int, int], object]) -> None:
+    def __init__(self, file: BinaryIO, report: Report) -> None:
         self._file = file
         self._report = report
 
@@ -171,16 +169,16 @@ class _Counted(io.RawIOBase):
 
 
 def take_stamps(files: Sequence[PlannedFile]) -> list[Stamp]:
-    """Note what files look like from outside."""
+    """Return what identifies each file's content without reading it: size, times and inode."""
     stats = [file.source.stat(follow_symlinks=False) for file in files]
     return [(s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_ino) for s in stats]
 
 
 def refuse_changed(files: Sequence[PlannedFile], stamps: Sequence[Stamp]) -> None:
-    """Check that files look as they did before they were hashed.
+    """Check that files have the stamps that they had before they were hashed.
 
     Raises:
-        SourceChangedError: one does not, so what was sent may be something else than what was hashed.
+        SourceChangedError: one does not, so the bytes that were sent may differ from those that were hashed.
     """
     for file, before in zip(files, stamps, strict=True):
         try:
@@ -192,7 +190,7 @@ def refuse_changed(files: Sequence[PlannedFile], stamps: Sequence[Stamp]) -> Non
 
 
 def _read_beginning(path: Path, size: int) -> bytes:
-    """Read as much of a file as is needed to ask where it goes; all of it where it is small.
+    """Read the beginning of a file; all of it if it is small.
 
     Raises:
         SourceChangedError: it is no longer a file of this size.

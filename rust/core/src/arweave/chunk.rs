@@ -1,29 +1,28 @@
-//! Where one chunk ends and the next begins.
+//! How data is split into chunks.
 
-/// Bytes of a chunk at most.
+/// Maximum length of a chunk in bytes.
 pub const CHUNK: u64 = 256 * 1024;
 
-/// arweave-js leaves no last chunk shorter than this where it can.
+/// Minimum length of the last chunk in bytes, where arweave-js splits data of more than one chunk.
 const MIN_LAST: u64 = 32 * 1024;
 
-/// How data is cut into chunks.
+/// How data is split into chunks.
 ///
-/// The network takes any cut that its proofs agree with, and tools disagree: whoever wants to compute the
-/// `data_root` that another tool has signed must cut as it did.
+/// The network accepts any split with valid proofs, and tools split differently. To compute the `data_root` that
+/// another tool has signed, split as it does. The Arweave node splits data inside a transaction too: like
+/// [`ArweaveJs`](Self::ArweaveJs) if all chunks have 256 KiB, otherwise like [`Naive`](Self::Naive).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum SplitRule {
-    /// arweave-js, and all that is built on it: where the last chunk would be shorter than 32 KiB, it and
-    /// the one before it share their bytes evenly. After chunks of 256 KiB only, an empty one ends the data.
+    /// As arweave-js and the tools built on it: if the last chunk would be shorter than 32 KiB, it shares its
+    /// bytes evenly with the one before it. If all chunks have 256 KiB, an empty one follows.
     #[default]
     ArweaveJs,
-    /// The node, for data that comes inside of its transaction: slices of 256 KiB, and the empty one.
-    Node,
-    /// arweave-python-client and what is built on it: slices of 256 KiB and nothing else.
+    /// As arweave-python-client and the tools built on it: slices of 256 KiB only.
     Naive,
 }
 
 impl SplitRule {
-    /// The length of the chunk that comes next where `rest` bytes are left.
+    /// The length of the next chunk, with `rest` bytes left.
     fn next_length(self, rest: u64) -> u64 {
         let shared = self == Self::ArweaveJs && rest > CHUNK && rest - CHUNK < MIN_LAST;
         if shared { rest.div_ceil(2) } else { rest.min(CHUNK) }
@@ -34,7 +33,7 @@ impl SplitRule {
     }
 }
 
-/// The lengths of the chunks of `size` bytes, in order. No bytes have no chunks.
+/// The lengths of the chunks of `size` bytes, in order; none for no bytes.
 #[must_use]
 pub fn chunk_lengths(size: u64, rule: SplitRule) -> ChunkLengths {
     ChunkLengths { rest: (size > 0).then_some(size), rule }
@@ -43,7 +42,7 @@ pub fn chunk_lengths(size: u64, rule: SplitRule) -> ChunkLengths {
 /// What [`chunk_lengths`] returns.
 #[derive(Clone, Debug)]
 pub struct ChunkLengths {
-    /// Bytes that are not in a chunk yet; `None` once there are no more chunks, empty ones included.
+    /// Bytes left; `None` after the last chunk, which may be empty.
     rest: Option<u64>,
     rule: SplitRule,
 }
@@ -62,7 +61,7 @@ impl Iterator for ChunkLengths {
     fn size_hint(&self) -> (usize, Option<usize>) {
         let count = match self.rest {
             None => 0,
-            // Chunks that share their bytes are two, as they would be otherwise.
+            // Sharing bytes does not change the number of chunks.
             Some(rest) if self.rule.ends_with_empty() => rest / CHUNK + 1,
             Some(rest) => rest.div_ceil(CHUNK),
         };
@@ -74,7 +73,7 @@ impl Iterator for ChunkLengths {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use SplitRule::{ArweaveJs, Naive, Node};
+    use SplitRule::{ArweaveJs, Naive};
 
     fn lengths(size: u64, rule: SplitRule) -> Vec<u64> {
         chunk_lengths(size, rule).collect()
@@ -82,14 +81,14 @@ mod tests {
 
     #[test]
     fn no_bytes_have_no_chunks() {
-        for rule in [ArweaveJs, Node, Naive] {
+        for rule in [ArweaveJs, Naive] {
             assert_eq!(lengths(0, rule), []);
         }
     }
 
     #[test]
     fn less_than_a_chunk_is_one_chunk() {
-        for rule in [ArweaveJs, Node, Naive] {
+        for rule in [ArweaveJs, Naive] {
             for size in [1, MIN_LAST - 1, MIN_LAST, MIN_LAST + 1, CHUNK - 1] {
                 assert_eq!(lengths(size, rule), [size]);
             }
@@ -97,11 +96,9 @@ mod tests {
     }
 
     #[test]
-    fn whole_chunks_are_followed_by_an_empty_one_but_in_the_naive_cut() {
-        for rule in [ArweaveJs, Node] {
-            assert_eq!(lengths(CHUNK, rule), [CHUNK, 0]);
-            assert_eq!(lengths(3 * CHUNK, rule), [CHUNK, CHUNK, CHUNK, 0]);
-        }
+    fn whole_chunks_are_followed_by_an_empty_one_but_in_the_naive_split() {
+        assert_eq!(lengths(CHUNK, ArweaveJs), [CHUNK, 0]);
+        assert_eq!(lengths(3 * CHUNK, ArweaveJs), [CHUNK, CHUNK, CHUNK, 0]);
         assert_eq!(lengths(CHUNK, Naive), [CHUNK]);
         assert_eq!(lengths(3 * CHUNK, Naive), [CHUNK, CHUNK, CHUNK]);
     }
@@ -111,14 +108,12 @@ mod tests {
         assert_eq!(lengths(CHUNK + 1, ArweaveJs), [131_073, 131_072]);
         assert_eq!(lengths(2 * CHUNK + MIN_LAST - 1, ArweaveJs), [CHUNK, 147_456, 147_455]);
         assert_eq!(lengths(2 * CHUNK + MIN_LAST, ArweaveJs), [CHUNK, CHUNK, MIN_LAST]);
-        for rule in [Node, Naive] {
-            assert_eq!(lengths(CHUNK + 1, rule), [CHUNK, 1]);
-        }
+        assert_eq!(lengths(CHUNK + 1, Naive), [CHUNK, 1]);
     }
 
     #[test]
     fn the_number_of_chunks_is_known_before() {
-        for rule in [ArweaveJs, Node, Naive] {
+        for rule in [ArweaveJs, Naive] {
             for chunks in 0..4 {
                 for more in [0, 1, MIN_LAST - 1, MIN_LAST, MIN_LAST + 1, CHUNK - 1] {
                     let mut lengths = chunk_lengths(chunks * CHUNK + more, rule);
@@ -136,7 +131,7 @@ mod tests {
 
     #[test]
     fn the_largest_size_does_not_overflow() {
-        for rule in [ArweaveJs, Node, Naive] {
+        for rule in [ArweaveJs, Naive] {
             let mut lengths = chunk_lengths(u64::MAX, rule);
 
             assert_eq!(lengths.next(), Some(CHUNK));

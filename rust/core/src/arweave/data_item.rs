@@ -1,31 +1,21 @@
-//! Data items (ANS-104): data with an owner, tags and a signature of its own, inside of somebody's transaction.
-
-use std::path::Path;
+//! Data items (ANS-104): data with its own owner, tags and signature, inside another transaction's data.
 
 use sha2::{Digest, Sha256};
 
-use super::bundle::{BundleError, section_size};
-use super::deep_hash::{BlobHasher, DeepHash, blob, list};
+use super::bundle::BundleError;
+use super::deep_hash::{DeepHash, blob, list};
 use super::node::Hash;
-use super::tags::{MAX_TAG_BYTES, Tags, refuse_long};
-use crate::cancel::CancelToken;
+use super::tags::{Tags, refuse_long};
 use crate::digest::TransactionId;
-use crate::error::{self, Error};
-use crate::hash::ReadSize;
-use crate::progress::Progress;
-use crate::source::Source;
 
-/// Bytes of signature and owner, for each type of signature from 1 on: Arweave, ed25519, Ethereum, Solana, Aptos,
-/// Aptos with several keys, and Ethereum's typed data.
+/// Lengths in bytes of signature and owner, for each signature type from 1: Arweave, ed25519, Ethereum, Solana,
+/// Aptos, Aptos with several keys, and Ethereum's typed data.
 const LENGTHS: [(usize, usize); 7] =
     [(512, 512), (64, 32), (65, 65), (64, 32), (64, 32), (2052, 1025), (65, 42)];
-/// The type of Arweave's own signatures, RSA-PSS with keys of 4096 bits.
+/// Arweave's own signature type: RSA-PSS with a 4096-bit key.
 const ARWEAVE: u16 = 1;
 
-/// Bytes of a header at most.
-const MAX_HEADER: usize = 2 + 2052 + 1025 + 2 * (1 + size_of::<Hash>()) + 2 * 8 + MAX_TAG_BYTES;
-
-/// What the signature of a data item covers, besides its data.
+/// The fields of a data item that its signature covers, without the data.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ItemFields {
     signature_type: u16,
@@ -36,11 +26,11 @@ pub struct ItemFields {
 }
 
 impl ItemFields {
-    /// For an item that an Arweave wallet is to sign. An empty `target` or `anchor` is none.
+    /// The fields of an item for an Arweave wallet to sign. An empty `target` or `anchor` is left out.
     ///
     /// # Errors
     ///
-    /// A part has another length than it has to have.
+    /// A field has the wrong length.
     pub fn new(
         owner: &[u8],
         target: &[u8],
@@ -62,37 +52,37 @@ impl ItemFields {
         })
     }
 
-    /// Who signs how: 1 for Arweave's own keys.
+    /// The signature type: 1 for an Arweave wallet.
     #[must_use]
     pub fn signature_type(&self) -> u16 {
         self.signature_type
     }
 
-    /// The owner's public key; for Arweave the modulus, the most significant byte first.
+    /// The owner's public key; for Arweave the modulus, most significant byte first.
     #[must_use]
     pub fn owner(&self) -> &[u8] {
         &self.owner
     }
 
-    /// Whom the item is sent to; empty for nobody.
+    /// The address of the recipient; empty for none.
     #[must_use]
     pub fn target(&self) -> &[u8] {
         self.target.as_ref().map_or(&[], |target| target)
     }
 
-    /// Bytes that make the item another one than its like; empty for none.
+    /// Bytes that tell equal items apart; empty for none.
     #[must_use]
     pub fn anchor(&self) -> &[u8] {
         self.anchor.as_ref().map_or(&[], |anchor| anchor)
     }
 
-    /// Names and values.
+    /// The tags.
     #[must_use]
     pub fn tags(&self) -> &Tags {
         &self.tags
     }
 
-    /// What is signed, for data with this deep hash.
+    /// The message to sign, for data with this deep hash.
     #[must_use]
     pub fn message(&self, data: DeepHash) -> DeepHash {
         list(&[
@@ -107,11 +97,11 @@ impl ItemFields {
         ])
     }
 
-    /// The bytes that stand before the data.
+    /// The item's header, which comes before its data.
     ///
     /// # Errors
     ///
-    /// The signature has another length than those of its type.
+    /// The signature has the wrong length for its type.
     pub fn header(&self, signature: &[u8]) -> Result<Vec<u8>, BundleError> {
         let (signature_length, _) = lengths(self.signature_type)?;
         check_length("the signature", signature, signature_length)?;
@@ -134,23 +124,23 @@ impl ItemFields {
     }
 }
 
-/// A data item without its data. Nobody has checked its signature.
+/// A data item without its data. Its signature is not verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DataItem {
-    /// What is signed, besides the data.
+    /// The signed fields.
     pub fields: ItemFields,
-    /// The signature, of a length that its type has.
+    /// The signature; its length fits its type.
     pub signature: Vec<u8>,
     /// Offset in the item of the data's first byte.
     pub data_offset: usize,
 }
 
 impl DataItem {
-    /// Read the item that begins so. It may be cut off anywhere after its header.
+    /// Parse an item; `item` has at least its whole header.
     ///
     /// # Errors
     ///
-    /// It begins with no header.
+    /// The header is invalid or incomplete.
     pub fn parse(item: &[u8]) -> Result<Self, BundleError> {
         let mut parts = Parts { rest: item };
         let signature_type = u16::from_le_bytes(parts.array("the signature type")?);
@@ -167,94 +157,14 @@ impl DataItem {
         Ok(Self { fields, signature, data_offset: item.len() - parts.rest.len() })
     }
 
-    /// The hash of the signature: what the item is called.
+    /// The item's id: SHA-256 of its signature.
     #[must_use]
     pub fn id(&self) -> TransactionId {
         TransactionId::from(<Hash>::from(Sha256::digest(&self.signature)))
     }
 }
 
-/// What [`read_data_item`] finds.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ReadItem {
-    /// The item.
-    pub item: DataItem,
-    /// Bytes of its data.
-    pub data_size: u64,
-    /// What its signature has to be of.
-    pub message: DeepHash,
-}
-
-/// Read the data item that takes `size` bytes of a regular file (all the rest, if `None`) from `offset` on.
-///
-/// The data is read once and never held as a whole.
-///
-/// # Errors
-///
-/// The file cannot be read, changed meanwhile, or holds no data item there; or the call was cancelled.
-pub fn read_data_item(
-    path: &Path,
-    offset: u64,
-    size: Option<u64>,
-    follow_symlinks: bool,
-    progress: &Progress,
-    cancel: &CancelToken,
-) -> error::Result<ReadItem> {
-    let source = Source::open(path, follow_symlinks)?;
-    let size = section_size(&source, path, offset, size, "the data item")?;
-    let mut header = vec![0; usize::try_from(size).unwrap_or(usize::MAX).min(MAX_HEADER)];
-    source.read_at(&mut header, offset, &Progress::new(), cancel)?;
-    let item = DataItem::parse(&header).map_err(|source| Error::Malformed {
-        path: path.to_owned(),
-        offset,
-        source,
-    })?;
-    let start = offset + item.data_offset as u64;
-    let data = hash_section(&source, start, offset + size, progress, cancel)?;
-    source.check_unchanged()?;
-    let message = item.fields.message(data);
-    Ok(ReadItem { data_size: size - item.data_offset as u64, item, message })
-}
-
-/// The deep hash of a regular file as a blob, for [`ItemFields::message`]. It is read once and never held as a whole.
-///
-/// # Errors
-///
-/// The file cannot be read, is no regular file, or changed meanwhile; or the call was cancelled.
-pub fn hash_file_blob(
-    path: &Path,
-    follow_symlinks: bool,
-    progress: &Progress,
-    cancel: &CancelToken,
-) -> error::Result<DeepHash> {
-    let source = Source::open(path, follow_symlinks)?;
-    let hash = hash_section(&source, 0, source.size(), progress, cancel)?;
-    source.check_end()?;
-    Ok(hash)
-}
-
-fn hash_section(
-    source: &Source,
-    start: u64,
-    end: u64,
-    progress: &Progress,
-    cancel: &CancelToken,
-) -> error::Result<DeepHash> {
-    let mut hasher = BlobHasher::new();
-    let length = usize::try_from(end - start).unwrap_or(usize::MAX);
-    let mut buffer = vec![0; length.min(ReadSize::DEFAULT.get())];
-    let mut position = start;
-    while position < end {
-        let left = usize::try_from(end - position).unwrap_or(usize::MAX);
-        let count = left.min(buffer.len());
-        source.read_at(&mut buffer[..count], position, progress, cancel)?;
-        hasher.update(&buffer[..count]);
-        position += count as u64;
-    }
-    Ok(hasher.finish())
-}
-
-/// Bytes of the signature and of the owner.
+/// Lengths in bytes of signature and owner.
 fn lengths(signature_type: u16) -> Result<(usize, usize), BundleError> {
     let index = usize::from(signature_type).checked_sub(1);
     let known = index.and_then(|index| LENGTHS.get(index)).copied();
@@ -266,7 +176,7 @@ fn check_length(what: &'static str, part: &[u8], expected: usize) -> Result<(), 
     if actual == expected { Ok(()) } else { Err(BundleError::Length { what, expected, actual }) }
 }
 
-/// What is left of an item.
+/// The unread rest of an item.
 struct Parts<'a> {
     rest: &'a [u8],
 }

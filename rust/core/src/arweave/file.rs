@@ -1,10 +1,9 @@
-//! The tree over a file's chunks, found by all cores.
+//! The tree over a file's chunks, built on all cores.
 
 use std::num::NonZeroUsize;
 use std::path::Path;
 
 use super::chunk::{SplitRule, chunk_lengths};
-use super::leaf_hasher::LeafHasher;
 use super::merkle::{Leaf, MerkleTree};
 use super::node::Hash;
 use crate::cancel::CancelToken;
@@ -16,7 +15,7 @@ use crate::progress::Progress;
 use crate::sha256::Hasher;
 use crate::source::Source;
 
-/// Chunks that are given to the workers at once: 1 GiB, so that what is planned ahead stays small.
+/// Chunks planned at once: 1 GiB of them, so that the plan stays small.
 const WINDOW: usize = 4096;
 
 /// How [`read_tree`] works.
@@ -26,7 +25,7 @@ pub struct TreeOptions {
     pub rule: SplitRule,
     /// Whether a symbolic link is read through or refused (the default).
     pub follow_symlinks: bool,
-    /// Threads at most; one a core if `None`.
+    /// Maximum number of threads; one per core if `None`.
     pub max_workers: Option<NonZeroUsize>,
     /// Bytes that a worker reads before it hashes them.
     pub read_size: ReadSize,
@@ -34,11 +33,11 @@ pub struct TreeOptions {
 
 /// Read a regular file once and build the tree over its chunks; `None` for an empty file.
 ///
-/// Unlike the file's own SHA-256, its chunks are independent of each other, so all cores work on them.
+/// The chunks are independent of each other, so all cores share the work.
 ///
 /// # Errors
 ///
-/// The file cannot be read, is no regular file, or changed meanwhile; or the call was cancelled.
+/// The file cannot be read, is not a regular file, or changed while it was read; or the call was cancelled.
 pub fn read_tree(
     path: &Path,
     options: &TreeOptions,
@@ -76,15 +75,15 @@ pub fn read_tree(
     Ok(MerkleTree::new(leaves))
 }
 
-/// Read one chunk of a file of which a tree was built before, and prove that it is still the same.
+/// Read one chunk of a file and verify it against a tree built earlier.
 ///
 /// # Errors
 ///
-/// The file cannot be read, is no regular file, or no longer has these bytes.
+/// The file cannot be read, is not a regular file, or the chunk has changed.
 ///
 /// # Panics
 ///
-/// If the tree has no leaf at `index`.
+/// The tree has no leaf at `index`.
 pub fn read_chunk(
     path: &Path,
     tree: &MerkleTree,
@@ -103,13 +102,13 @@ pub fn read_chunk(
     Ok(chunk)
 }
 
-/// The tree over the same file as another rule splits it, of which a tree was built before.
+/// Build the tree over a file under another split rule, from a tree built earlier.
 ///
-/// The rules differ in the last chunks alone, so no more than those are read again, and proven to be the same still.
+/// The rules differ in the last chunks only. Only these are read again, and verified against the earlier tree.
 ///
 /// # Errors
 ///
-/// The file cannot be read, is no regular file, or no longer has these bytes.
+/// The file cannot be read, is not a regular file, or these chunks have changed.
 pub fn read_tree_again(
     path: &Path,
     tree: &MerkleTree,
@@ -138,7 +137,7 @@ pub fn read_tree_again(
     Ok(MerkleTree::new(leaves).unwrap_or_else(|| tree.clone()))
 }
 
-/// The leaves of `bytes`, which begin at `start` and are split at `ends`.
+/// The leaves of `bytes`, which begin at offset `start` and are split at `ends`.
 fn leaves_of(bytes: &[u8], start: u64, ends: impl Iterator<Item = u64>) -> Vec<Leaf> {
     let mut rest = bytes;
     let mut before = start;
@@ -170,10 +169,6 @@ impl Message for Section<'_> {
         self.source.read_at(part, self.position, self.progress, self.cancel)?;
         self.position += part.len() as u64;
         Ok(part.len())
-    }
-
-    fn leaves(&mut self) -> Option<&mut LeafHasher> {
-        None
     }
 
     fn finish(self, sha256: Sha256Digest) -> Result<Leaf> {

@@ -1,29 +1,32 @@
-//! From a file's bytes to the leaves of its tree.
+//! From data to the leaves of its tree.
 
 use std::iter::Peekable;
 
 use super::chunk::{CHUNK, ChunkLengths, SplitRule, chunk_lengths};
 use super::merkle::Leaf;
 use super::node::Hash;
+use crate::engine::{PART_BORDER, SideDigest};
 use crate::error::Change;
 use crate::sha256::{BLOCK, Hasher, INITIAL_STATE, Stream, compress, digest_of, pad};
 
 #[expect(clippy::cast_possible_truncation, reason = "256 KiB")]
 const WHOLE: usize = CHUNK as usize;
 
-/// Chunks side by side: no kernel takes more.
+const _: () = assert!(WHOLE == PART_BORDER, "the engine's reads have to end where chunks do");
+
+/// Chunks hashed side by side: no kernel takes more streams.
 const LANES: usize = 32;
 
-/// Hashes data that comes in order, in pieces of any length, chunk by chunk.
+/// Hashes data chunk by chunk; it arrives in order, in pieces of any length.
 ///
-/// Whole chunks inside one piece are hashed side by side, which is up to twice as fast as one after the
-/// other, and more with wide vectors. So pieces of several MiB that begin on a border of 256 KiB are the
-/// fastest; short ones cost what one stream does.
+/// Whole chunks inside a piece are hashed side by side, which is up to twice as fast as one after the other, and
+/// faster still with wide vectors. Pieces of several MiB that begin at a multiple of 256 KiB are the fastest;
+/// short pieces are as slow as a single stream.
 #[derive(Clone)]
 pub struct LeafHasher {
     size: u64,
     received: u64,
-    /// The lengths of the chunks that are not in `leaves` yet.
+    /// The lengths of the chunks not yet in `leaves`.
     lengths: Peekable<ChunkLengths>,
     leaves: Vec<Leaf>,
     /// The beginning of the next chunk.
@@ -33,7 +36,7 @@ pub struct LeafHasher {
 }
 
 impl LeafHasher {
-    /// For data of `size` bytes.
+    /// A hasher for data of `size` bytes.
     #[must_use]
     pub fn new(size: u64, rule: SplitRule) -> Self {
         Self {
@@ -46,7 +49,7 @@ impl LeafHasher {
         }
     }
 
-    /// Take the bytes that come next.
+    /// Hash the next bytes.
     pub fn update(&mut self, mut data: &[u8]) {
         self.received = self.received.saturating_add(data.len() as u64);
         while !data.is_empty() {
@@ -57,7 +60,7 @@ impl LeafHasher {
                 data = rest;
                 continue;
             }
-            // Nothing follows the last chunk but bytes that `finish` will complain about.
+            // Bytes after the last chunk are an error, which `finish` returns.
             let Some(&length) = self.lengths.peek() else { return };
             let missing = usize::try_from(length - self.filled).unwrap_or(usize::MAX);
             let (next, rest) = data.split_at(missing.min(data.len()));
@@ -70,37 +73,11 @@ impl LeafHasher {
         }
     }
 
-    /// Bytes that the next chunk still takes.
-    pub(crate) fn room(&self) -> usize {
-        let length = self.lengths.clone().next().unwrap_or(0);
-        usize::try_from(length.saturating_sub(self.filled)).unwrap_or(usize::MAX)
-    }
-
-    /// Whether `data` is whole blocks of the next chunk, so that [`stream`](Self::stream) can take it.
-    pub(crate) fn can_stream(&self, data: &[u8]) -> bool {
-        self.started.is_at_block() && data.len().is_multiple_of(BLOCK) && data.len() <= self.room()
-    }
-
-    /// Take `data`, to be hashed by [`compress`] beside other streams, and then [`settle`](Self::settle).
-    pub(crate) fn stream<'a>(&'a mut self, data: &'a [u8]) -> Stream<'a> {
-        assert!(self.can_stream(data), "not whole blocks of one chunk");
-        self.received += data.len() as u64;
-        self.filled += data.len() as u64;
-        self.started.stream(data)
-    }
-
-    /// Take note that what `stream` gave has been hashed.
-    pub(crate) fn settle(&mut self) {
-        if self.filled > 0 && self.room() == 0 {
-            self.push_started();
-        }
-    }
-
     /// The leaves, in order.
     ///
     /// # Errors
     ///
-    /// The data had another size than was said.
+    /// The size of the data is not the one given to `new`.
     pub fn finish(mut self) -> Result<Vec<Leaf>, Change> {
         if self.received != self.size {
             let (expected, actual) = (self.size, self.received);
@@ -113,7 +90,7 @@ impl LeafHasher {
         Ok(self.leaves)
     }
 
-    /// Count the chunks of full length at the beginning of `data`, as long as they go side by side.
+    /// Count the chunks of full length at the beginning of `data`, up to the number that is hashed at once.
     fn take_whole(&mut self, data: &[u8]) -> usize {
         if self.filled > 0 {
             return 0;
@@ -151,6 +128,35 @@ impl LeafHasher {
     fn push(&mut self, data_hash: Hash, length: u64) {
         let start = self.leaves.last().map_or(0, |leaf| leaf.end);
         self.leaves.push(Leaf { data_hash, end: start + length });
+    }
+}
+
+/// The parts are the chunks.
+impl SideDigest for LeafHasher {
+    fn update(&mut self, data: &[u8]) {
+        Self::update(self, data);
+    }
+
+    fn room(&self) -> usize {
+        let length = self.lengths.clone().next().unwrap_or(0);
+        usize::try_from(length.saturating_sub(self.filled)).unwrap_or(usize::MAX)
+    }
+
+    fn can_stream(&self, data: &[u8]) -> bool {
+        self.started.is_at_block() && data.len().is_multiple_of(BLOCK) && data.len() <= self.room()
+    }
+
+    fn stream<'a>(&'a mut self, data: &'a [u8]) -> Stream<'a> {
+        assert!(self.can_stream(data), "not whole blocks of one chunk");
+        self.received += data.len() as u64;
+        self.filled += data.len() as u64;
+        self.started.stream(data)
+    }
+
+    fn settle(&mut self) {
+        if self.filled > 0 && self.room() == 0 {
+            self.push_started();
+        }
     }
 }
 

@@ -1,11 +1,11 @@
-//! The tree over the chunks: its root is signed, its paths are the proofs.
+//! The Merkle tree over chunks: its root is signed, its paths are the proofs.
 
 use std::iter::successors;
 use std::ops::Range;
 
 use super::node::{Hash, id, note, write_ids};
 
-/// A chunk, as the tree knows it.
+/// A leaf of the tree: a chunk's hash and end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Leaf {
     /// SHA-256 of the chunk.
@@ -20,11 +20,11 @@ impl Leaf {
     }
 }
 
-/// The tree over all chunks of some data: 72 bytes a chunk.
+/// The Merkle tree over the chunks of some data. It takes 72 bytes per chunk.
 ///
-/// Two neighbours make a branch, layer by layer; where one is left over at the end of a layer, it goes up as
-/// it is. So a node of the `k`th layer above the leaves spans 2ᵏ of these, the last of a layer maybe fewer,
-/// and no node has to remember where it ends.
+/// Pairs of neighbours form branches, layer by layer; a node left over at the end of a layer moves up unchanged.
+/// A node in layer `k` above the leaves therefore spans 2ᵏ leaves (the last one possibly fewer), so nodes need
+/// not store where they end.
 #[derive(Clone, Debug)]
 pub struct MerkleTree {
     leaves: Vec<Leaf>,
@@ -34,9 +34,8 @@ pub struct MerkleTree {
 }
 
 impl MerkleTree {
-    /// `None` where there are no leaves: no data has no tree, and its transaction no `data_root`.
-    ///
-    /// The leaves are those of [`LeafHasher`](super::LeafHasher), or at least ordered by their ends.
+    /// Build the tree over `leaves`, which are ordered by their ends; `None` without leaves, because empty data
+    /// has no tree.
     #[must_use]
     pub fn new(leaves: Vec<Leaf>) -> Option<Self> {
         let last = leaves.last()?;
@@ -64,19 +63,17 @@ impl MerkleTree {
         self.root
     }
 
-    /// The chunks, in order; the last may be empty, and is not uploaded then.
+    /// The chunks, in order. An empty last one is not uploaded.
     #[must_use]
     pub fn leaves(&self) -> &[Leaf] {
         &self.leaves
     }
 
-    /// The `data_path` of a chunk: it proves to whoever knows the root that the chunk is a part of the data.
-    ///
-    /// `None` where there is no such leaf.
+    /// The proof (`data_path`) that a chunk is part of the data with this root; `None` if there is no such chunk.
     #[must_use]
     pub fn proof(&self, index: usize) -> Option<Vec<u8>> {
         let leaf = self.leaves.get(index)?;
-        // From the leaf up; a proof reads from the root down.
+        // Collected from the leaf up; a proof goes from the root down.
         let mut steps = Vec::new();
         if let Some(sibling) = self.leaves.get(index ^ 1) {
             let ids = [id(leaf.parts()), id(sibling.parts())];
@@ -99,9 +96,9 @@ impl MerkleTree {
         Some([steps.as_flattened(), &leaf.parts()].concat().as_flattened().to_vec())
     }
 
-    /// The id of the node that spans the bytes from `start` to `end`; `None` where there is no such node.
+    /// The id of the node that spans the bytes from `start` to `end`; `None` if there is no such node.
     ///
-    /// Of two that span the same bytes, it is the one with the empty leaf.
+    /// Of two nodes that span the same bytes, it is the one with the empty leaf.
     #[must_use]
     pub fn id_between(&self, start: u64, end: u64) -> Option<Hash> {
         let first = match start {
@@ -119,7 +116,7 @@ impl MerkleTree {
         candidates.find_map(|after| self.id_of(first..after))
     }
 
-    /// The id of the node that spans these leaves; `None` where there is no such node.
+    /// The id of the node that spans these leaves; `None` if there is no such node.
     fn id_of(&self, leaves: Range<usize>) -> Option<Hash> {
         let span = leaves.len().next_power_of_two();
         let is_last = leaves.end == self.leaves.len();
@@ -134,7 +131,7 @@ impl MerkleTree {
     }
 }
 
-/// How many nodes each layer above `leaves` leaves has.
+/// The number of nodes in each layer above the leaves.
 fn widths(leaves: usize) -> impl Iterator<Item = usize> {
     successors(Some(leaves), |&width| (width > 1).then(|| width.div_ceil(2))).skip(1)
 }
@@ -143,12 +140,12 @@ fn powers_of_two(first: usize) -> impl Iterator<Item = usize> {
     successors(Some(first), |span| span.checked_mul(2))
 }
 
-/// Where the node at `right`, in a layer of nodes that span `span` leaves each, begins.
+/// The offset where the node at `right` begins, in a layer whose nodes span `span` leaves each.
 fn split(leaves: &[Leaf], right: usize, span: usize) -> u64 {
     leaves[right * span - 1].end
 }
 
-/// Write the layer above the leaves, whose ids are needed in no other place.
+/// Write the layer above the leaves, whose ids are not kept.
 fn write_first_layer(leaves: &[Leaf], layer: &mut [Hash]) {
     const BATCH: usize = 64;
     let mut ids = [[0; 32]; BATCH];
@@ -159,7 +156,7 @@ fn write_first_layer(leaves: &[Leaf], layer: &mut [Hash]) {
     }
 }
 
-/// Write the layer above the nodes `below`; `split_of` says where the right child of each branch begins.
+/// Write the layer above the nodes `below`; `split_of` returns where the right child of a branch begins.
 fn write_layer(below: &[Hash], layer: &mut [Hash], split_of: impl Fn(usize) -> u64) {
     let (pairs, left_over) = below.as_chunks::<2>();
     let branches = pairs.iter().enumerate();
@@ -197,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn a_leaf_that_is_left_over_goes_up_as_it_is() {
+    fn a_leaf_left_over_moves_up_unchanged() {
         let leaves = leaves(3);
         let [first, second, third] = [0, 1, 2].map(|index| id(leaves[index].parts()));
         let pair = id([first, second, note(1)]);
@@ -210,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_leaf_that_is_not_there_has_no_proof() {
+    fn a_missing_leaf_has_no_proof() {
         let tree = MerkleTree::new(leaves(3)).unwrap();
 
         assert_eq!(tree.proof(3), None);

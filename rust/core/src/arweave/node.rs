@@ -1,31 +1,32 @@
-//! The ids of the tree's nodes, many side by side.
+//! The ids of a tree's nodes, many at once.
 //!
-//! A node is made of parts of 32 bytes: a leaf of its chunk's hash and a note, a branch of its children's ids
-//! and a note. Its id is the hash of the hashes of its parts. Data of 500 GB has four million nodes, each of
-//! three or four hashes of a block or two, which are too short to keep a core busy one after the other.
+//! A node has parts of 32 bytes: a leaf has its chunk's hash and a note, a branch its children's ids and a note.
+//! A note is an offset. The id of a node is the hash of the hashes of its parts. Data of 500 GB has four million
+//! nodes, and each takes three or four hashes of one or two blocks. Computed one by one, such short hashes would
+//! leave most of a core idle.
 
 use crate::sha256::{BLOCK, INITIAL_STATE, Stream, compress, digest_of, pad};
 
 /// A SHA-256 digest: a node's id or the hash of a chunk.
 pub type Hash = [u8; 32];
 
-/// Nodes whose ids are computed in one go: enough for the widest kernel to be full.
+/// Nodes whose ids are computed at once: enough to fill the widest kernel.
 const BATCH: usize = 32;
 
-/// An offset as it stands in a node: 256 bits, the most significant first.
+/// An offset as a node holds it: 256 bits, most significant byte first.
 pub(super) fn note(offset: u64) -> Hash {
     let mut note = [0; 32];
     note[24..].copy_from_slice(&offset.to_be_bytes());
     note
 }
 
-/// The offset that a note stands for, unless it is larger than any data.
+/// The offset in a note; `None` if it does not fit in 64 bits.
 pub(super) fn offset_of(note: &Hash) -> Option<u64> {
     let (high, low) = note.split_last_chunk()?;
     high.iter().all(|&byte| byte == 0).then(|| u64::from_be_bytes(*low))
 }
 
-/// Write the ids of `nodes`, given by their parts, to `ids`; stops at the end of either.
+/// Write the ids of `nodes`, each given by its parts, to `ids`; stops at the end of either.
 pub(super) fn write_ids<const PARTS: usize>(
     mut nodes: impl Iterator<Item = [Hash; PARTS]>,
     ids: &mut [Hash],
@@ -48,7 +49,7 @@ pub(super) fn id<const PARTS: usize>(parts: [Hash; PARTS]) -> Hash {
     id[0]
 }
 
-/// SHA-256 of messages that all are `PADDED` bytes once they are padded.
+/// SHA-256 of messages that all have `PADDED` bytes once padded.
 fn hash_each<'a, const PADDED: usize>(messages: impl Iterator<Item = &'a [u8]>) -> Vec<Hash> {
     let padded: Vec<_> = messages
         .map(|message| {
@@ -81,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn side_by_side_is_what_one_at_a_time_is() {
+    fn ids_computed_at_once_equal_those_computed_one_by_one() {
         for count in (0..=2 * BATCH + 3).chain([1000]) {
             let leaves: Vec<_> = (0..count).map(|i| [part(i), note(i as u64)]).collect();
             let branches: Vec<_> =
@@ -97,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn a_note_is_256_bits_with_the_most_significant_first() {
+    fn a_note_has_256_bits_with_the_most_significant_byte_first() {
         let mut expected = [0; 32];
         expected[29..].copy_from_slice(&[1, 2, 3]);
 
@@ -105,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn a_note_that_no_data_reaches_stands_for_nothing() {
+    fn a_note_of_more_than_64_bits_has_no_offset() {
         let mut too_large = note(5);
         too_large[23] = 1;
 

@@ -2,20 +2,20 @@
 
 use super::bundle::BundleError;
 
-/// Bytes of all encoded tags at most: other tools, and so gateways, take no more.
+/// Maximum length of the encoded tags in bytes: other tools and gateways accept no more.
 pub const MAX_TAG_BYTES: usize = 4096;
-/// Tags that are written at most; what others wrote is bounded by its bytes.
+/// Maximum number of tags to write. Tags that are read are limited by their length only.
 pub const MAX_TAGS: usize = 128;
 
-/// Seven bits a byte, the least significant first.
+/// Bits of a number in each byte, least significant first.
 const VARINT_BITS: u32 = 7;
-/// Of each byte of a number but its last.
+/// Set in each byte of a number but the last.
 const MORE: u8 = 0x80;
 
-/// A name and a value, which are text by custom only.
+/// A name and a value; usually text, but any bytes are valid.
 pub type Tag = (Vec<u8>, Vec<u8>);
 
-/// Tags, and how they stand in the item: that is what is signed, and one list has many encodings.
+/// Tags and their encoding. The same tags can be encoded in several ways, and the encoding is signed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tags {
     pairs: Vec<Tag>,
@@ -23,11 +23,11 @@ pub struct Tags {
 }
 
 impl Tags {
-    /// Encode tags, in one block; no tags have no bytes.
+    /// Encode tags in one block; no tags are encoded as no bytes.
     ///
     /// # Errors
     ///
-    /// There are more than other tools take, or a name or value is empty.
+    /// There are more than other tools accept, or a name or value is empty.
     pub fn encode(pairs: Vec<Tag>) -> Result<Self, BundleError> {
         if pairs.len() > MAX_TAGS {
             return Err(BundleError::TooManyTags { count: pairs.len() });
@@ -50,28 +50,28 @@ impl Tags {
         Ok(Self { pairs, encoded })
     }
 
-    /// Decode the tags that stand in `encoded`, of which there should be `count`.
+    /// Decode `count` tags.
     ///
     /// # Errors
     ///
-    /// The bytes are no such array, or an array of another length, or too many.
+    /// The encoding is invalid or too long, or the number of tags is not `count`.
     pub fn decode(encoded: &[u8], count: u64) -> Result<Self, BundleError> {
         refuse_long(encoded.len() as u64)?;
         let mut reader = Reader { encoded, position: 0 };
         let mut pairs = Vec::new();
-        // No tags are no bytes, or an array without blocks.
+        // No tags are encoded as no bytes, or as an array without blocks.
         while !encoded.is_empty() {
             let block = reader.block()?;
             if block == 0 {
                 break;
             }
             for _ in 0..block {
-                // A block of pairs that are not there ends at the end of the bytes, whatever its count.
+                // A false count costs nothing: reading fails at the end of the bytes.
                 pairs.push((reader.bytes()?, reader.bytes()?));
             }
         }
         if reader.position < encoded.len() {
-            return Err(reader.malformed("something follows the end of the array"));
+            return Err(reader.malformed("unexpected bytes after the end of the array"));
         }
         if pairs.len() as u64 != count {
             return Err(BundleError::TagCount { expected: count, actual: pairs.len() });
@@ -85,19 +85,19 @@ impl Tags {
         &self.pairs
     }
 
-    /// The bytes in the item.
+    /// The tags as they are encoded in the item.
     #[must_use]
     pub fn encoded(&self) -> &[u8] {
         &self.encoded
     }
 }
 
-/// Refuse more bytes of tags than an item may have.
+/// Refuse encoded tags that are too long.
 pub(super) fn refuse_long(length: u64) -> Result<(), BundleError> {
     if length > MAX_TAG_BYTES as u64 { Err(BundleError::TagsTooLong { length }) } else { Ok(()) }
 }
 
-/// Write a number that is not negative: twice itself, in the bytes that it takes.
+/// Write a non-negative number in zigzag encoding, which doubles it, with variable length.
 fn write_length(encoded: &mut Vec<u8>, length: usize) {
     let mut rest = length as u64 * 2;
     while rest >= u64::from(MORE) {
@@ -117,7 +117,7 @@ impl Reader<'_> {
     fn block(&mut self) -> Result<u64, BundleError> {
         let count = self.number()?;
         if count < 0 {
-            // The length in bytes follows, for readers that skip blocks; it is of no use here, and may be a lie.
+            // The length in bytes follows, for readers that skip blocks. It is not needed here, and not trusted.
             let start = self.position;
             let length = self.number()?;
             let left = (self.encoded.len() - self.position) as u64;
@@ -135,18 +135,18 @@ impl Reader<'_> {
         let end = length.and_then(|length| self.position.checked_add(length));
         let Some(bytes) = end.and_then(|end| self.encoded.get(self.position..end)) else {
             self.position = start;
-            return Err(self.malformed("a name or value has no length that fits"));
+            return Err(self.malformed("invalid length of a name or value"));
         };
         self.position += bytes.len();
         Ok(bytes.to_vec())
     }
 
-    /// A whole number: even ones stand for what is not negative, odd ones for the rest.
+    /// A number in zigzag encoding: even for non-negative numbers, odd for negative ones.
     fn number(&mut self) -> Result<i64, BundleError> {
         let mut number = 0_u64;
         for shift in (0..u64::BITS).step_by(VARINT_BITS as usize) {
             let Some(&byte) = self.encoded.get(self.position) else {
-                return Err(self.malformed("they end inside of a number"));
+                return Err(self.malformed("unexpected end inside a number"));
             };
             let bits = u64::from(byte & !MORE);
             if bits << shift >> shift != bits {
@@ -159,7 +159,7 @@ impl Reader<'_> {
                 return Ok(if number & 1 == 0 { half } else { !half });
             }
         }
-        Err(self.malformed("a number has more than 64 bits"))
+        Err(self.malformed("a number does not fit in 64 bits"))
     }
 
     fn malformed(&self, problem: &'static str) -> BundleError {
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_array_of_pairs_is_refused_at_its_place() {
+    fn an_invalid_array_is_refused_with_the_place_of_the_error() {
         let long = [0xff; 9];
         for (encoded, offset) in [
             (&[2_u8][..], 1),
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn another_number_of_tags_than_promised_is_refused() {
+    fn a_wrong_number_of_tags_is_refused() {
         let tags = Tags::encode(vec![tag("a", "b")]).unwrap();
 
         for count in [0, 2, u64::MAX] {
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn more_than_others_take_is_not_written() {
+    fn more_than_other_tools_accept_is_not_written() {
         let many = |count| Tags::encode(vec![tag("a", "b"); count]);
         // Counts and lengths take 1 + 1 + 2 + 1 bytes.
         let long = |length| Tags::encode(vec![tag("a", &"x".repeat(length - 6))]);

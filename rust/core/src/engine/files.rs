@@ -1,4 +1,4 @@
-//! Messages that are files.
+//! Hashes files as messages.
 
 use std::panic::resume_unwind;
 use std::path::Path;
@@ -9,10 +9,10 @@ use crate::cancel::CancelToken;
 use crate::error::Result;
 use crate::source::{Source, look};
 
-/// Files that one thread looks at, at least; for fewer, starting another takes longer.
+/// Minimum number of files per thread when sizes are looked up; for fewer, starting a thread takes longer.
 const MIN_LOOKS: usize = 500;
 
-/// Hash what `start` makes of each file, and return what became of each, in the order of `paths`.
+/// Hash the message that `start` makes of each file, and return one result per file, in the order of `paths`.
 pub(crate) fn run_on_files<P: AsRef<Path> + Sync, M: Message>(
     paths: &[P],
     follow_symlinks: bool,
@@ -21,7 +21,7 @@ pub(crate) fn run_on_files<P: AsRef<Path> + Sync, M: Message>(
     start: impl Fn(usize, Source) -> Result<M> + Sync,
 ) -> Vec<Result<M::Output>> {
     let sizes = look_at_all(paths, follow_symlinks, limits.workers(), cancel);
-    // What could not be looked at counts as empty; looking again says why.
+    // A file without a size counts as empty; opening it returns the error.
     let known: Vec<_> = sizes.iter().map(|size| size.unwrap_or(0)).collect();
     run(&known, limits, cancel, |index| {
         cancel.check()?;
@@ -31,7 +31,7 @@ pub(crate) fn run_on_files<P: AsRef<Path> + Sync, M: Message>(
     })
 }
 
-/// The sizes of regular files; `None` for whatever cannot be hashed.
+/// The sizes of regular files; `None` for a path that cannot be hashed.
 fn look_at_all<P: AsRef<Path> + Sync>(
     paths: &[P],
     follow_symlinks: bool,
@@ -57,7 +57,7 @@ fn look_at_all<P: AsRef<Path> + Sync>(
         for (share, thread) in others {
             sizes.extend(match thread {
                 Ok(thread) => thread.join().unwrap_or_else(|panic| resume_unwind(panic)),
-                Err(_) => look_at_each(share), // the system is out of threads
+                Err(_) => look_at_each(share), // no thread could be started
             });
         }
         sizes

@@ -1,63 +1,63 @@
-//! One place among messages that are hashed side by side.
+//! A lane: the place of one message among those hashed side by side.
 
 use super::Message;
 use crate::error::Result;
 use crate::sha256::{BLOCK, INITIAL_STATE, MAX_PADDING, State, Stream, digest_of, pad};
 
-/// Bytes of a lane's buffer that are not read to, but left for padding.
+/// Bytes at the end of a lane's buffer that are reserved for padding.
 pub(super) const PADDING_ROOM: usize = MAX_PADDING.next_multiple_of(BLOCK);
 
-/// Room for one message.
+/// A lane and its message.
 pub(super) struct Lane<'a, M> {
-    /// Where it is read to, and room for its padding.
+    /// Holds what was read, and the padding.
     pub(super) buffer: &'a mut [u8],
     pub(super) open: Option<Open<M>>,
 }
 
 impl<M: Message> Lane<'_, M> {
-    /// Bytes that are to be hashed.
+    /// Bytes waiting to be hashed; `None` without a message.
     pub(super) fn pending(&self) -> Option<usize> {
         self.open.as_ref().map(Open::pending)
     }
 
-    /// Take the next `length` of them, for the message and, where that is asked for, for its chunk.
+    /// Take the next `length` bytes as streams, for the message and for its side digest.
     pub(super) fn next(&mut self, length: usize) -> [Option<Stream<'_>>; 2] {
         let Some(open) = &mut self.open else { return [None, None] };
         let (start, end) = (open.start, open.start + length);
         let data = &self.buffer[start..end];
-        let chunk = open.message.leaves().and_then(|leaves| {
-            if end <= open.unpadded && leaves.can_stream(data) {
-                Some(leaves.stream(data))
+        let side = open.message.side_digest().and_then(|side| {
+            if end <= open.unpadded && side.can_stream(data) {
+                Some(side.stream(data))
             } else {
-                leaves.update(&self.buffer[start.min(open.unpadded)..end.min(open.unpadded)]);
+                side.update(&self.buffer[start.min(open.unpadded)..end.min(open.unpadded)]);
                 None
             }
         });
         open.start = end;
-        [Some(Stream { state: &mut open.state, data }), chunk]
+        [Some(Stream { state: &mut open.state, data }), side]
     }
 
-    /// Take note that what `next` gave has been hashed.
+    /// Complete the step of `next`, once its streams are hashed.
     pub(super) fn settle(&mut self) {
-        if let Some(leaves) = self.open.as_mut().and_then(|open| open.message.leaves()) {
-            leaves.settle();
+        if let Some(side) = self.open.as_mut().and_then(|open| open.message.side_digest()) {
+            side.settle();
         }
     }
 }
 
-/// A message on its way.
+/// A message that is being hashed.
 pub(super) struct Open<M> {
     pub(super) index: usize,
     message: M,
     state: State,
     /// Bytes read.
     length: u64,
-    /// The part of the buffer that is to be hashed: whole blocks.
+    /// The part of the buffer that waits to be hashed: whole blocks.
     start: usize,
     end: usize,
-    /// Where in the buffer the message's own bytes end.
+    /// Where in the buffer the message ends and the padding begins.
     unpadded: usize,
-    /// Whether the padding is in that part.
+    /// Whether the buffer holds the padding.
     ended: bool,
 }
 
@@ -81,7 +81,7 @@ impl<M: Message> Open<M> {
         Ok(())
     }
 
-    /// Whether all that is left is to finish.
+    /// Whether all bytes are hashed.
     pub(super) fn is_over(&self) -> bool {
         self.ended && self.start == self.end
     }

@@ -1,26 +1,26 @@
-//! Which message is hashed when, beside which others, and by whom.
+//! Plans which messages are hashed alone, which side by side, and in which order.
 
 use std::cmp::Reverse;
 use std::collections::VecDeque;
 
 use crate::sha256::Plan;
 
-/// What there is to do, each part in the order in which it is begun.
+/// The messages left, each part in the order in which it is started.
 #[derive(Debug, PartialEq)]
 pub(super) struct Work {
     /// Messages that are hashed alone, and their sizes.
     alone: VecDeque<(usize, u64)>,
-    /// What a worker's lanes begin with: dealt out, so that no worker has all the large ones.
+    /// The first messages of each worker's lanes, dealt so that no worker gets all the large ones.
     hands: VecDeque<VecDeque<usize>>,
-    /// What follows in lanes that have become free, the largest first.
+    /// The messages for lanes that become free, the largest first.
     pub(super) rest: VecDeque<usize>,
-    /// Messages side by side.
+    /// Number of messages hashed side by side.
     pub(super) lanes: usize,
 }
 
 impl Work {
-    /// Divide messages of these sizes. `plan` is asked for only where more than one is side by side, because
-    /// finding it out takes time.
+    /// Divide messages of these sizes. `plan` is called only if messages are hashed side by side, because it
+    /// takes time.
     pub(super) fn divide<'p>(sizes: &[u64], workers: usize, plan: impl Fn() -> &'p Plan) -> Self {
         let mut order: Vec<_> = (0..sizes.len()).collect();
         order.sort_by_key(|&index| Reverse(sizes[index]));
@@ -71,11 +71,11 @@ pub(super) enum Task {
         index: usize,
         size: u64,
     },
-    /// These, and then what is left of the rest.
+    /// These, then messages from the rest.
     SideBySide(VecDeque<usize>),
 }
 
-/// Whether a message alone takes longer than so many workers with `count` others, `bytes` in all.
+/// Whether hashing one message alone takes longer than hashing `count` others, `bytes` in all, by the workers.
 fn outlasts(size: u64, bytes: u64, count: usize, workers: usize, plan: &Plan) -> bool {
     let cost = plan.relative_cost(count.div_ceil(workers).min(plan.lanes()));
     #[expect(clippy::cast_precision_loss, reason = "an estimate")]
@@ -90,13 +90,13 @@ mod tests {
 
     const MIB: u64 = 1 << 20;
 
-    /// Divide by the plan of a processor on which eight messages cost as much as four alone.
+    /// Divide by the plan of a processor that hashes eight messages in the time of four single ones.
     fn divide(sizes: &[u64], workers: usize) -> Work {
         let plan = Plan::cheapest(&[(Kernel::Single, 1, 1.0), (Kernel::ShaNi, 8, 4.0)]);
         Work::divide(sizes, workers, || &plan)
     }
 
-    /// Every index, in whatever part it is.
+    /// The indices of all parts.
     fn indices(work: &Work) -> Vec<usize> {
         let alone = work.alone.iter().map(|&(index, _)| index);
         let mut all: Vec<_> = alone

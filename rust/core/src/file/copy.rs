@@ -1,4 +1,4 @@
-//! Copies whose content is known: the digest is that of the bytes that landed.
+//! Verified copies: the digest is that of the bytes in the target.
 
 use std::fs::File;
 use std::io::{self, Seek, Write};
@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
 
 use super::durable::{land, stage};
-use crate::arweave::LeafHasher;
+use super::resume::Continuing;
+use super::target::Finished;
 use crate::cancel::CancelToken;
 use crate::digest::Sha256Digest;
 use crate::engine::{self, Limits, Message};
@@ -22,20 +23,30 @@ use crate::source::Source;
 pub struct CopyOptions {
     /// Whether a symbolic link is read through or refused (the default).
     pub follow_symlinks: bool,
-    /// Threads that hash, at most; one a core if `None`.
+    /// Maximum number of threads that hash; one per core if `None`.
     pub max_workers: Option<NonZeroUsize>,
     /// Bytes that a worker reads before it hashes them.
     pub read_size: ReadSize,
-    /// Whether one copy's error ends the call; the copies not finished by then are cancelled.
+    /// Whether a target that exists is continued, as a beginning of its source.
+    pub resume: bool,
+    /// Whether the first error ends the call and cancels the unfinished copies.
     pub stop_at_error: bool,
 }
 
 /// Copy regular files, each pair's first path to its second, on several threads; one result per
 /// pair, in their order, naming the source.
 ///
-/// A target appears under its name only when all of it is on the disk, and replaces what was there
-/// in one step; on an error it is as it was. Where the file system can, a copy shares the source's
-/// blocks (reflink) until one of the two is written to.
+/// A target appears under its name only when all of it is on disk. It replaces an existing file
+/// atomically; on an error, that file is unchanged. If the file system supports it, a copy shares the
+/// source's blocks (reflink) until one of the two is modified.
+///
+/// With `resume`, a copy grows under the target's own name, and is left there on an error or a crash. The next
+/// call hashes what is there, copies the rest and returns the digest of the whole: if it is not the expected one,
+/// what was there was not a beginning of the source; remove the target and copy it again. A target that is larger
+/// than the source, or that cannot be written to without changing another file, is replaced. If another process
+/// changes the target meanwhile, the result is [`Error::TargetChanged`], with the same limits as that of
+/// [`PartialFile`](crate::PartialFile). The target's name is not durable yet;
+/// [`rename_files`](crate::rename_files) makes the final one durable.
 pub fn copy_files(
     pairs: &[(PathBuf, PathBuf)],
     options: &CopyOptions,
@@ -48,19 +59,29 @@ pub fn copy_files(
         stop_at_error: options.stop_at_error,
     };
     let sources: Vec<&Path> = pairs.iter().map(|(from, _)| from.as_path()).collect();
-    engine::run_on_files(&sources, options.follow_symlinks, limits, cancel, |index, source| {
+    let follow = options.follow_symlinks;
+    if options.resume {
+        let results = engine::run_on_files(&sources, follow, limits, cancel, |index, source| {
+            let (from, to) = &pairs[index];
+            Continuing::start(source, from, to, progress, cancel)
+        });
+        // The first copies may have been finished long before the last one.
+        let check = |(digest, finished): (_, Finished)| finished.check().map(|()| digest);
+        return results.into_iter().map(|result| result.and_then(check)).collect();
+    }
+    engine::run_on_files(&sources, follow, limits, cancel, |index, source| {
         let (from, to) = &pairs[index];
         Copying::start(source, from, to, progress, cancel, clone_file)
     })
 }
 
-/// One copy on its way.
+/// A copy that is being made.
 struct Copying<'a> {
     from: &'a Path,
     to: &'a Path,
     staged: NamedTempFile,
     input: Source,
-    /// Whether `input` is the staged file itself, which has the source's bytes already.
+    /// Whether `input` is the staged file itself, which already has the source's bytes.
     cloned: bool,
     progress: &'a Progress,
     cancel: &'a CancelToken,
@@ -78,11 +99,11 @@ impl<'a> Copying<'a> {
         clone: impl FnOnce(&File, &mut NamedTempFile) -> io::Result<()>,
     ) -> Result<Self> {
         let mut staged = stage(to)?;
-        // Whatever the reason that there is no clone, copying bytes succeeds or says why not.
+        // If cloning fails, for whatever reason, copying the bytes succeeds or returns the error.
         let cloned = clone(source.file(), &mut staged).is_ok();
         let input = if cloned {
             source.check_unchanged()?;
-            // The clone is hashed and not the source: the source may be written to by now.
+            // Hash the clone, not the source, which may have been modified by now.
             let clone = staged.as_file().try_clone().map_err(Error::io("read", to))?;
             Source::from_file(clone, to)?
         } else {
@@ -106,10 +127,6 @@ impl Message for Copying<'_> {
         Ok(count)
     }
 
-    fn leaves(&mut self) -> Option<&mut LeafHasher> {
-        None
-    }
-
     fn finish(self, sha256: Sha256Digest) -> Result<FileDigest> {
         land(self.staged, self.to)?;
         Ok(FileDigest::new(self.from, self.input.size(), sha256))
@@ -121,8 +138,8 @@ fn clone_file(source: &File, staged: &mut NamedTempFile) -> io::Result<()> {
     reflink_copy::reflink_file(source, staged.as_file())
 }
 
-/// Apple's call creates the clone itself, with the source's permissions, so it takes the place of
-/// the staged file and is given that file's permissions.
+/// Apple's call creates the clone itself, with the source's permissions. The clone therefore replaces the
+/// staged file and gets that file's permissions.
 #[cfg(target_vendor = "apple")]
 fn clone_file(source: &File, staged: &mut NamedTempFile) -> io::Result<()> {
     use std::fs;
@@ -138,7 +155,7 @@ fn clone_file(source: &File, staged: &mut NamedTempFile) -> io::Result<()> {
     Ok(())
 }
 
-/// Few Windows disks can clone, and `reflink-copy` calls its own support for them untested.
+/// Few Windows file systems can clone, and `reflink-copy` documents its support for them as untested.
 #[cfg(not(unix))]
 fn clone_file(_source: &File, _staged: &mut NamedTempFile) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
@@ -197,7 +214,7 @@ mod tests {
         }
     }
 
-    /// Stands for a file system that can clone, which the one under the tests rarely is.
+    /// Simulates a file system that can clone.
     fn clone_by_copying(mut source: &File, staged: &mut NamedTempFile) -> io::Result<()> {
         io::copy(&mut source, staged)?;
         staged.rewind()
@@ -223,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_failed_clone_leaves_behind_does_not_land() {
+    fn bytes_of_a_failed_clone_do_not_end_up_in_the_target() {
         let trial = Trial::new(b"content");
 
         let copied = trial.copy(|_, staged| {
@@ -236,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn the_digest_of_a_clone_is_that_of_the_bytes_that_landed() {
+    fn the_digest_of_a_clone_is_that_of_the_bytes_in_the_target() {
         let trial = Trial::new(b"content");
 
         let digest = trial.copy(|_, staged| {
@@ -301,10 +318,10 @@ mod tests {
         assert_eq!(fs::read(trial.at("target")).unwrap(), b"content");
     }
 
-    /// A file under `/proc` says that it is empty, and is not.
+    /// A file under `/proc` reports a size of 0, but is not empty.
     #[cfg(target_os = "linux")]
     #[test]
-    fn a_source_that_lies_about_its_size_is_not_copied() {
+    fn a_source_with_a_false_size_is_not_copied() {
         let trial = Trial::new(b"");
 
         let results = copy_files(
@@ -334,7 +351,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_link_is_not_copied_unless_asked_for() {
+    fn a_link_is_copied_only_if_requested() {
         let trial = Trial::new(b"content");
         std::os::unix::fs::symlink(trial.at("source"), trial.at("link")).unwrap();
         let pairs = [(trial.at("link"), trial.at("target"))];

@@ -1,4 +1,4 @@
-//! Replacing files so that, whenever the power fails, either the old or the new one is there.
+//! Replaces files atomically and durably: after a crash, either the old or the new file exists.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -9,23 +9,23 @@ use tempfile::{Builder, NamedTempFile};
 
 use crate::error::{Error, Result};
 
-/// Write a small file atomically: readers see the old content or all of `bytes`.
+/// Write a small file atomically: readers see either the old content or all of `bytes`.
 ///
 /// # Errors
 ///
-/// [`Error::Io`]; what was at `path` before is then still there.
+/// [`Error::Io`]; an existing file at `path` is then unchanged.
 pub fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
     let mut staged = stage(path)?;
     staged.write_all(bytes).map_err(Error::io("write", path))?;
     land(staged, path)
 }
 
-/// Rename each pair's first path to its second, then make all the new names durable at once.
+/// Rename each pair's first path to its second, then make all new names durable.
 ///
 /// # Errors
 ///
-/// Stops at the first rename that fails, with [`Error::Rename`]; those before it stay. [`Error::Io`]
-/// if a folder cannot be synced.
+/// [`Error::Rename`] at the first rename that fails; earlier renames remain. [`Error::Io`] if a folder
+/// cannot be synced.
 pub fn rename_files(pairs: &[(PathBuf, PathBuf)]) -> Result<()> {
     let renamed = pairs.iter().try_for_each(|(from, to)| {
         fs::rename(from, to).map_err(|source| Error::Rename {
@@ -40,14 +40,14 @@ pub fn rename_files(pairs: &[(PathBuf, PathBuf)]) -> Result<()> {
     renamed.and(synced)
 }
 
-/// A new file in the folder of `target`, so that renaming it there is atomic. Dropping it removes
+/// Create a temporary file in the folder of `target`, so that renaming it is atomic. Dropping it removes
 /// it.
 pub(super) fn stage(target: &Path) -> Result<NamedTempFile> {
     staging().tempfile_in(folder_of(target)).map_err(Error::io("create a file beside", target))
 }
 
-/// How staged files are named, and whom they are open to: everybody that the user's umask lets in,
-/// like any file that the user creates. (Temporary files are private to their owner by default.)
+/// Names and permissions of staged files. The permissions follow the user's umask, as for any new file;
+/// by default, temporary files are private to their owner.
 pub(super) fn staging() -> Builder<'static, 'static> {
     let mut builder = Builder::new();
     builder.prefix(".ritual-").suffix(".tmp");
@@ -59,7 +59,7 @@ pub(super) fn staging() -> Builder<'static, 'static> {
     builder
 }
 
-/// Put what was staged at `target`: on the disk first, then under its name.
+/// Sync a staged file to disk, then rename it to `target`.
 pub(super) fn land(staged: NamedTempFile, target: &Path) -> Result<()> {
     staged.as_file().sync_all().map_err(Error::io("write", target))?;
     staged.persist(target).map_err(|failed| Error::io("replace", target)(failed.error))?;
@@ -79,13 +79,13 @@ fn sync_folder(folder: &Path) -> Result<()> {
     use std::io::ErrorKind::{InvalidInput, Unsupported};
 
     match fs::File::open(folder).and_then(|file| file.sync_all()) {
-        // What file systems answer that cannot sync a folder; there is nothing better to do.
+        // The file system cannot sync a folder; nothing more can be done.
         Err(error) if matches!(error.kind(), InvalidInput | Unsupported) => Ok(()),
         result => result.map_err(Error::io("sync", folder)),
     }
 }
 
-/// Windows has no call for this: NTFS journals its names.
+/// Windows has no call for this: NTFS journals names.
 #[cfg(not(unix))]
 #[allow(clippy::unnecessary_wraps, reason = "it can fail on Unix")]
 fn sync_folder(_folder: &Path) -> Result<()> {

@@ -1,7 +1,7 @@
 //! The loops that run SHA-256's compression function: the only unsafe code of the crate.
 //!
-//! Everything here is reached through [`Kernel::compress`], which checks what the loops rely on: that the
-//! processor has their instructions, and that all streams are whole blocks of one length.
+//! All calls go through [`Kernel::compress`]. It checks what the loops rely on: the processor supports their
+//! instructions, and all streams are whole blocks of equal length.
 #![allow(
     unsafe_code,
     reason = "vector loads and stores go through pointers, and instruction sets are found at run time"
@@ -25,10 +25,10 @@ mod sha_ni;
 
 use std::ops::RangeInclusive;
 
-/// Bytes that one run of the compression function takes in (FIPS 180-4, section 1).
+/// Bytes that the compression function takes at once (FIPS 180-4, section 1).
 pub const BLOCK: usize = 64;
 
-/// The eight words between two blocks.
+/// The eight words of the hash value between two blocks.
 pub type State = [u32; 8];
 
 /// The state before the first block (FIPS 180-4, section 5.3.3).
@@ -112,7 +112,7 @@ const ROUND_CONSTANTS: [u32; 64] = [
     0xc671_78f2,
 ];
 
-/// Blocks of one message, and the state that they advance.
+/// Blocks of one message, and the state to advance.
 #[derive(Debug)]
 pub struct Stream<'a> {
     /// The state before, and then after, the blocks.
@@ -121,7 +121,7 @@ pub struct Stream<'a> {
     pub data: &'a [u8],
 }
 
-/// One way to run the compression function.
+/// An implementation of the compression function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kernel {
     /// AVX-512, two sets of sixteen messages.
@@ -134,12 +134,12 @@ pub enum Kernel {
     Avx2,
     /// `ARMv8`'s SHA-2 instructions, one to four messages.
     Sha2Neon,
-    /// The `sha2` crate, one message, on any processor; it looks for instructions by itself.
+    /// The `sha2` crate, one message, on any processor; it detects instructions itself.
     Single,
 }
 
 impl Kernel {
-    /// Every kernel, on whatever processor.
+    /// All kernels, of all processors.
     pub const ALL: [Self; 6] =
         [Self::Avx512x2, Self::Avx512, Self::ShaNi, Self::Avx2, Self::Sha2Neon, Self::Single];
 
@@ -156,7 +156,7 @@ impl Kernel {
         }
     }
 
-    /// Messages at once, at most.
+    /// Maximum number of messages at once.
     #[must_use]
     pub fn lanes(self) -> usize {
         match self {
@@ -168,7 +168,7 @@ impl Kernel {
         }
     }
 
-    /// The numbers of streams that cost it different times; in between, its lanes stay empty.
+    /// The numbers of streams worth timing. Other numbers take as long, with idle lanes.
     pub(super) fn useful_counts(self) -> RangeInclusive<usize> {
         match self {
             Self::ShaNi | Self::Sha2Neon => 1..=self.lanes(),
@@ -176,7 +176,7 @@ impl Kernel {
         }
     }
 
-    /// Whether this processor can run it.
+    /// Whether this processor supports the kernel.
     #[must_use]
     pub fn is_available(self) -> bool {
         match self {
@@ -204,18 +204,18 @@ impl Kernel {
     ///
     /// # Panics
     ///
-    /// The processor cannot run the kernel, there are more streams than lanes, or the streams are not whole
-    /// blocks of one length.
+    /// The processor does not support the kernel, there are more streams than lanes, or the streams are not whole
+    /// blocks of equal length.
     pub fn compress(self, streams: &mut [Stream<'_>]) {
-        assert!(self.is_available(), "this processor has no {}", self.name());
+        assert!(self.is_available(), "this processor does not support {}", self.name());
         assert!(streams.len() <= self.lanes(), "{} has {} lanes", self.name(), self.lanes());
         let Some(length) = streams.first().map(|stream| stream.data.len()) else { return };
         assert!(
             length % BLOCK == 0 && streams.iter().all(|stream| stream.data.len() == length),
-            "streams have to be whole blocks of one length"
+            "streams have to be whole blocks of equal length"
         );
         match self {
-            // SAFETY: the processor has the instructions; the streams are as the loop wants them.
+            // SAFETY: checked above: the processor has the instructions, the streams have equal lengths.
             #[cfg(target_arch = "x86_64")]
             Self::Avx512x2 => unsafe { avx512::compress::<2>(streams) },
             // SAFETY: the same.

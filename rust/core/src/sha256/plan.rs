@@ -1,25 +1,25 @@
-//! Which kernel for how many streams.
+//! Chooses the kernels for a number of streams.
 //!
-//! Processors differ too much for a table: where one runs sixteen AVX-512 lanes as fast as four SHA-NI streams,
-//! another needs as long for them as for sixteen. So each kernel is timed once, in a fraction of a millisecond.
+//! Processors differ too much for a fixed table: one runs sixteen AVX-512 lanes in the time of four SHA-NI streams,
+//! another in the time of sixteen. So each kernel is timed once, in a fraction of a millisecond.
 
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use super::kernels::{BLOCK, INITIAL_STATE, Kernel, Stream};
 
-/// Streams that any kernel takes at most.
+/// Maximum number of streams that any kernel takes.
 const MAX_STREAMS: usize = 32;
 
 const DISABLE_VARIABLE: &str = "RITUAL_DISABLE_KERNELS";
 
-/// A lane more that makes the work less than this cheaper is not worth its memory.
+/// More lanes have to lower the cost to less than this fraction, or they are not worth their memory.
 const WORTHWHILE: f64 = 0.97;
 
-/// The kernels that the processor has and the environment allows; looked up once in a process.
+/// The kernels that the processor supports and the environment allows; determined once per process.
 ///
-/// `RITUAL_DISABLE_KERNELS` names those that must not be used, separated by spaces or commas.
-/// [`Kernel::Single`] is always there.
+/// `RITUAL_DISABLE_KERNELS` lists kernels that must not be used, separated by spaces or commas.
+/// [`Kernel::Single`] is always available.
 #[must_use]
 pub fn allowed_kernels() -> &'static [Kernel] {
     static ALLOWED: OnceLock<Vec<Kernel>> = OnceLock::new();
@@ -36,17 +36,17 @@ pub fn allowed_kernels() -> &'static [Kernel] {
     })
 }
 
-/// The kernel for a message alone.
+/// The kernel for a single message.
 pub(super) fn fastest_single() -> Kernel {
     let allowed = allowed_kernels();
-    // All that have instructions for SHA-256 run into the same limit.
+    // All kernels with SHA-256 instructions are limited in the same way.
     [Kernel::ShaNi, Kernel::Sha2Neon]
         .into_iter()
         .find(|kernel| allowed.contains(kernel))
         .unwrap_or(Kernel::Single)
 }
 
-/// For each number of streams, the kernel that goes first and how many of them it takes.
+/// For each number of streams, the kernel that runs first and how many streams it takes.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Plan {
     steps: [(Kernel, usize); MAX_STREAMS + 1],
@@ -68,7 +68,7 @@ impl Plan {
         })
     }
 
-    /// Put together what costs least, from what each kernel costs for each number of streams.
+    /// The cheapest combination, from the cost of each kernel for each number of streams.
     pub(crate) fn cheapest(options: &[(Kernel, usize, f64)]) -> Self {
         let mut plan = Self {
             steps: [(Kernel::Single, 1); MAX_STREAMS + 1],
@@ -97,7 +97,7 @@ impl Plan {
         }
     }
 
-    /// What a byte costs when so many streams are side by side, as a part of what it costs alone.
+    /// The cost per byte with this many streams side by side, relative to a single stream.
     pub(crate) fn relative_cost(&self, streams: usize) -> f64 {
         let streams = streams.clamp(1, MAX_STREAMS);
         #[expect(clippy::cast_precision_loss, reason = "at most 32")]
@@ -105,17 +105,17 @@ impl Plan {
         each / self.costs[1]
     }
 
-    /// The number of streams that it pays to have side by side.
+    /// The number of streams side by side beyond which more are not worth it.
     pub(crate) fn lanes(&self) -> usize {
         let best = (1..=MAX_STREAMS).map(|k| self.relative_cost(k)).fold(f64::INFINITY, f64::min);
         (1..=MAX_STREAMS).find(|&k| self.relative_cost(k) * WORTHWHILE <= best).unwrap_or(1)
     }
 }
 
-/// Time a kernel on so many streams; the smallest of several runs, because all that disturbs makes one longer.
+/// Time a kernel on this many streams. The shortest of several runs counts, because disturbances only add time.
 fn time(kernel: Kernel, count: usize) -> f64 {
     const RUNS: usize = 6;
-    const SHORTEST: f64 = 1e-9; // in seconds; a coarse clock may say nothing
+    const SHORTEST: f64 = 1e-9; // in seconds; a coarse clock may return 0
     let data = [0; 32 * BLOCK];
     let mut states = [INITIAL_STATE; MAX_STREAMS];
     let mut run = || {
@@ -133,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_cheapest_kernels_are_put_together() {
+    fn the_cheapest_kernels_are_combined() {
         let plan = Plan::cheapest(&[
             (Kernel::Single, 1, 10.0),
             (Kernel::ShaNi, 3, 12.0),
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn a_processor_without_anything_has_one_lane() {
+    fn a_processor_without_vector_instructions_has_one_lane() {
         let plan = Plan::cheapest(&[(Kernel::Single, 1, 10.0)]);
 
         assert_eq!(plan.lanes(), 1);

@@ -1,5 +1,5 @@
-//! SHA-256 written for being read, straight from FIPS 180-4: the whole message in memory, one step
-//! of the standard after the other, constants computed where the standard says what they are.
+//! A readable SHA-256 that follows FIPS 180-4 literally: the whole message in memory, one step of the
+//! standard after the other, and constants computed from their definitions.
 
 /// Section 5.1.1, then 6.2.2 for each block, as lower-case hexadecimal.
 pub(crate) fn sha256_hex(message: &[u8]) -> String {

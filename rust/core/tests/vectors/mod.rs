@@ -1,4 +1,4 @@
-//! The golden vectors, and their ways to write numbers and bytes.
+//! Reads the golden vectors, with their spellings of numbers and bytes.
 
 use std::fs;
 use std::path::Path;
@@ -19,7 +19,7 @@ pub(crate) fn items(value: &Value) -> &[Value] {
     value.as_array().unwrap()
 }
 
-/// Sizes and offsets stand there as numbers or as decimal text.
+/// Sizes and offsets are numbers or decimal text.
 pub(crate) fn number(value: &Value) -> u64 {
     value.as_u64().unwrap_or_else(|| text(value).parse().unwrap())
 }
@@ -45,7 +45,7 @@ pub(crate) fn base64url(value: &Value) -> Vec<u8> {
     bytes
 }
 
-/// The generators that `tests/vectors/arweave/README.md` describes.
+/// The generators described in `tests/vectors/arweave/README.md`.
 pub(crate) fn generated(name: &str, size: u64) -> Vec<u8> {
     let size = usize::try_from(size).unwrap();
     let mut data: Vec<u8> = match name {

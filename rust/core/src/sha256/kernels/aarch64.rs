@@ -63,7 +63,7 @@ unsafe fn compress_block<const N: usize>(
     let mut w = [[vdupq_n_u32(0); N]; 4];
     for quarter in 0..4 {
         for lane in 0..N {
-            // SAFETY: as the caller promises.
+            // SAFETY: guaranteed by the caller.
             let bytes = unsafe { vld1q_u8(data[lane].add(offset + 16 * quarter)) };
             w[quarter][lane] = vreinterpretq_u32_u8(vrev32q_u8(bytes));
         }

@@ -13,13 +13,13 @@ use super::{BLOCK, ROUND_CONSTANTS, Stream};
 /// Messages at once.
 pub(super) const LANES: usize = 8;
 
-/// Advance at most eight streams of equal length; what is missing is filled up with idle lanes.
+/// Advance at most eight streams of equal length; missing streams leave idle lanes.
 #[target_feature(enable = "avx2")]
 pub(super) fn compress(streams: &mut [Stream<'_>]) {
     let Some(first) = streams.first() else { return };
     assert!(streams.len() <= LANES, "more streams than lanes");
     let blocks = first.data.len() / BLOCK;
-    // An idle lane works through the first stream's bytes for nothing.
+    // An idle lane hashes the first stream's bytes, and its result is dropped.
     let mut data = [first.data.as_ptr(); LANES];
     let mut rows = [_mm256_setzero_si256(); LANES];
     for (lane, stream) in streams.iter().enumerate() {
@@ -51,7 +51,7 @@ pub(super) fn compress(streams: &mut [Stream<'_>]) {
 unsafe fn compress_block(state: &mut [__m256i; 8], data: &[*const u8; LANES], offset: usize) {
     let mut w = [_mm256_setzero_si256(); 16];
     for half in 0..2 {
-        // SAFETY: as the caller promises.
+        // SAFETY: guaranteed by the caller.
         let words = unsafe { load_half_block(data, offset + 32 * half) };
         w[8 * half..8 * half + 8].copy_from_slice(&words);
     }
@@ -114,7 +114,7 @@ unsafe fn load_half_block(data: &[*const u8; LANES], offset: usize) -> [__m256i;
         12, 13, 14, 15, 8, 9, 10, 11, 4, 5, 6, 7, 0, 1, 2, 3,
     );
     transpose(std::array::from_fn(|lane| {
-        // SAFETY: as the caller promises; the load needs no alignment.
+        // SAFETY: guaranteed by the caller; the load needs no alignment.
         let row = unsafe { _mm256_loadu_si256(data[lane].add(offset).cast()) };
         _mm256_shuffle_epi8(row, swap)
     }))

@@ -1,6 +1,6 @@
 //! AVX-512: sixteen messages side by side, one in each 32-bit lane of the registers.
 //!
-//! Two sets of sixteen, interleaved, fill the pipes where one set waits for its own results.
+//! Two interleaved sets of sixteen keep the pipelines busy while one set waits for its results.
 
 use std::arch::asm;
 use std::arch::x86_64::{
@@ -19,16 +19,16 @@ const XOR3: i32 = 0x96;
 const CHOOSE: i32 = 0xCA;
 const MAJORITY: i32 = 0xE8;
 
-/// Lane `i` of each vector is the word `i` of the vectors that went in.
+/// Lane `i` of each vector holds word `i` of the input vectors.
 type Words = [__m512i; 16];
 
-/// Advance at most `S * 16` streams of equal length; what is missing is filled up with idle lanes.
+/// Advance at most `S * 16` streams of equal length; missing streams leave idle lanes.
 #[target_feature(enable = "avx512f,avx512bw")]
 pub(super) fn compress<const S: usize>(streams: &mut [Stream<'_>]) {
     let Some(first) = streams.first() else { return };
     assert!(streams.len() <= S * LANES, "more streams than lanes");
     let blocks = first.data.len() / BLOCK;
-    // An idle lane works through the first stream's bytes for nothing.
+    // An idle lane hashes the first stream's bytes, and its result is dropped.
     let mut data = [[first.data.as_ptr(); LANES]; S];
     let mut states = [[[0; 8]; LANES]; S];
     for (lane, stream) in streams.iter().enumerate() {
@@ -68,7 +68,7 @@ unsafe fn compress_block<const S: usize>(
 ) {
     let mut w = [[_mm512_setzero_si512(); 16]; S];
     for s in 0..S {
-        // SAFETY: as the caller promises.
+        // SAFETY: guaranteed by the caller.
         w[s] = unsafe { load_block(&data[s], offset) };
     }
     let mut v = *states;
@@ -80,8 +80,8 @@ unsafe fn compress_block<const S: usize>(
                 let v = &mut v[s];
                 let kw = _mm512_add_epi32(w[s][$t], _mm512_set1_epi32($k[$t].cast_signed()));
                 let choice = _mm512_ternarylogic_epi32::<CHOOSE>(v[$e], v[$f], v[$g]);
-                // Σ1(e) comes last and is added last: it is what the next round waits for. T1 is
-                // had back by a subtraction. The pins keep the compiler from adding in another order.
+                // Σ1(e) is ready last and is added last, because the next round waits for it. T1 is
+                // recovered by a subtraction. The pins keep the compiler from changing the order.
                 let without_sigma = pin(_mm512_add_epi32(
                     pin(_mm512_add_epi32(_mm512_add_epi32(v[$h], kw), v[$d])),
                     choice,
@@ -176,7 +176,7 @@ unsafe fn compress_block<const S: usize>(
     }
 }
 
-/// Keep the compiler from seeing where `x` came from, so that it leaves the order of additions alone.
+/// Hide the origin of `x` from the compiler, so that it keeps the order of additions.
 #[inline]
 #[target_feature(enable = "avx512f")]
 fn pin(mut x: __m512i) -> __m512i {
@@ -210,7 +210,7 @@ unsafe fn load_block(data: &[*const u8; LANES], offset: usize) -> Words {
     let swap = big_endian_words();
     let mut rows = [_mm512_setzero_si512(); LANES];
     for lane in 0..LANES {
-        // SAFETY: as the caller promises; the load needs no alignment.
+        // SAFETY: guaranteed by the caller; the load needs no alignment.
         let row = unsafe { _mm512_loadu_si512(data[lane].add(offset).cast()) };
         rows[lane] = _mm512_shuffle_epi8(row, swap);
     }

@@ -1,8 +1,7 @@
 //! x86's SHA extensions: up to eight messages at once, their instructions interleaved.
 //!
-//! `sha256rnds2` answers after four cycles, and one message waits for each answer; several messages fill
-//! the time. Built with AVX: beside instructions of that encoding, what other code left in the upper
-//! halves of the registers costs nothing, while it slows the older encoding down by a quarter.
+//! `sha256rnds2` has a latency of four cycles, which several messages fill. Built with AVX encoding: if other
+//! code has left values in the upper halves of the registers, the older encoding is slower by a quarter.
 
 use std::arch::x86_64::{
     __m128i, _mm_add_epi32, _mm_alignr_epi8, _mm_blend_epi16, _mm_loadu_si128, _mm_set_epi8,
@@ -67,7 +66,7 @@ unsafe fn compress_block<const N: usize>(
     let mut w = [[_mm_setzero_si128(); N]; 4];
     for quarter in 0..4 {
         for lane in 0..N {
-            // SAFETY: as the caller promises; the load needs no alignment.
+            // SAFETY: guaranteed by the caller; the load needs no alignment.
             let words = unsafe { _mm_loadu_si128(data[lane].add(offset + 16 * quarter).cast()) };
             w[quarter][lane] = _mm_shuffle_epi8(words, swap);
         }
@@ -128,7 +127,7 @@ fn load_constants(constants: &[u32; 16]) -> [__m128i; 4] {
     std::array::from_fn(|i| unsafe { _mm_loadu_si128(constants.as_ptr().add(4 * i).cast()) })
 }
 
-/// Put a state into the order that the instructions want: the words a, b, e, f and c, d, g, h.
+/// Put a state into the order that the instructions need: the words a, b, e, f and c, d, g, h.
 #[inline]
 #[target_feature(enable = "sse4.1,avx")]
 fn split_state(state: &State) -> (__m128i, __m128i) {
