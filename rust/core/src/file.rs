@@ -3,6 +3,9 @@
 mod copy;
 mod durable;
 mod partial;
+mod resume;
+mod stamp;
+mod target;
 
 pub use copy::{CopyOptions, copy_files};
 pub use durable::{rename_files, write_file};
