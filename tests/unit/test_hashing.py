@@ -200,7 +200,7 @@ def test_what_becomes_a_fifo_while_it_is_opened_is_not_waited_for(
 
 def test_new_folders_are_synced_by_their_parents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     synced: list[Path] = []
-    monkeypatch.setattr(hashing, "_sync_folder", synced.append)
+    monkeypatch.setattr(hashing, "sync_folder", synced.append)
 
     make_folder(tmp_path / "a" / "b")
     assert (tmp_path / "a" / "b").is_dir()
