@@ -143,8 +143,8 @@ def copy_files(
     Raises:
         ArtifactError: `max_workers` is less than 1.
         ArtifactModelError: a source is a symbolic link, or not a regular file.
-        SourceChangedError: a source changed while it was being read or, with `resume`, another process changed a
-            target while it was written.
+        SourceChangedError: a source changed while it was being read; or, with `resume`, another process
+            changed a target while it was being written.
         OSError: a file cannot be read or written; `filename` is its path.
     """
     return _core.copy_files(pairs, max_workers=_limit_workers(max_workers), progress=progress, resume=resume)
