@@ -126,8 +126,8 @@ def copy_files(
     A file is cloned (reflink) if the file system supports it. An existing target is replaced atomically.
 
     With `resume`, a copy is written under the target's own name, and is kept if the call fails. The bytes
-    already in a target are hashed, and only the rest is copied; the digest covers the whole file. If it
-    is not the expected one, remove the target and copy it again. A target is replaced if it is larger than its
+    already in a target are hashed, and only the rest is copied; the digest covers the whole file. If it is
+    not the expected one, remove the target and copy it again. A target is replaced if it is larger than its
     source, read-only, a link, or has another name. Its name is on the disk only after `rename_files`.
 
     Args:
