@@ -18,19 +18,22 @@ use crate::interrupt;
 /// Copy regular files, each pair's first path to its second; one item per pair, in order, with the
 /// source's path and the size and SHA-256 of the target's bytes.
 ///
-/// An error ends the call; finished copies remain.
+/// An error ends the call; finished copies remain. With `resume`, each copy continues what its target holds, and
+/// an unfinished one remains too.
 #[pyfunction]
-#[pyo3(signature = (pairs, *, follow_symlinks = false, max_workers = None, progress = None))]
+#[pyo3(signature = (pairs, *, follow_symlinks = false, max_workers = None, progress = None, resume = false))]
 pub(crate) fn copy_files(
     py: Python<'_>,
     pairs: Vec<(PathBuf, PathBuf)>,
     follow_symlinks: bool,
     max_workers: Option<MaxWorkers>,
     progress: Option<ProgressCallback>,
+    resume: bool,
 ) -> PyResult<Vec<FileDigest>> {
     let options = core::CopyOptions {
         follow_symlinks,
         max_workers: max_workers.map(|MaxWorkers(number)| number),
+        resume,
         stop_at_error: true,
         ..core::CopyOptions::default()
     };

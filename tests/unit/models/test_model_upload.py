@@ -140,7 +140,7 @@ def test_an_owner_that_cannot_publish_is_refused(model: Path) -> None:
     [
         (
             {"iris.onx": {"memory_requirements": 1}},
-            r"file 'iris\.onx' that does not exist; the files are 'iris\.onnx', 'iris\.torch', 'shards/a\.bin'",
+            r"'iris\.onx' that does not exist; the files are 'iris\.onnx', 'iris\.torch', 'shards/a\.bin'",
         ),
         ({"a.bin": MlModelInfo(memory_requirements=1)}, r"file 'a\.bin' that does not exist"),
         ({"../iris.onnx": {"memory_requirements": 1}}, "does not exist"),

@@ -47,7 +47,7 @@ def rebuild(cls: type[ModelT], values: Mapping[str, Json], resolve: Resolve) -> 
             that the artifact does not have.
 
     Raises:
-        ArtifactModelError: `cls` cannot be an artifact, or copies a `NewPath` into a value that is no file.
+        ArtifactModelError: `cls` cannot be an artifact, or copies a `NewPath` into another value.
         ManifestError: the values do not fit `cls`.
     """
     check_model(cls)
@@ -146,7 +146,7 @@ def _place(shape: Shape, node: Json, place: _Place, at: At) -> Json:  # noqa: PL
             return _place(record_fields(cls)["root"], node, place, at)
         case Record(cls) if isinstance(node, dict):
             return _place_record(cls, node, place, at)
-    message = f"expected file names at {dotted(at)} in the manifest, got {type(node).__name__}"
+    message = f"expected file names at {dotted(at)}, got {type(node).__name__}"
     raise ManifestError(message)
 
 

@@ -121,8 +121,8 @@ class ExistingUploads:
         rivals = [name for name in search.waiting if name not in ours and not self._network.is_gone(name)]
         if first is None and rivals:
             message = (
-                f"{posted} the transaction {rivals[0]} has the label of {self._repo_id}, too, and the one mined "
-                f"first counts; upload the same again in some minutes to learn which one that is"
+                f"{posted} the transaction {rivals[0]} has the label of {self._repo_id}, too, and the one "
+                f"mined first counts; upload the same again in some minutes to learn which one that is"
             )
             raise NotFinalizedError(message)
 

@@ -187,7 +187,7 @@ class ArweaveUpload(UploadSession):
             record = signer.sign_again(record, stale)
         message = (
             f"{stale[0].name!r} was signed {_MAX_SIGNATURES} times, each time with the anchor and the price "
-            f"that a gateway had just sent, and no node took it; use other gateways, and upload the same again"
+            f"that a gateway had just sent, and no node took it; use other gateways, and upload again"
         )
         raise TransferError(message, retryable=True)
 
