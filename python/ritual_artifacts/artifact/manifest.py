@@ -5,6 +5,7 @@ The file is flat, so that infernet-ml can read it: the model's fields are at the
 A manifest is untrusted input: `parse_manifest` checks every rule of the format before it is used.
 """
 
+import hashlib
 import json
 import re
 from bisect import bisect_left
@@ -250,6 +251,11 @@ class Manifest(_BaseManifest):
             message = f"the artifact has no digest: {error}"
             raise ManifestError(message) from None
         return Digest.of(content)
+
+    @property
+    def fields_hash(self) -> str:
+        """SHA-256 of the fields, in hex; unlike in the digest, 1 and 1.0 differ."""
+        return hashlib.sha256(json.dumps(self.fields, sort_keys=True).encode()).hexdigest()
 
     @property
     def size(self) -> int:

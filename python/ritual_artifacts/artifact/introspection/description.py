@@ -95,10 +95,11 @@ def _with_written_infinities(artifact: BaseModel, name: str, part: Json, problem
 
     Only `model_dump_json` regards `ser_json_inf_nan`; `model_dump` never does.
     """
+    at = f"{type(artifact).__name__}.{name}"
     if not _loses_a_number(part, None):
-        raise _not_json(f"{type(artifact).__name__}.{name}", problem) from None
+        raise _not_json(at, problem) from None
     hint = "for a field of type float, set ser_json_inf_nan to 'strings' in the model_config of its model"
-    error = _not_json(f"{type(artifact).__name__}.{name}", ValueError(f"{problem}; {hint}"))
+    error = _not_json(at, ValueError(f"{problem}; {hint}"))
     try:
         text = artifact.model_dump_json(by_alias=False, round_trip=True, warnings="error")
         written: Json = json.loads(text)[name]
