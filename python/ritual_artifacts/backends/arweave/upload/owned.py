@@ -67,8 +67,8 @@ class ExistingUploads:
     def find_version(self, manifest: Manifest, journal: Journal) -> Version | None:
         """Return the version that is this very artifact under this id, also one that is not mined yet.
 
-        Without a label, the newest version must also have the same values: 1 and 1.0 have one digest. A journal
-        of the same artifact that was published before the newest version is cleared.
+        Without a label, the newest version must also have the same values: 1 and 1.0 have one digest. A
+        journal of the same artifact that was published before the newest version is cleared.
 
         Raises:
             ConflictError: the version label names another artifact, which never changes.
