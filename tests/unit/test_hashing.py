@@ -112,16 +112,6 @@ def test_a_fifo_is_refused_without_being_opened(tmp_path: Path) -> None:
         hash_files([tmp_path / "fifo"])
 
 
-def test_the_number_of_workers_is_a_setting(
-    write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("RITUAL_MAX_WORKERS", "0")
-
-    with pytest.raises(ArtifactError, match="RITUAL_MAX_WORKERS"):
-        hash_files([write("a.bin")])
-    assert hash_files([write("a.bin")], max_workers=1)[0].size == 1000
-
-
 @pytest.mark.parametrize("number", [0, -1])
 def test_fewer_workers_than_one_are_refused(number: int, write: Callable[..., Path], tmp_path: Path) -> None:
     source = write("a.bin")
@@ -263,7 +253,7 @@ def test_what_becomes_a_fifo_while_it_is_opened_is_not_waited_for(
 
 def test_new_folders_are_synced_by_their_parents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     synced: list[Path] = []
-    monkeypatch.setattr(hashing, "_sync_folder", synced.append)
+    monkeypatch.setattr(hashing, "sync_folder", synced.append)
 
     make_folder(tmp_path / "a" / "b")
     assert (tmp_path / "a" / "b").is_dir()
