@@ -2,9 +2,9 @@
 
     python benches/python/hub.py [--parts reads requests downloads memory] [--size 512] [--large 1024]
 
-The server is the one of the tests, on 127.0.0.1: what a client reads, asks for and holds is what it would be
-anywhere, and of the time no line hides a part. Every client runs in a process of its own, and those that are
-timed take turns. For Linux. Prints, as tables:
+The server is the one of the tests, on 127.0.0.1: bytes read, requests and memory are the same as with any
+other server, and network latency hides no part of the time. Every client runs in a process of its own, and
+those that are timed take turns. For Linux. Prints, as tables:
 
 - reads: bytes that the client reads (`rchar` in `/proc/self/io`) for each byte uploaded, over LFS and xet;
 - requests: requests and commits of an upload of 1, 16 and 1,000 files;

@@ -1,4 +1,4 @@
-"""Typed artifacts: Pydantic models whose files are hashed, published, and brought back verified.
+"""Typed artifacts: Pydantic models whose files are hashed, published, and verified on download.
 
 ::
 
@@ -8,7 +8,7 @@
 
     manager = RitualArtifactManager(artifact=Circuit(proving_key=Path("pk.bin"), version="v1"))
     manager.to_repo("local/me/circuit")
-    again = RitualArtifactManager.from_repo(Circuit, "local/me/circuit").artifact
+    circuit = RitualArtifactManager.from_repo(Circuit, "local/me/circuit").artifact
 """
 
 from importlib.metadata import version

@@ -5,21 +5,22 @@
     ArtifactError
     ├── ArtifactModelError (TypeError)     the Pydantic model cannot be an artifact
     ├── RepoIdError (ValueError)           a repository id is malformed
-    ├── ManifestError (ValueError)         a manifest is malformed, hostile, or not what it says it is
-    ├── IntegrityError                     bytes differ from what the manifest promises
+    ├── ManifestError (ValueError)         a manifest is malformed, hostile, or does not match its digest
+    ├── IntegrityError                     bytes differ from the manifest
     ├── SourceChangedError                 a file changed while it was being read
     ├── WalletError (ValueError)           an Arweave wallet cannot be used
-    ├── CircuitError (ValueError)          a circuit, a proof, or what one is to be made of cannot be used
+    ├── CircuitError (ValueError)          a circuit or proof is invalid, or cannot be generated
     └── BackendError                       a storage backend refused or failed
         ├── ArtifactNotFoundError (FileNotFoundError)
         ├── AuthenticationError (PermissionError)
         ├── NotFinalizedError              stored, but not confirmed yet
         ├── InsufficientFundsError         the wallet cannot pay
-        ├── ConflictError                  something else is already there
+        ├── ConflictError                  something else already exists
         └── TransferError (ConnectionError)
 
 A local `OSError` (disk full, permission denied) and `KeyboardInterrupt` pass through unchanged.
-Messages say what, where, expected and actual, and what to do next; they never hold a token or a key.
+Messages say what happened, where, what was expected and found, and what to do next. They never contain a
+token or a key.
 """
 
 from collections.abc import Iterable
@@ -28,7 +29,7 @@ from typing import Final, Self
 
 
 class ArtifactError(Exception):
-    """Base of every error that this package raises on its own account."""
+    """Base of every error that this package raises itself."""
 
 
 class ArtifactModelError(ArtifactError, TypeError):
@@ -40,23 +41,23 @@ class RepoIdError(ArtifactError, ValueError):
 
 
 class ManifestError(ArtifactError, ValueError):
-    """A manifest is malformed, hostile, or does not have the digest that it states."""
+    """A manifest is malformed, hostile, or does not match the digest that it states."""
 
 
 MISSING: Final = "missing"
-"""What a `Mismatch` found where there is no file."""
+"""The `actual` value of a `Mismatch` if there is no file."""
 
 
 @dataclass(frozen=True)
 class Mismatch:
-    """One file that is not what the manifest says.
+    """One file that differs from the manifest.
 
     Attributes:
         path: Name of the file inside the artifact.
-        expected: What the manifest promises (a SHA-256 in lower-case hex, or a size in bytes).
-        actual: What was found, `"missing"` where there was no file.
-        source: Where the bytes came from (a folder, a repository).
-        field: Name of the model's field that holds the file, where it is known.
+        expected: The value in the manifest (a SHA-256 in lower-case hex, or a size in bytes).
+        actual: The value found; `"missing"` if there is no file.
+        source: Where the bytes are from (a folder, a repository).
+        field: Name of the model's field that holds the file, if known.
     """
 
     path: str
@@ -72,9 +73,9 @@ class Mismatch:
 
 
 class IntegrityError(ArtifactError):
-    """Bytes differ from what the manifest promises.
+    """Bytes differ from the manifest.
 
-    Where it ends a download or a copy, none of them is at a final path.
+    If this error ends a download or a copy, no wrong byte is at a final path.
 
     Attributes:
         mismatches: Every file that differs, in the manifest's order.
@@ -84,7 +85,7 @@ class IntegrityError(ArtifactError):
 
     @classmethod
     def of(cls, mismatches: Iterable[Mismatch], *, hint: str = "") -> Self:
-        """Build the error that names every one of `mismatches`, and says with `hint` what to do."""
+        """Build the error for all `mismatches`, with the next step as `hint`."""
         found = tuple(mismatches)
         noun = "file does" if len(found) == 1 else "files do"
         problems = "; ".join(map(str, found)) + (f"; {hint}" if hint else "")
@@ -102,7 +103,7 @@ class WalletError(ArtifactError, ValueError):
 
 
 class CircuitError(ArtifactError, ValueError):
-    """A circuit or a proof cannot be made of what was given, or what was given is none."""
+    """A circuit or proof cannot be generated from the input, or the input is not a circuit or proof."""
 
 
 class BackendError(ArtifactError):
@@ -114,7 +115,7 @@ class ArtifactNotFoundError(BackendError, FileNotFoundError):
 
 
 class AuthenticationError(BackendError, PermissionError):
-    """The storage did not accept the credentials."""
+    """The storage rejected the credentials."""
 
 
 class NotFinalizedError(BackendError):
@@ -126,7 +127,7 @@ class InsufficientFundsError(BackendError):
 
 
 class ConflictError(BackendError):
-    """Something else is already where the artifact would go."""
+    """Something else already exists where the artifact would be written."""
 
 
 class TransferError(BackendError, ConnectionError):
@@ -137,6 +138,6 @@ class TransferError(BackendError, ConnectionError):
     """
 
     def __init__(self, message: str, *, retryable: bool = False) -> None:
-        """Remember whether trying again makes sense."""
+        """Create the error, and store whether a retry may succeed."""
         super().__init__(message)
         self.retryable = retryable

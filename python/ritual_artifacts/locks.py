@@ -1,4 +1,4 @@
-"""Locks between processes."""
+"""Locks between processes: one lock file for each folder that is written."""
 
 import hashlib
 import os
@@ -20,28 +20,29 @@ def is_in_cache(folder: Path, settings: Settings) -> bool:
 
 
 def lock_path(folder: Path, settings: Settings) -> Path:
-    """Return the file that every writer of `folder` locks.
+    """Return the lock file of `folder`, which every writer locks.
 
-    Folders of the cache have theirs in the cache, so that all who share the cache share them; other folders
-    have theirs in the state folder, so that nothing is left behind in the user's own.
+    For folders in the cache it is in the cache, so that all processes that share the cache share it. For
+    other folders it is in the state folder, so that no lock file is left in the user's folders.
     """
     folder = folder.resolve()
-    locks = settings.cache_dir / CACHE_LOCKS_DIRNAME if is_in_cache(folder, settings) else settings.state_dir / "locks"
+    in_cache = is_in_cache(folder, settings)
+    locks = settings.cache_dir / CACHE_LOCKS_DIRNAME if in_cache else settings.state_dir / "locks"
     return locks / f"{hashlib.sha256(os.fsencode(folder)).hexdigest()}.lock"
 
 
 @contextmanager
 def lock_folder(folder: Path, settings: Settings, *, timeout: float = -1) -> Iterator[None]:
-    """Hold the lock that every writer of `folder` takes.
+    """Hold the lock of `folder` while the block runs; every writer of the folder takes it.
 
     Args:
         folder: The folder, which need not exist.
-        settings: Where cache and state are.
-        timeout: Seconds to wait for another writer; negative: as long as it takes.
+        settings: The settings, for the paths of the cache and of the state folder.
+        timeout: Seconds to wait for another writer; negative to wait without a limit.
 
     Raises:
-        ConflictError: this thread holds it already, and would wait for itself.
-        filelock.Timeout: another writer held it all the time.
+        ConflictError: this thread already holds the lock, and would deadlock.
+        filelock.Timeout: another writer held the lock until the timeout.
     """
     path = lock_path(folder, settings)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -50,8 +51,8 @@ def lock_folder(folder: Path, settings: Settings, *, timeout: float = -1) -> Ite
         lock.acquire(timeout=timeout)
     except RuntimeError as error:
         message = (
-            f"{folder} is being written by the very thread that is about to write it; "
-            f"does a progress callback use the folder whose progress it is told? ({error})"
+            f"{folder} is already being written by this thread; "
+            f"do not write to it from a progress callback ({error})"
         )
         raise ConflictError(message) from None
     try:

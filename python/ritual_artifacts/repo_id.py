@@ -1,4 +1,4 @@
-"""Repository ids: `{storage}/{owner}/{name}[/{version}]`."""
+"""Repository ids, `{storage}/{owner}/{name}[/{version}]`, with their paths and on-chain encodings."""
 
 from collections.abc import Sequence
 from enum import IntEnum, StrEnum
@@ -13,10 +13,10 @@ from ritual_artifacts.names import component_problem
 from ritual_artifacts.settings import load_settings
 
 UNVERSIONED_MARKER: Final = "default"
-"""Folder of the cache that stands for "no version"; the name is infernet-ml's."""
+"""Name of the cache folder for "no version", as in infernet-ml."""
 
 BACKEND_GROUP: Final = "ritual_artifacts.backends"
-"""The entry-point group by which packages bring storages."""
+"""The entry-point group in which packages register storages."""
 
 _WEB3_TYPES: Final = ("uint8", "string", "string", "string")
 
@@ -29,33 +29,33 @@ class StorageId(StrEnum):
     Huggingface = "huggingface"
 
     def to_storage_id_int(self) -> "StorageIdInt":
-        """Return the number that stands for this storage on chain."""
+        """Return the on-chain number of this storage."""
         return StorageIdInt[self.name]
 
 
 class StorageIdInt(IntEnum):
-    """The storages as numbers, as they are ABI-encoded on chain."""
+    """The on-chain numbers of the storages."""
 
     Local = 0
     Arweave = 1
     Huggingface = 2
 
     def to_storage_id(self) -> StorageId:
-        """Return the storage that this number stands for."""
+        """Return the storage with this number."""
         return StorageId[self.name]
 
 
 def find_storage_name(text: str) -> str | None:
-    """Return the name of an installed storage, a `StorageId` where it is one of ours; else None.
+    """Return the name of an installed storage, as a `StorageId` if it is one; None if it is not installed.
 
-    The packages that bring storages are looked up, not imported.
+    Packages that register storages are not imported.
     """
     if text in set(StorageId):
         return StorageId(text)
     return text if any(point.name == text for point in entry_points(group=BACKEND_GROUP)) else None
 
 
-def _name_storages() -> str:
+def _list_storages() -> str:
     others = {point.name for point in entry_points(group=BACKEND_GROUP)} - set(StorageId)
     return ", ".join([*StorageId, *sorted(others)])
 
@@ -64,9 +64,9 @@ class RitualRepoId(BaseModel):
     """One repository, and optionally one version of it, on one storage.
 
     Attributes:
-        storage: Where it is stored: the name of an installed storage, a `StorageId` where it is one of ours.
-        owner: Who owns it: a Hugging Face user or organisation, an Arweave address, any word locally.
-        name: Its name.
+        storage: The name of an installed storage, as a `StorageId` if it is one.
+        owner: The owner: a Hugging Face user or organisation, an Arweave address, any word locally.
+        name: The repository's name.
         version: A revision on Hugging Face, a version label elsewhere; None means the newest.
     """
 
@@ -80,11 +80,11 @@ class RitualRepoId(BaseModel):
     if not TYPE_CHECKING:  # a type checker knows the arguments from the fields
 
         def __init__(self, /, **data: object) -> None:
-            """Check every part, so that an id is safe to use as a path wherever it came from.
+            """Check every part, so that even an untrusted id is safe to use as a path.
 
             Raises:
-                RepoIdError: a part is missing, empty, `.`, `..`, or has a separator, a control character or
-                    another shape that some file system cannot keep.
+                RepoIdError: a part is missing, empty, `.`, `..`, contains a separator or a control character,
+                    or is not a valid name on some file system.
             """
             try:
                 super().__init__(**data)
@@ -95,7 +95,7 @@ class RitualRepoId(BaseModel):
                     message = f"repository id has no {part}"
                 else:
                     problem = first.get("ctx", {}).get("error", first["msg"])
-                    message = f"repository id has a bad {part} {first['input']!r}: {problem}"
+                    message = f"repository id has an invalid {part} {first['input']!r}: {problem}"
                 raise RepoIdError(message) from None
 
     @field_validator("storage", mode="plain")
@@ -103,7 +103,7 @@ class RitualRepoId(BaseModel):
     def _check_storage(cls, value: object) -> str:
         known = find_storage_name(value) if isinstance(value, str) else None
         if known is None:
-            message = f"the storage must be one of {_name_storages()}"
+            message = f"the storage must be one of {_list_storages()}"
             raise ValueError(message)
         return known
 
@@ -118,8 +118,9 @@ class RitualRepoId(BaseModel):
     @field_validator("version")
     @classmethod
     def _check_version(cls, value: str | None) -> str | None:
-        if value is not None and value.casefold() == UNVERSIONED_MARKER:  # one folder on some file systems
-            message = f"{UNVERSIONED_MARKER!r} is the cache's name for 'no version'; leave the version out"
+        # Some file systems ignore case.
+        if value is not None and value.casefold() == UNVERSIONED_MARKER:
+            message = f"{UNVERSIONED_MARKER!r} means 'no version' in the cache; leave the version out"
             raise ValueError(message)
         return value
 
@@ -141,11 +142,11 @@ class RitualRepoId(BaseModel):
         """
         try:
             storage, _, rest = unique_id.partition("/")
-        except (AttributeError, TypeError):  # of those who call this without a type checker
-            message = f"repository id {unique_id!r} is no text"
+        except (AttributeError, TypeError):  # callers without a type checker
+            message = f"a repository id must be a string, got {unique_id!r}"
             raise RepoIdError(message) from None
         if find_storage_name(storage) is None:
-            known = _name_storages()
+            known = _list_storages()
             message = f"repository id {unique_id!r} must start with a storage ({known}), then owner/name"
             raise RepoIdError(message)
         return cls._parse(storage, rest, unique_id)
@@ -176,7 +177,7 @@ class RitualRepoId(BaseModel):
             case [owner, name, version]:
                 return cls(storage=storage, owner=owner, name=name, version=version)
             case _:
-                message = f"repository id {given!r} must have an owner, a name and at most a version"
+                message = f"repository id {given!r} must have an owner, a name and optionally a version"
                 raise RepoIdError(message)
 
     @property
@@ -212,7 +213,7 @@ class RitualRepoId(BaseModel):
         return type(self)(storage=self.storage, owner=self.owner, name=self.name, version=version)
 
     def to_local_dir(self, cache: Path | str | None = None) -> Path:
-        """Return the folder of the cache that belongs to this id.
+        """Return this id's folder in the cache.
 
         Args:
             cache: Root of the cache; default `RITUAL_CACHE_DIR`.
@@ -222,14 +223,14 @@ class RitualRepoId(BaseModel):
 
     @classmethod
     def from_local_dir(cls, local_dir: Path | str, cache: Path | str | None = None) -> Self:
-        """Return the id that `to_local_dir` gave this folder to.
+        """Return the id that has this folder in the cache; the inverse of `to_local_dir`.
 
         Args:
             local_dir: A folder four levels below the cache.
             cache: Root of the cache; default `RITUAL_CACHE_DIR`.
 
         Raises:
-            RepoIdError: the folder is not one of the cache.
+            RepoIdError: the folder is not an artifact folder of the cache.
         """
         root = load_settings().cache_dir if cache is None else Path(cache)
         try:
@@ -241,29 +242,30 @@ class RitualRepoId(BaseModel):
         return cls.from_unique_id("/".join(parts))
 
     def to_web3(self) -> bytes:
-        """Return the ABI encoding `(uint8,string,string,string)` that goes on chain.
+        """Return the on-chain ABI encoding, `(uint8,string,string,string)`.
 
-        The empty string stands for "no version". Needs the extra `web3`.
+        An empty string means "no version". Needs the extra `web3`.
 
         Raises:
-            RepoIdError: the storage has no number on chain.
+            RepoIdError: the storage has no on-chain number.
             ArtifactError: the extra is not installed.
         """
         if not isinstance(self.storage, StorageId):
-            message = f"{self} has no number on chain: only {', '.join(StorageId)} have one"
+            message = f"the storage of {self} has no on-chain number; only {', '.join(StorageId)} have one"
             raise RepoIdError(message)
         number = self.storage.to_storage_id_int().value
         return encode_web3(_WEB3_TYPES, [number, self.owner, self.name, self.version or ""])
 
     @classmethod
     def from_web3(cls, repo_id: bytes | str) -> Self:
-        """Read what `to_web3` wrote.
+        """Decode the output of `to_web3`.
 
         Args:
             repo_id: The encoding, as bytes or as hex digits with or without `0x`.
 
         Raises:
-            RepoIdError: the bytes are not such an encoding.
+            RepoIdError: the encoding is invalid.
+            ArtifactError: the extra `web3` is not installed.
         """
         number, owner, name, version = decode_web3(_WEB3_TYPES, repo_id, "repository id")
         try:
@@ -275,7 +277,7 @@ class RitualRepoId(BaseModel):
 
 
 def encode_web3(types: Sequence[str], values: Sequence[Any]) -> bytes:
-    """Return the ABI encoding of some values.
+    """Return the ABI encoding of `values`.
 
     Raises:
         ArtifactError: the extra `web3` is not installed.
@@ -288,15 +290,15 @@ def encode_web3(types: Sequence[str], values: Sequence[Any]) -> bytes:
 
 
 def decode_web3(types: Sequence[str], encoding: bytes | str, what: str) -> tuple[Any, ...]:
-    """Read an ABI encoding, as bytes or as hex digits with or without `0x`.
+    """Decode an ABI encoding.
 
     Args:
-        types: What it holds.
-        encoding: The encoding.
-        what: What it stands for, for messages.
+        types: The ABI types of the values.
+        encoding: The encoding, as bytes or as hex digits with or without `0x`.
+        what: What is encoded, for error messages.
 
     Raises:
-        RepoIdError: the bytes are not such an encoding.
+        RepoIdError: the encoding is invalid.
         ArtifactError: the extra `web3` is not installed.
     """
     try:
@@ -307,7 +309,7 @@ def decode_web3(types: Sequence[str], encoding: bytes | str, what: str) -> tuple
     try:
         data = bytes.fromhex(encoding.removeprefix("0x")) if isinstance(encoding, str) else encoding
         return decode(types, data)
-    except (DecodingError, ValueError, OverflowError) as error:  # eth_abi trusts lengths and offsets
+    except (DecodingError, ValueError, OverflowError) as error:  # eth_abi does not check lengths and offsets
         message = f"not an ABI-encoded {what}: {error}"
         raise RepoIdError(message) from None
 

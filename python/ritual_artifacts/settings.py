@@ -1,7 +1,7 @@
-"""Settings from the environment.
+"""Settings from environment variables.
 
-An argument of a call wins over the environment, the environment over the default; an empty variable counts as
-one that is not set. Nothing is read when the package is imported: each call of `load_settings` looks at the
+An argument of a call takes precedence over the environment, and the environment over the default. An empty
+variable counts as unset. Importing the package reads nothing; each call of `load_settings` reads the
 environment again.
 """
 
@@ -18,21 +18,21 @@ _DIRS = PlatformDirs("ritual-artifacts", appauthor=False)
 
 
 class Settings(BaseSettings):
-    """What the environment can set.
+    """The settings of this package.
 
-    A default folder is looked up when it is asked for: in a container whose user has no home there is none,
-    and much can be done without.
+    A default folder is determined only when it is needed: a container's user without a home folder has none,
+    and many calls need none.
 
     Attributes:
         given_cache_dir: `RITUAL_CACHE_DIR`.
         given_store_dir: `RITUAL_STORE_DIR`.
         given_state_dir: `RITUAL_STATE_DIR`.
         max_workers: Threads for hashing and copying (`RITUAL_MAX_WORKERS`, default: one per core).
-        retry_wait: Seconds before a failed request is repeated for the first time (`RITUAL_RETRY_WAIT`).
-        hf_endpoint: Address of the Hugging Face Hub (`HF_ENDPOINT`).
-        hub_offline: Ask no Hugging Face Hub; only complete copies on this machine will do
-            (`HF_HUB_OFFLINE`, as `huggingface_hub` understands it).
-        arweave_gateways: Addresses of gateways, with commas between them (`RITUAL_ARWEAVE_GATEWAYS`).
+        retry_wait: Seconds before the first retry of a failed request (`RITUAL_RETRY_WAIT`).
+        hf_endpoint: URL of the Hugging Face Hub (`HF_ENDPOINT`).
+        hub_offline: Send no requests to the Hugging Face Hub, and use only complete copies on this machine
+            (`HF_HUB_OFFLINE`, parsed as in `huggingface_hub`).
+        arweave_gateways: URLs of gateways, separated by commas (`RITUAL_ARWEAVE_GATEWAYS`).
         wallet_path: The JWK file of an Arweave wallet (`ARWEAVE_WALLET_FILE_PATH`).
     """
 
@@ -50,7 +50,7 @@ class Settings(BaseSettings):
 
     @field_validator("hub_offline", mode="before")
     @classmethod
-    def _read_as_the_hubs_library_does(cls, value: object) -> bool:
+    def _parse_hub_offline(cls, value: object) -> bool:
         return str(value).upper() in {"1", "ON", "YES", "TRUE"}
 
     @field_validator("given_cache_dir", "given_store_dir", "given_state_dir")
@@ -58,43 +58,43 @@ class Settings(BaseSettings):
     def _make_absolute(cls, value: Path | None) -> Path | None:
         try:
             return None if value is None else value.expanduser().absolute()
-        except RuntimeError as error:  # '~somebody' who has no home here
+        except RuntimeError as error:  # '~user' of an unknown user
             raise ValueError(str(error)) from None
 
     @property
     def cache_dir(self) -> Path:
-        """Downloaded artifacts; default `~/.cache/ritual`, where infernet-ml looks too.
+        """The folder of downloaded artifacts; default `~/.cache/ritual`, which infernet-ml uses too.
 
         Raises:
-            ArtifactError: it is not set, and this user has no home.
+            ArtifactError: it is not set, and this user has no home folder.
         """
-        return self.given_cache_dir or _default("CACHE", lambda: Path.home() / ".cache" / "ritual")
+        return self.given_cache_dir or _find_default("CACHE", lambda: Path.home() / ".cache" / "ritual")
 
     @property
     def store_dir(self) -> Path:
-        """The embedded local store; default: the platform's user data folder.
+        """The folder of the local store; default: `store` in the platform's user data folder.
 
         Raises:
-            ArtifactError: it is not set, and this user has no home.
+            ArtifactError: it is not set, and this user has no home folder.
         """
-        return self.given_store_dir or _default("STORE", lambda: _DIRS.user_data_path / "store")
+        return self.given_store_dir or _find_default("STORE", lambda: _DIRS.user_data_path / "store")
 
     @property
     def state_dir(self) -> Path:
-        """Locks; default: the platform's user state folder.
+        """The folder of journals and locks; default: the platform's user state folder.
 
         Raises:
-            ArtifactError: it is not set, and this user has no home.
+            ArtifactError: it is not set, and this user has no home folder.
         """
-        return self.given_state_dir or _default("STATE", lambda: _DIRS.user_state_path)
+        return self.given_state_dir or _find_default("STATE", lambda: _DIRS.user_state_path)
 
 
-def _default(name: str, find: Callable[[], Path]) -> Path:
+def _find_default(name: str, find: Callable[[], Path]) -> Path:
     try:
         folder = find()
-    except RuntimeError:  # there is neither $HOME nor an entry in the list of users
+    except RuntimeError:  # neither $HOME nor the user database has one
         folder = Path()
-    if not folder.is_absolute():  # platformdirs then leaves the '~' in it
+    if not folder.is_absolute():  # without a home folder, platformdirs keeps the '~'
         message = f"this user has no home folder; set RITUAL_{name}_DIR to a folder"
         raise ArtifactError(message)
     return folder
@@ -104,11 +104,11 @@ def load_settings() -> Settings:
     """Read the settings from the environment.
 
     Raises:
-        ArtifactError: a variable has a value that cannot be used; the message names it.
+        ArtifactError: a variable has an invalid value; the message names the variable.
     """
     try:
         return Settings()
     except ValidationError as error:
         problems = "; ".join(f"{e['loc'][0]}: {e['msg']}" for e in error.errors())
-        message = f"the environment has a setting that cannot be used: {problems}"
+        message = f"invalid setting in the environment: {problems}"
         raise ArtifactError(message) from None

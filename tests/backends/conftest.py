@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+pytest.register_assert_rewrite("ritual_artifacts.testing")  # failures of its tests say more
+
 PLUGINS = Path(__file__).resolve().parents[1] / "plugins"
 
 

@@ -7,8 +7,8 @@ from pydantic import BaseModel
 from ritual_artifacts import RitualArtifactManager, RitualRepoId, StorageId
 from ritual_artifacts.artifact.planning import ArtifactPlan, plan_files
 from ritual_artifacts.backends.base import UploadResult
-from ritual_artifacts.backends.local import LocalBackend
-from ritual_artifacts.backends.local.storage import LocalUploadOptions
+from ritual_artifacts.backends.local import LocalBackend, LocalStorage
+from ritual_artifacts.backends.local.options import LocalUploadOptions
 from ritual_artifacts.context import Context
 from ritual_artifacts.events import ProgressCallback
 from ritual_artifacts.transfer.publishing import publish
@@ -20,6 +20,11 @@ NO_OPTIONS = LocalUploadOptions()
 class Sample(BaseModel):
     files: list[Path]
     note: str = ""
+
+
+def default_store() -> LocalBackend:
+    """Return the store that the environment names."""
+    return LocalStorage().connect({}, Context.create())
 
 
 def repo(version: str | None = None, name: str = "model") -> RitualRepoId:

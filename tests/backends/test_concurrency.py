@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 
 from ritual_artifacts import RitualArtifactManager
-from ritual_artifacts.backends.local import LocalStorage
 from ritual_artifacts.context import Context
 from tests.backends.store_process import ROUNDS, Sample
+from tests.backends.stores import default_store
 
 SCRIPT = Path(__file__).with_name("store_process.py")
 WORKERS = 8
@@ -27,9 +27,8 @@ def test_eight_processes_can_use_one_store_at_once(tmp_path: Path, own_folders: 
     errors = [process.communicate()[1] for process in processes]
 
     assert [process.returncode for process in processes] == [0] * WORKERS, "\n".join(errors)
-    context = Context.create()
-    store = LocalStorage().connect({}, context)
-    assert store.find_damage(context) == []
+    store = default_store()
+    assert store.find_damage(Context.create()) == []
     labels = {label for version in store.list_versions() for label in version.labels}
     assert labels == {"v1", *(f"{worker}-{turn}" for worker in range(WORKERS) for turn in range(ROUNDS))}
     for label in labels - {"v1"}:

@@ -6,8 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 
 from ritual_artifacts.artifact.manifest import MAX_MANIFEST_BYTES, Manifest
+from ritual_artifacts.artifact.planning import plan_files
+from ritual_artifacts.backends.base import UploadResult
 from ritual_artifacts.backends.local import LocalBackend
 from ritual_artifacts.context import Context
 from ritual_artifacts.core.hashing import FileDigest
@@ -19,6 +22,7 @@ from ritual_artifacts.errors import (
     SourceChangedError,
 )
 from ritual_artifacts.events import Progress
+from ritual_artifacts.transfer.publishing import publish
 from tests.backends.stores import (
     NO_OPTIONS,
     alter,
@@ -151,8 +155,35 @@ def test_a_revision_is_a_version_too(store: LocalBackend, write: Callable[..., P
 
 
 def test_a_label_cannot_pose_as_a_revision(store: LocalBackend, write: Callable[..., Path]) -> None:
-    with pytest.raises(ConflictError, match="digest"):
-        upload(store, write("a.bin"), to=repo("0" * 64))
+    for label in ("0" * 64, f"{'0' * 64}-{'1' * 16}"):
+        with pytest.raises(ConflictError, match="cannot be the name of another revision"):
+            upload(store, write("a.bin"), to=repo(label))
+
+
+def test_two_manifests_of_one_digest_are_two_revisions(
+    store: LocalBackend, write: Callable[..., Path]
+) -> None:
+    class Number(BaseModel):
+        file: Path
+        value: int | float
+
+    def publish_number(value: float, version: str | None) -> UploadResult:
+        plan = plan_files(Number(file=write("a.bin"), value=value))
+        return publish(plan, store, repo(version), Context.create())[0]
+
+    first, second = publish_number(1, "v1"), publish_number(1.0, "v2")
+
+    assert first.digest == second.digest
+    assert second.revision.startswith(f"{first.revision}-")
+    assert [publish_number(n, None).revision for n in (1, 1.0)] == [first.revision, second.revision]
+    assert store.open(repo(second.revision)).name == second.revision
+    assert {v.revision: v.labels for v in store.list_versions()} == {
+        first.revision: ("v1",),
+        second.revision: ("v2",),
+    }
+    assert store.find_damage(Context.create()) == []
+    store.remove(repo("v1"))
+    assert store.resolve(repo("v2")) == second.revision
 
 
 @pytest.mark.parametrize("label", ["latest", "Latest"])

@@ -191,17 +191,17 @@ def test_an_ezkl_with_other_calls_is_refused(fake_ezkl: FakeEzkl, model: Path, t
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"onnx_path": "missing.onnx"}, "there is no ONNX model at"),
-        ({"onnx_path": "."}, "is no regular file"),
+        ({"onnx_path": "missing.onnx"}, r"the ONNX model .*missing\.onnx does not exist"),
+        ({"onnx_path": "."}, "is not a regular file"),
         ({"onnx_path": "empty"}, "is empty"),
-        ({"srs_path": "missing.srs"}, "there is no SRS at"),
-        ({"srs_path": "noise"}, "is no SRS"),
-        ({"srs_path": "cut.srs"}, r"cut short: expected 8452 bytes for 2\^6 rows, got 100"),
-        ({"srs_path": "good.srs", "generate_insecure_srs": True}, "choose one"),
-        ({"calibration_path": "missing.json"}, "there is no calibration data at"),
-        ({"run_args": {"input_visibility": "public"}}, "argument of its own"),
-        ({"run_args": {"input_scale": float("nan")}}, "no setting of a circuit"),
-        ({"run_args": {"input_scale": object()}}, "no setting of a circuit"),
+        ({"srs_path": "missing.srs"}, r"the SRS .*missing\.srs does not exist"),
+        ({"srs_path": "noise"}, "is not a KZG SRS"),
+        ({"srs_path": "cut.srs"}, r"truncated: expected 8452 bytes for 2\^6 rows, got 100"),
+        ({"srs_path": "good.srs", "generate_insecure_srs": True}, "pass one of them"),
+        ({"calibration_path": "missing.json"}, r"the calibration data .*missing\.json does not exist"),
+        ({"run_args": {"input_visibility": "public"}}, "is a separate argument"),
+        ({"run_args": {"input_scale": float("nan")}}, "a value that JSON cannot represent"),
+        ({"run_args": {"input_scale": object()}}, "a value that JSON cannot represent"),
         ({"max_logrows": 29}, "max_logrows: Input should be less than or equal to 28"),
         ({"nonsense": 1}, "nonsense: Extra inputs are not permitted"),
         ({"input_visibility": None}, "input_visibility: Input should be a valid string"),
@@ -230,7 +230,7 @@ def test_bad_arguments_are_refused_before_any_work(
 def test_a_path_with_a_nul_is_refused_before_any_work(name: str, fake_ezkl: FakeEzkl, model: Path) -> None:
     arguments = {"onnx_path": model, name: Path("a\0b")}
 
-    with pytest.raises(CircuitError, match=f"{name}: .* holds a NUL"):
+    with pytest.raises(CircuitError, match=f"{name}: .* contains a NUL"):
         generate(**arguments)
 
     assert not fake_ezkl.calls
@@ -242,7 +242,7 @@ def test_an_srs_that_is_too_small_is_refused_before_keys_are_made(
 ) -> None:
     srs = write("small.srs", content=srs_of(5))
 
-    with pytest.raises(CircuitError, match=r"too small.*at least 2\^6 rows, got 2\^5.*max_logrows of 5"):
+    with pytest.raises(CircuitError, match=r"too small.*at least 2\^6 rows, got 2\^5.*max_logrows to 5"):
         generate(model, srs_path=srs)
 
     assert "setup" not in fake_ezkl.calls
@@ -255,7 +255,7 @@ def test_an_srs_that_is_too_small_is_refused_before_keys_are_made(
     [
         ("something is wrong", "something is wrong"),
         ("panic", "index out of bounds"),
-        ("crash", "code 3 before its job.*out of luck"),
+        ("crash", "code 3 before it finished.*out of luck"),
     ],
 )
 def test_whatever_goes_wrong_in_ezkl_leaves_nothing_behind(
@@ -275,14 +275,14 @@ def test_whatever_goes_wrong_in_ezkl_leaves_nothing_behind(
 def test_a_process_that_was_killed_is_said_to_be(fake_ezkl: FakeEzkl, model: Path) -> None:
     fake_ezkl.break_at("setup", "kill")
 
-    with pytest.raises(CircuitError, match="code -9 before its job; memory may have run out"):
+    with pytest.raises(CircuitError, match="code -9 before it finished; memory may have run out"):
         generate(model)
 
 
 def test_a_file_that_ezkl_cannot_parse_is_said_to_be_no_model(fake_ezkl: FakeEzkl, model: Path) -> None:
     fake_ezkl.break_at("gen_settings", "Failed: [graph] [tract] Reading proto model")
 
-    with pytest.raises(CircuitError, match=r"network\.onnx is no ONNX model: .*Reading proto model"):
+    with pytest.raises(CircuitError, match=r"network\.onnx is not a valid ONNX model: .*Reading proto model"):
         generate(model)
 
 
@@ -295,7 +295,7 @@ def test_a_folder_with_other_files_is_not_touched(fake_ezkl: FakeEzkl, model: Pa
     (target / "thesis.pdf").write_text("years of work")
 
     for overwrite in (False, True):
-        with pytest.raises(ConflictError, match=r"out is there already: move it away"):
+        with pytest.raises(ConflictError, match=r"out already exists; move it"):
             generate(model, output_dir=target, overwrite=overwrite)
 
     assert not fake_ezkl.calls
@@ -315,7 +315,7 @@ def test_a_circuit_is_replaced_only_where_that_is_asked_for(fake_ezkl: FakeEzkl,
     first = generate(model)
     old = first.settings_path.stat().st_ino
 
-    with pytest.raises(ConflictError, match="overwrite=True replaces it"):
+    with pytest.raises(ConflictError, match="pass overwrite=True to replace it"):
         generate(model)
     kept = first.settings_path.stat().st_ino
     generate(model, overwrite=True)
@@ -331,7 +331,7 @@ def test_files_of_ones_own_beside_a_circuit_are_not_replaced(fake_ezkl: FakeEzkl
     (folder / "proofs").mkdir()
     (folder / "proofs" / "proof.json").write_text("{}")
 
-    with pytest.raises(ConflictError, match=r"'proofs/proof\.json': move them away"):
+    with pytest.raises(ConflictError, match=r"'proofs/proof\.json'; move them"):
         generate(model, overwrite=True)
 
     assert (folder / "proofs" / "proof.json").exists()
@@ -368,7 +368,7 @@ def test_whoever_was_faster_keeps_the_folder(fake_ezkl: FakeEzkl, model: Path, t
     target = tmp_path / "out"
     fake_ezkl.break_at("setup", f"make {target}")
 
-    with pytest.raises(ConflictError, match="there already"):
+    with pytest.raises(ConflictError, match="already exists"):
         generate(model, output_dir=target)
 
     assert [path.name for path in target.iterdir()] == ["theirs"]

@@ -131,7 +131,7 @@ def test_a_file_of_a_circuit_that_nothing_vouches_for_must_exist(
 ) -> None:
     broken = artifact.model_copy(update={"srs_path": tmp_path / "missing.srs"})
 
-    with pytest.raises(CircuitError, match=r"no file .*missing\.srs"):
+    with pytest.raises(CircuitError, match=r"file .*missing\.srs does not exist"):
         prove(broken, [0.5])
 
     assert not fake_ezkl.calls
@@ -221,7 +221,7 @@ def test_another_version_of_ezkl_is_named_where_something_goes_wrong(
     artifact.settings_path.write_text(json.dumps({**settings, "version": "11.6.2"}))
     fake_ezkl.break_at("prove", "failed to load pk")
 
-    with pytest.raises(CircuitError, match=r"made with ezkl 11\.6\.2, and this is 23\.0\.5"):
+    with pytest.raises(CircuitError, match=r"generated with ezkl 11\.6\.2, but ezkl 23\.0\.5 is installed"):
         prove(artifact, [0.5])
 
 
@@ -258,7 +258,7 @@ def good_proof(**changes: object) -> dict[str, Any]:
     [
         (good_proof(proof=[9, 9], hex_proof="0x0909"), "not satisfied"),
         (good_proof(hex_proof="0x090909"), "hex digits"),
-        (good_proof(instances=[["02" + "00" * 31]]), "not those that it proves"),
+        (good_proof(instances=[["02" + "00" * 31]]), "differ from the proven ones"),
         (
             good_proof(pretty_public_inputs={"outputs": [[f"0x{1:064x}"]], "rescaled_outputs": [["9"]]}),
             "rescaled outputs",
@@ -284,7 +284,7 @@ def test_what_is_no_proof_is_an_error(
     file = write("proof.json", content=json.dumps(proof).encode())
 
     for given in (proof, file, str(file), EZKLProof(ezkl_proof=proof, witness={})):
-        with pytest.raises(CircuitError, match="no proof of ezkl"):
+        with pytest.raises(CircuitError, match="not an ezkl proof"):
             verify(artifact, given)
 
     assert not fake_ezkl.calls
@@ -299,9 +299,9 @@ def test_a_proof_with_values_that_json_does_not_have_is_an_error(
     proof = good_proof(timestamp=value)
 
     for given in (proof, EZKLProof(ezkl_proof=proof, witness={})):
-        with pytest.raises(CircuitError, match="what JSON cannot say"):
+        with pytest.raises(CircuitError, match="a value that JSON cannot represent"):
             verify(artifact, given)
-    with pytest.raises(CircuitError, match="what JSON cannot say"):
+    with pytest.raises(CircuitError, match="a value that JSON cannot represent"):
         EZKLProof.from_proof_and_verify_key(proof, b"key")
 
     assert not fake_ezkl.calls
@@ -311,7 +311,7 @@ def test_a_proof_that_contains_itself_is_an_error(artifact: EZKLArtifact) -> Non
     proof = good_proof()
     proof["itself"] = proof
 
-    with pytest.raises(CircuitError, match="what JSON cannot say"):
+    with pytest.raises(CircuitError, match="a value that JSON cannot represent"):
         verify(artifact, proof)
 
 
@@ -521,7 +521,7 @@ def test_what_a_verifier_has_cannot_prove(
     circuits: list[Any] = [manager, manager.artifact]  # which a type checker does not let prove
     for circuit in circuits:
         assert verify(circuit, good_proof())
-        with pytest.raises(CircuitError, match="prover_key_path was not fetched"):
+        with pytest.raises(CircuitError, match="downloaded without .*prover_key_path"):
             prove(circuit, [0.5])
 
     assert files_in(tmp_path / "out") == {"settings.json", "test.vk", "insecure_srs_file.srs"}

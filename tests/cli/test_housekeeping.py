@@ -44,7 +44,7 @@ def test_an_empty_machine_says_so(command: list[str], run: Run, own_folders: Pat
     text, printed = run(*command), run(*command, "--json")
 
     assert (text.code, text.out) == (0, "")
-    assert "nothing here yet" in text.err
+    assert "no artifacts yet" in text.err
     assert json.loads(printed.out) == []
     assert not own_folders.exists()
 
@@ -165,7 +165,7 @@ def test_a_folder_without_a_manifest_is_no_damage(run: Run, cached: Path) -> Non
     verified, listed = run("cache", "verify"), run("cache", "ls")
 
     assert verified.code == 0
-    assert f"passed over {REPO}, which is not a whole artifact" in verified.err
+    assert f"skipped {REPO}, which is not a complete artifact" in verified.err
     assert "cache: incomplete" in listed.out
 
 
@@ -178,7 +178,7 @@ def test_a_removed_version_frees_its_files_at_the_collection(run: Run, own_folde
     freed = run("store", "gc", "--json")
 
     assert removed.out == f"revisions of {REPO} removed: 1\n"
-    assert "'ritual-artifacts store gc' frees" in removed.err
+    assert "run 'ritual-artifacts store gc'" in removed.err
     assert json.loads(freed.out) == {"bytes_freed": 10_243}
     assert [path for path in (own_folders / "store" / "objects").rglob("*") if path.is_file()] == []
     assert run("verify", REPO).code == 1
@@ -191,7 +191,7 @@ def test_a_label_is_removed_without_the_artifact(run: Run, model: Path) -> None:
     text = run("store", "rm", REPO)
 
     assert text.out == f"revisions of {REPO} removed: 0\n"
-    assert "only the label is gone" in text.err
+    assert "only the label was removed" in text.err
     assert run("verify", "local/me/model/stable").code == 0
 
 
@@ -218,7 +218,7 @@ def test_only_the_local_store_has_versions_to_remove(run: Run) -> None:
 
 @pytest.mark.usefixtures("uploaded")
 def test_an_intact_store_verifies(run: Run) -> None:
-    assert run("store", "verify").out == "OK every file in the local store has its digest\n"
+    assert run("store", "verify").out == "OK all files in the local store match their digests\n"
     assert json.loads(run("store", "verify", "--json").out) == {"ok": True, "mismatches": []}
 
 

@@ -46,9 +46,9 @@ def test_a_project_is_migrated_and_what_is_left_is_named(project: Path, run: Run
         f"migrated {project}/package/good.py\n"
         f"migrated {project}/package/partly.py\n"
         f"{project}/package/partly.py:1: infernet_ml.utils.model_manager.log: is not in this package; "
-        f"this package has nothing like it; keep infernet-ml installed for it\n"
+        f"this package has no equivalent; keep infernet-ml installed for it\n"
     )
-    assert done.err == "2 files changed; 1 place is left to you\n"
+    assert done.err == "2 files changed; 1 place needs manual changes\n"
     assert (project / "package" / "good.py").read_text() == NEW
     assert (project / "package" / "partly.py").read_text() == (
         "from ritual_artifacts.models import ModelManager\nfrom infernet_ml.utils.model_manager import log\n"
@@ -64,7 +64,7 @@ def test_a_migrated_project_stays_as_it_is(project: Path, run: Run) -> None:
     second = run("migrate", project)
 
     assert (first.code, second.code, second.out) == (0, 0, "")
-    assert second.err == "0 files changed; nothing is left to you\n"
+    assert second.err == "0 files changed; no manual changes needed\n"
     assert contents(project) == before
 
 
@@ -75,7 +75,7 @@ def test_a_diff_shows_the_change_and_writes_nothing(project: Path, run: Run) -> 
 
     path = project / "package" / "good.py"
     assert done.out == f"--- a/{path}\n+++ b/{path}\n@@ -1 +1 @@\n-{OLD}+{NEW}"
-    assert (done.code, done.err) == (0, "1 file would change; nothing is left to you\n")
+    assert (done.code, done.err) == (0, "1 file would change; no manual changes needed\n")
     assert contents(project) == before
 
 
@@ -103,7 +103,7 @@ def test_json_says_the_same(option: list[str], project: Path, run: Run) -> None:
             "line": 1,
             "what": "infernet_ml.utils.model_manager.log",
             "why": "is not in this package",
-            "hint": "this package has nothing like it; keep infernet-ml installed for it",
+            "hint": "this package has no equivalent; keep infernet-ml installed for it",
         }
     ]
 
@@ -152,7 +152,7 @@ def test_a_file_that_is_no_python_is_reported_and_left_alone(project: Path, run:
     done = run("migrate", project)
 
     assert done.code == 1
-    assert f"{project}/package/partly.py:3: the file: is no Python that can be read" in done.out
+    assert f"{project}/package/partly.py:3: the file: cannot be parsed as Python" in done.out
     assert f"{project}/bad.py:" in done.out
     assert (project / "package" / "partly.py").read_text() == f"{OLD}\ndef broken(:\n"
     assert (project / "package" / "good.py").read_text() == NEW
@@ -237,7 +237,7 @@ def test_a_file_that_cannot_be_written_is_listed_and_the_others_are_written(
 def test_a_path_that_is_not_there_is_an_error(tmp_path: Path, run: Run) -> None:
     done = run("migrate", tmp_path / "nowhere")
 
-    assert (done.code, done.err) == (1, f"error: {tmp_path}/nowhere is not there\n")
+    assert (done.code, done.err) == (1, f"error: {tmp_path}/nowhere does not exist\n")
     assert run("migrate").code == 2
 
 

@@ -1,4 +1,4 @@
-"""Every fault of the loopback hub does to a plain client what its name says, and to nobody else."""
+"""Every fault of the loopback hub has the effect that its name says, and affects no other request."""
 
 import hashlib
 import random
@@ -113,7 +113,7 @@ def test_a_range_is_ignored(hub: Hub) -> None:
 
 
 @pytest.mark.usefixtures("repo")
-def test_a_rate_limit_tells_when_to_come_back(hub: Hub, api: HfApi, no_waiting: list[float]) -> None:
+def test_a_rate_limit_states_the_pause(hub: Hub, api: HfApi, no_waiting: list[float]) -> None:
     hub.faults.add("/api/models/*/tree/*", faults.rate_limit(7), times=2)
 
     assert BIN in {entry.path for entry in api.list_repo_tree(REPO)}
@@ -211,7 +211,7 @@ def test_headers_can_be_hostile(hub: Hub) -> None:
 
 
 @pytest.mark.usefixtures("repo")
-def test_bodies_can_be_nonsense(hub: Hub, api: HfApi) -> None:
+def test_bodies_can_be_invalid(hub: Hub, api: HfApi) -> None:
     hub.faults.add("/api/models/*", faults.set_body(b"<html>"), kind="info")
 
     with pytest.raises(ValueError, match="Expecting value"):
@@ -227,7 +227,7 @@ def test_names_in_the_tree_can_be_hostile(hub: Hub, repo: Repository, api: HfApi
 # --- times ---
 
 
-def test_a_revision_vanishes_between_two_calls(hub: Hub, repo: Repository, api: HfApi) -> None:
+def test_a_revision_is_removed_between_two_calls(hub: Hub, repo: Repository, api: HfApi) -> None:
     api.create_branch(REPO, branch="v1")
     hub.faults.add("*/resolve/*", faults.run(lambda: repo.branches.pop("v1")), times=1)
     assert api.repo_info(REPO, revision="v1").sha
@@ -253,7 +253,7 @@ def test_a_fault_waits_and_ends(hub: Hub) -> None:
     assert rule.hits == 2
 
 
-def test_a_fault_that_nobody_met_fails_the_test(hub: Hub) -> None:
+def test_an_unused_fault_fails_the_test(hub: Hub) -> None:
     hub.faults.add("*nothing*", faults.unavailable())
 
     with pytest.raises(AssertionError, match="no request met"):

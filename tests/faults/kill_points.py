@@ -1,8 +1,8 @@
 """Kills a process at every step of an upload or download, and checks what that leaves.
 
 After each kill there must be the old state or the new one, and the next run must finish. Run as a script by
-`test_killed.py`, in a process with a single thread, so that it can fork. A step is the time before, in the
-middle of, and after each call that changes a file.
+`test_killed.py`, in a process with a single thread, so that it can fork. A step is the time before and after
+each call of the core that changes a file, in the middle of a write, and before each such call of Python.
 """
 
 import contextlib
@@ -16,14 +16,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ritual_artifacts import RitualRepoId, StorageId
+from ritual_artifacts import RitualRepoId
 from ritual_artifacts.artifact.manifest import Manifest
 from ritual_artifacts.artifact.planning import ArtifactPlan, plan_folder
-from ritual_artifacts.backends.base import Backend
+from ritual_artifacts.artifact.selection import Selection
+from ritual_artifacts.backends import Backend
 from ritual_artifacts.backends.local import LocalBackend
+from ritual_artifacts.context import Context
 from ritual_artifacts.errors import ArtifactNotFoundError
-from ritual_artifacts.transfer import downloading as transfer
-from ritual_artifacts.transfer import staging
+from ritual_artifacts.transfer import publishing
+from ritual_artifacts.transfer.downloading import Target, download, read_revision_manifest
 from ritual_artifacts.transfer.verification import verify_folder
 from tests.backends.streaming import Server, StreamingBackend
 
@@ -31,6 +33,8 @@ OLD = {"changed.bin": b"old" * 5000, "same.bin": b"same", "sub/gone.bin": b"gone
 NEW = {"changed.bin": b"new" * 5000, "same.bin": b"same", "sub/deep/added.bin": b"added" * 3000, "z.bin": b""}
 SOURCES = {"ritual_artifacts.core.hashing", "ritual_artifacts._core"}
 """Where the functions that change files come from; every other module has them by import."""
+CHANGES = {"os.link", "os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.symlink", "os.truncate"}
+"""What Python's own calls that change files are called in audit events."""
 FOREIGN = b"a file of the user's own"
 
 
@@ -51,35 +55,21 @@ class Killer:
         wrappers = {
             "rename_files": partial(self._pair_by_pair, copies=False),
             "copy_files": partial(self._pair_by_pair, copies=True),
-            "write_file": partial(self._around, writes=True),
-            "make_folder": partial(self._around, writes=False),
+            "write_file": self._around_a_write,
         }
         ours = [m for name, m in sys.modules.items() if name.startswith("ritual_artifacts.")]
         for module, (name, wrap) in itertools.product(ours, wrappers.items()):
             if module.__name__ not in SOURCES and hasattr(module, name):
                 setattr(module, name, wrap(getattr(module, name)))
-        shutil.rmtree = self._file_by_file(shutil.rmtree)
-        staging._remove = self._around(staging._remove, writes=False)
+        sys.addaudithook(lambda event, _: self.step() if event in CHANGES else None)
 
-    def _around(self, function: Any, *, writes: bool) -> Any:
+    def _around_a_write(self, function: Any) -> Any:
         def wrapped(path: Path, *args: Any, **options: Any) -> Any:
             self.step()
-            if writes:
-                self.step(path.parent / ".ritual-killed.tmp")
+            self.step(path.parent / ".ritual-killed.tmp")
             result = function(path, *args, **options)
             self.step()
             return result
-
-        return wrapped
-
-    def _file_by_file(self, remove_tree: Any) -> Any:
-        def wrapped(folder: Path, **options: Any) -> None:
-            for path in sorted(path for path in folder.rglob("*") if not path.is_dir()):
-                self.step()
-                path.unlink()
-            self.step()
-            remove_tree(folder, **options)
-            self.step()
 
         return wrapped
 
@@ -97,8 +87,14 @@ class Killer:
         return wrapped
 
 
-def publish(root: Path, backend: Backend, name: str, files: dict[str, bytes], label: str | None) -> Manifest:
-    return transfer.upload(plan(root, name, files), backend, repo_id(backend, label))[1]
+def publish(
+    root: Path, backend: Backend[Any], name: str, files: dict[str, bytes], label: str | None
+) -> Manifest:
+    return upload(plan(root, name, files), backend, label)
+
+
+def upload(planned: ArtifactPlan, backend: Backend[Any], label: str | None) -> Manifest:
+    return publishing.publish(planned, backend, repo_id(label), Context.create())[1]
 
 
 def plan(root: Path, name: str, files: dict[str, bytes]) -> ArtifactPlan:
@@ -109,19 +105,20 @@ def plan(root: Path, name: str, files: dict[str, bytes]) -> ArtifactPlan:
     return plan_folder(folder, "Files", "files", {})
 
 
-def repo_id(backend: Backend, label: str | None = None) -> RitualRepoId:
-    storage = StorageId.Local if isinstance(backend, LocalBackend) else StorageId.Arweave
-    return RitualRepoId(storage=storage, owner="me", name="model", version=label)
+def repo_id(label: str | None = None) -> RitualRepoId:
+    return RitualRepoId(storage="local", owner="me", name="model", version=label)
 
 
-def fetch(backend: Backend, target: Path, *, exclusive: bool) -> Manifest:
-    repo = repo_id(backend)
-    revision, manifest = transfer.read_manifest(backend, repo)
-    return transfer.download(backend, repo, revision, manifest, target, exclusive=exclusive)
+def fetch(backend: Backend[Any], target: Path, *, exclusive: bool) -> None:
+    revision = backend.open(repo_id())
+    place = Target(folder=target, exclusive=exclusive)
+    download(revision, read_revision_manifest(revision), Selection(), place, Context.create())
 
 
-def verified(folder: Path) -> str | None:
-    return verify_folder(Manifest.read(folder / "ritual_manifest.json"), folder).digest
+def verified(folder: Path) -> str:
+    manifest = Manifest.read(folder / "ritual_manifest.json")
+    verify_folder(manifest, folder, Context.create())
+    return manifest.digest
 
 
 def assert_no_litter(root: Path) -> None:
@@ -137,17 +134,16 @@ class Upload:
         self.store = LocalBackend(root / "store")
         self.old = publish(root, self.store, "old", OLD, "v1").digest
         self.plan = plan(root, "new", NEW)
-        self.new = transfer.upload(self.plan, LocalBackend(root / "other"), repo_id(self.store))[1].digest
+        self.new = upload(self.plan, LocalBackend(root / "other"), None).digest
 
     def run(self) -> None:
-        transfer.upload(self.plan, self.store, repo_id(self.store, "v2"))
+        upload(self.plan, self.store, "v2")
 
     def run_killed(self, _: Killer) -> None:
         self.run()
 
-    def _read(self, label: str | None) -> str | None:
-        repo = repo_id(self.store, label)
-        _, manifest = transfer.read_manifest(self.store, repo)
+    def _read(self, label: str | None) -> str:
+        manifest = Manifest.from_bytes(self.store.open(repo_id(label)).manifest_bytes())
         assert all(self.store.layout.object_path(e.sha256).is_file() for e in manifest.files)
         return manifest.digest
 
@@ -156,11 +152,11 @@ class Upload:
         assert self._read(None) in {self.old, self.new}
         with contextlib.suppress(ArtifactNotFoundError):
             assert self._read("v2") == self.new
-        assert not self.store.find_damage()
+        assert not self.store.find_damage(Context.create())
 
     def check_finished(self) -> None:
         assert [self._read(label) for label in ("v1", "v2", None)] == [self.old, self.new, self.new]
-        assert not self.store.find_damage()
+        assert not self.store.find_damage(Context.create())
         self.store.collect_garbage()
         assert self._read("v1") == self.old
         assert not list((self.root / "store" / "incoming").iterdir())
@@ -174,7 +170,7 @@ class Remove(Upload):
 
     def run(self) -> None:
         with contextlib.suppress(ArtifactNotFoundError):
-            self.store.remove(repo_id(self.store))
+            self.store.remove(repo_id())
 
     def check_killed(self) -> None:
         if list(self.store.list_versions()):
@@ -204,7 +200,7 @@ class Download:
         (self.target / "sub" / "foreign").write_bytes(FOREIGN)
         self.new = publish(root, self.backend, "new", self.new_files(), None).digest
 
-    def make_backend(self) -> Backend:
+    def make_backend(self) -> Backend[Any]:
         return LocalBackend(self.root / "store")
 
     def new_files(self) -> dict[str, bytes]:
@@ -217,12 +213,13 @@ class Download:
         self.run()
 
     def check_killed(self) -> None:
+        """A folder with a manifest is complete, and every file is whole, in its place or put aside."""
         if (self.target / "ritual_manifest.json").exists():
             assert verified(self.target) in {self.old, self.new}
-        copy = self.root / "copy"
-        shutil.copytree(self.target, copy)  # the next run is to find what the killed one left
-        staging.finish_interrupted(copy)
-        assert verified(copy) in {self.old, self.new}
+        for name in OLD.keys() | self.new_files().keys():
+            path = self.target / name
+            contents = {files.get(name) for files in (OLD, self.new_files())}
+            assert not path.is_file() or path.read_bytes() in contents, name
 
     def check_finished(self) -> None:
         assert verified(self.target) == self.new
@@ -234,7 +231,7 @@ class Download:
 class Stream(Download):
     """The same, with bytes that arrive in pieces."""
 
-    def make_backend(self) -> Backend:
+    def make_backend(self) -> Backend[Any]:
         self.server = Server()
         return StreamingBackend(self.server)
 
@@ -247,7 +244,7 @@ class Export(Download):
     """The same, by a copy out of the user's files."""
 
     def run(self) -> None:
-        transfer.export(plan(self.root, "new", NEW), self.target)
+        publishing.export(plan(self.root, "new", NEW), self.target, Context.create())
 
 
 class Cache(Download):

@@ -160,7 +160,7 @@ def test_a_chunk_that_was_acknowledged_is_not_sent_again(
 
 
 @pytest.mark.usefixtures("artifact")
-def test_nothing_is_seen_of_an_upload_that_was_killed(node: ArweaveNode, wallet: Key, tmp_path: Path) -> None:
+def test_a_killed_upload_is_not_visible(node: ArweaveNode, wallet: Key, tmp_path: Path) -> None:
     victim = Victim(node, wallet)
     node.faults.add("/chunk", victim.killed(), kind="post-chunk", skip=2, times=1)
     victim.die("upload", tmp_path / "artifact", "arweave/me/circuit")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ritual_artifacts.backends.local import LocalBackend
+from tests.backends.stores import default_store
 from tests.faults.scripts import run_python
 
 pytest.importorskip("resource", reason="Windows has no limit for the size of a file")
@@ -54,8 +54,8 @@ def test_a_full_disk_leaves_the_old_state(action: str, size: int, tmp_path: Path
     assert error.startswith(str(errno.EFBIG))
     assert str(tmp_path) in error or "out" in error
     if action == "to_repo":
-        assert list(LocalBackend().list_versions()) == []
-        assert list((LocalBackend().layout.root / "incoming").iterdir()) == []
+        assert list(default_store().list_versions()) == []
+        assert list((default_store().layout.root / "incoming").iterdir()) == []
     elif action == "to_dir":
         assert not (tmp_path / "out").exists()
     else:
@@ -69,7 +69,7 @@ def test_with_room_again_the_same_call_succeeds(action: str, tmp_path: Path) -> 
     assert run(action, 1 << 30, tmp_path) == ""
 
     if action == "to_repo":
-        assert len(list(LocalBackend().list_versions())) == 1
+        assert len(list(default_store().list_versions())) == 1
     else:
         assert {path.name for path in (tmp_path / "out").iterdir()} == {"source.bin", "ritual_manifest.json"}
         assert (tmp_path / "out" / "source.bin").read_bytes() == (tmp_path / "source.bin").read_bytes()

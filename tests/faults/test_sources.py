@@ -8,10 +8,10 @@ import pytest
 from pydantic import BaseModel
 
 from ritual_artifacts import RitualArtifactManager
-from ritual_artifacts.backends.local import LocalBackend
 from ritual_artifacts.core.hashing import copy_files, hash_files
 from ritual_artifacts.errors import SourceChangedError
 from ritual_artifacts.events import Progress
+from tests.backends.stores import default_store
 from tests.faults.scripts import run_python
 
 BIG = 1 << 30  # sparse; far more than can be read before the first report of progress
@@ -57,7 +57,7 @@ def meddle_once(change: Callable[[Path], None], path: Path) -> Callable[[Progres
 def test_a_file_that_changes_while_it_is_read_is_not_published(
     change: Callable[[Path], None], big: Path
 ) -> None:
-    store = LocalBackend()
+    store = default_store()
     store.layout.root.mkdir(parents=True)
     store.layout.note_sizes([BIG])  # a file of a known size is hashed before it is copied
 
@@ -111,8 +111,8 @@ def test_an_unreadable_file_is_named_and_nothing_is_left(call: str, tmp_path: Pa
 
     assert named == str(secret)
     assert not (tmp_path / "out").exists()
-    assert list(LocalBackend().list_versions()) == []
-    assert not any(LocalBackend().layout.root.glob("incoming/*"))
+    assert list(default_store().list_versions()) == []
+    assert not any(default_store().layout.root.glob("incoming/*"))
 
 
 def interrupt(_: int) -> None:
@@ -144,8 +144,8 @@ def test_an_interrupted_upload_leaves_nothing(write: Callable[..., Path]) -> Non
     with pytest.raises(KeyboardInterrupt):
         RitualArtifactManager(artifact=Sample(file=write("a.bin"))).to_repo("local/me/model", progress=stop)
 
-    assert list(LocalBackend().list_versions()) == []
-    assert list((LocalBackend().layout.root / "incoming").iterdir()) == []
+    assert list(default_store().list_versions()) == []
+    assert list((default_store().layout.root / "incoming").iterdir()) == []
 
 
 def test_an_interrupted_export_leaves_nothing(write: Callable[..., Path], tmp_path: Path) -> None:

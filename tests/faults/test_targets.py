@@ -167,7 +167,7 @@ def test_a_foreign_manifest_is_refused(bring: Callable[..., object], tmp_path: P
     out.mkdir()
     (out / "ritual_manifest.json").write_text('{"mine": true}')
 
-    with pytest.raises(ConflictError, match=r"ritual_manifest\.json is in the way and is no manifest"):
+    with pytest.raises(ConflictError, match=r"ritual_manifest\.json is in the way and is not a manifest"):
         bring(out)
 
     assert (out / "ritual_manifest.json").read_text() == '{"mine": true}'

@@ -70,7 +70,9 @@ def equal(first: Model, second: Model) -> bool:
 # --- arlocal ------------------------------------------------------------------------------------------------
 
 
-def test_arlocal_gives_back_what_it_got(arlocal: Arlocal, wallet: Key, model: Model, tmp_path: Path) -> None:
+def test_an_upload_to_arlocal_is_downloaded(
+    arlocal: Arlocal, wallet: Key, model: Model, tmp_path: Path
+) -> None:
     arlocal.mint(wallet.address)
 
     result = upload(model, arlocal.url, wallet, max_workers=IN_ORDER)
@@ -81,7 +83,7 @@ def test_arlocal_gives_back_what_it_got(arlocal: Arlocal, wallet: Key, model: Mo
     assert equal(download(arlocal.url, result.transaction_id, tmp_path / "id"), model)
 
 
-def test_arlocal_gets_nothing_twice(arlocal: Arlocal, wallet: Key, model: Model) -> None:
+def test_nothing_is_sent_to_arlocal_twice(arlocal: Arlocal, wallet: Key, model: Model) -> None:
     arlocal.mint(wallet.address)
     first = upload(model, arlocal.url, wallet, max_workers=IN_ORDER)
     arlocal.mine()

@@ -60,7 +60,7 @@ def upload(circuit: Circuit, server: Hub | Hfd) -> tuple[dict[str, Any], Any]:
 # --- hfd, git and git-lfs --------------------------------------------------------------------------------
 
 
-def test_hfd_gives_back_what_it_got(hfd: Hfd, circuit: Circuit, tmp_path: Path) -> None:
+def test_hfd_returns_what_was_uploaded(hfd: Hfd, circuit: Circuit, tmp_path: Path) -> None:
     options, result = upload(circuit, hfd)
 
     again = RitualArtifactManager.from_repo(Circuit, REPO, tmp_path / "out", repomanager_kwargs=options)
@@ -85,7 +85,7 @@ def test_git_and_git_lfs_agree_with_the_manifest(
     assert again.digest == result.digest
 
 
-def test_hfd_gets_nothing_twice(hfd: Hfd, circuit: Circuit) -> None:
+def test_hfd_is_sent_nothing_twice(hfd: Hfd, circuit: Circuit) -> None:
     _, first = upload(circuit, hfd)
 
     _, again = upload(circuit, hfd)
@@ -122,7 +122,7 @@ def test_the_javascript_client_reads_what_we_published(
     assert sizes | {e.path: e.size for e in result.files} == sizes
 
 
-def test_hf_download_brings_what_we_published(hub: Hub, circuit: Circuit, tmp_path: Path) -> None:
+def test_hf_download_gets_what_we_published(hub: Hub, circuit: Circuit, tmp_path: Path) -> None:
     _, result = upload(circuit, hub)
 
     subprocess.run(  # noqa: S603 - the client library's own command

@@ -14,11 +14,13 @@ from hypothesis import strategies as st
 
 from ritual_artifacts import RitualRepoId
 from ritual_artifacts.artifact.canonical import canonical_bytes
+from ritual_artifacts.artifact.selection import Selection
+from ritual_artifacts.context import Context
 from ritual_artifacts.errors import ArtifactError
-from ritual_artifacts.transfer import downloading as transfer
-from tests.backends.streaming import Repository, Server, StreamingBackend
+from ritual_artifacts.transfer.downloading import Target, download, read_revision_manifest
+from tests.backends.streaming import Server, StreamingBackend
 
-REPO = RitualRepoId.from_unique_id("arweave/me/model")
+REPO = RitualRepoId.from_unique_id("local/me/model")
 CONTENT = b"hostile"
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 
@@ -119,22 +121,16 @@ def test_nothing_appears_outside_the_target(
     target = make_traps(root)
     named = [path.replace("{absolute}", str(root)) for path in paths]
     data = hostile_manifest(named, sized=flags["sized"])
-    server = Server({str(REPO): Repository({"r": (data, dict.fromkeys(named, CONTENT))}, latest="r")})
-    backend = StreamingBackend(server)
+    server = Server()
+    server.plant(REPO, data, dict.fromkeys(named, CONTENT))
+    revision = StreamingBackend(server).open(REPO)
     before = surroundings(root, target)
 
     with contextlib.suppress(ArtifactError):
-        revision, manifest = transfer.read_manifest(backend, REPO)
+        manifest = read_revision_manifest(revision)
         with contextlib.suppress(OSError):  # a name that is too long for this file system
-            transfer.download(
-                backend,
-                REPO,
-                revision,
-                manifest,
-                target,
-                exclusive=flags["exclusive"],
-                overwrite=flags["overwrite"],
-            )
+            place = Target(folder=target, exclusive=flags["exclusive"], overwrite=flags["overwrite"])
+            download(revision, manifest, Selection(), place, Context.create())
             assert all((target / name).read_bytes() == CONTENT for name in named)
 
     assert surroundings(root, target) == before
@@ -144,9 +140,11 @@ def test_nothing_appears_outside_the_target(
 def test_a_harmless_manifest_of_the_same_make_is_downloaded(path: str, tmp_path: Path) -> None:
     """Without this the property above could hold because everything is refused."""
     data = hostile_manifest([path], sized=True)
-    server = Server({str(REPO): Repository({"r": (data, {path: CONTENT})}, latest="r")})
-    backend = StreamingBackend(server)
+    server = Server()
+    server.plant(REPO, data, {path: CONTENT})
+    revision = StreamingBackend(server).open(REPO)
 
-    transfer.download(backend, REPO, *transfer.read_manifest(backend, REPO), tmp_path / "out")
+    target = Target(folder=tmp_path / "out")
+    download(revision, read_revision_manifest(revision), Selection(), target, Context.create())
 
     assert (tmp_path / "out" / path).read_bytes() == CONTENT

@@ -1,9 +1,10 @@
 """A storage in a package of its own: artifacts in the folders of a shelf, such as a network drive.
 
-Below the shelf's folder, `<owner>/<name>/<digest>/` holds one version, and `<owner>/<name>/versions.json` the
-digest that each label names and that of the newest version.
+Below its folder, `<owner>/<name>/<revision>/` holds one version. `<owner>/<name>/versions.json` has the
+digest of each revision, the revision that each label names, and the newest one.
 """
 
+import hashlib
 import json
 import shutil
 import uuid
@@ -22,7 +23,6 @@ from ritual_artifacts.backends import (
     ArtifactPlan,
     Backend,
     Context,
-    Digest,
     FileDigest,
     Flag,
     Manifest,
@@ -78,7 +78,7 @@ class Versions:
         try:
             found: dict[str, Any] = json.loads((self.folder / "versions.json").read_text())
         except FileNotFoundError:
-            return {"labels": {}, "newest": None, "notes": {}}
+            return {"digests": {}, "labels": {}, "newest": None, "notes": {}}
         return found
 
     def write(self, versions: Mapping[str, Any]) -> None:
@@ -94,6 +94,9 @@ class ShelfBackend(Backend[ShelfUploadOptions]):
     @property
     def storage(self) -> ShelfStorage:
         return ShelfStorage()
+
+    def upload_options(self, given: Mapping[str, Any]) -> ShelfUploadOptions:
+        return ShelfUploadOptions.parse(given)
 
     def _versions(self, repo_id: RitualRepoId) -> Versions:
         return Versions(self._folder / repo_id.owner / repo_id.name)
@@ -122,10 +125,6 @@ class ShelfRevision(Revision):
     def __init__(self, repo_id: RitualRepoId, name: str, folder: Path) -> None:
         super().__init__(repo_id, name)
         self._folder = folder
-
-    @property
-    def digest(self) -> Digest:
-        return Digest.from_hex(self.name)
 
     def manifest_bytes(self) -> bytes:
         return (self._folder / MANIFEST_FILENAME).read_bytes()
@@ -176,18 +175,21 @@ class ShelfUpload(UploadSession):
         )
 
     def publish(self, manifest: Manifest) -> UploadResult:
-        revision, label = manifest.digest.hex, self.repo_id.version
-        (self.staged / MANIFEST_FILENAME).write_bytes(manifest.to_bytes())
+        label = self.repo_id.version
+        document = manifest.with_repo_id(self.repo_id.without_version()).to_bytes()
+        (self.staged / MANIFEST_FILENAME).write_bytes(document)
         self.versions.folder.mkdir(parents=True, exist_ok=True)
         with FileLock(self.versions.folder / "lock"):
             known = self.versions.read()
             named = known["labels"].get(label)
-            if named not in {None, revision}:
+            if named is not None and known["digests"][named] != manifest.digest:
                 message = f"{self.repo_id} is another artifact already; choose another version"
                 raise ConflictError(message)
+            revision = named or hashlib.sha256(document).hexdigest()
             is_new = not (self.versions.folder / revision).exists()
             if is_new:
                 self.staged.rename(self.versions.folder / revision)
+            known["digests"][revision] = manifest.digest
             if named is None:
                 known["newest"] = revision
             if label is not None:

@@ -1,4 +1,4 @@
-"""The cache: infernet-ml's layout, in which only what is whole counts."""
+"""The cache: infernet-ml's layout, in which only complete artifacts count."""
 
 import json
 import os
@@ -10,9 +10,11 @@ from filelock import FileLock
 from pydantic import BaseModel
 
 from ritual_artifacts import RitualArtifactManager, RitualRepoId
+from ritual_artifacts.context import Context
 from ritual_artifacts.errors import ArtifactNotFoundError, ConflictError
 from ritual_artifacts.locks import lock_folder, lock_path
-from ritual_artifacts.transfer import cache
+from ritual_artifacts.settings import load_settings
+from ritual_artifacts.transfer.cache import Cache, verify_cached
 
 
 class Sample(BaseModel):
@@ -35,8 +37,12 @@ def fetch(write: Callable[..., Path]) -> Callable[..., RitualArtifactManager[Sam
     return publish_and_fetch
 
 
+def the_cache() -> Cache:
+    return Cache.of(load_settings())
+
+
 def listed() -> list[str]:
-    return [str(folder.repo_id) for folder in cache.list_folders()]
+    return [str(folder.repo_id) for folder in the_cache().folders()]
 
 
 def test_the_layout_is_infernet_mls(fetch: Callable[..., object], root: Path) -> None:
@@ -53,7 +59,7 @@ def test_the_layout_is_infernet_mls(fetch: Callable[..., object], root: Path) ->
         assert list(document["file_hashes"]) == ["weights.bin"]
 
 
-def test_what_infernet_ml_downloaded_is_found(root: Path) -> None:
+def test_a_download_of_infernet_ml_is_found(root: Path) -> None:
     folder = root / "huggingface" / "me" / "model" / "default"
     folder.mkdir(parents=True)
     (folder / "weights.bin").write_bytes(b"abc")
@@ -67,7 +73,7 @@ def test_what_infernet_ml_downloaded_is_found(root: Path) -> None:
     }
     (folder / "ritual_manifest.json").write_text(json.dumps(document, indent=4))
 
-    [found] = cache.cached_artifacts()
+    [found] = the_cache().artifacts()
 
     assert RitualArtifactManager.has_artifact("huggingface/me/model")
     assert (found.type, str(found.repo_id)) == ("Sample", "huggingface/me/model")
@@ -83,7 +89,7 @@ def test_the_files_of_an_artifact_are_its_own(fetch: Callable[..., object], root
     (folder / ".ritual-partial" / "x").mkdir(parents=True)
     (folder / ".ritual-partial" / "x" / "half").write_bytes(b"half")
 
-    [found] = cache.cached_artifacts()
+    [found] = the_cache().artifacts()
 
     assert found.files == [folder / "ritual_manifest.json", folder / "weights.bin"]
 
@@ -122,7 +128,7 @@ def test_a_partial_folder_does_not_count(
     damage(root / "local" / "me" / "model" / "v1")
 
     assert not RitualArtifactManager.has_artifact("local/me/model/v1")
-    assert cache.cached_artifacts() == []
+    assert the_cache().artifacts() == []
     assert listed() == ["local/me/model/v1"]
 
 
@@ -145,7 +151,7 @@ def test_nothing_is_cached_where_there_is_no_cache(root: Path) -> None:
     assert not root.exists()
 
 
-def test_foreign_junk_is_passed_over(fetch: Callable[..., object], root: Path) -> None:
+def test_other_files_in_the_cache_are_ignored(fetch: Callable[..., object], root: Path) -> None:
     fetch("local/me/model/v1")
     (root / "junk").write_bytes(b"junk")
     (root / "elsewhere" / "a" / "b" / "c").mkdir(parents=True)
@@ -155,7 +161,7 @@ def test_foreign_junk_is_passed_over(fetch: Callable[..., object], root: Path) -
     (root / "local" / "me" / "model" / "ends in a dot.").mkdir()
 
     assert listed() == ["local/me/model/v1"]
-    assert cache.prune() == 0
+    assert the_cache().prune() == 0
     assert (root / "local" / "me" / "model" / "ends in a dot.").exists()
 
 
@@ -165,22 +171,20 @@ def test_an_artifact_is_removed(fetch: Callable[..., object], root: Path) -> Non
     repo = RitualRepoId.from_unique_id("local/me/model/v1")
     size = sum(path.stat().st_size for path in (root / "local/me/model/v1").iterdir())
 
-    assert cache.remove_cached(repo) == size
+    assert the_cache().remove(repo) == size
 
     assert listed() == ["local/me/model"]
     with pytest.raises(ArtifactNotFoundError, match="cache ls"):
-        cache.remove_cached(repo)
+        the_cache().remove(repo)
 
 
-def test_removing_a_link_leaves_what_it_leads_to(
-    fetch: Callable[..., object], root: Path, tmp_path: Path
-) -> None:
+def test_removing_a_link_leaves_its_target(fetch: Callable[..., object], root: Path, tmp_path: Path) -> None:
     fetch("local/me/model/v1")
     folder = root / "local" / "me" / "model" / "v1"
     folder.rename(tmp_path / "elsewhere")
     folder.symlink_to(tmp_path / "elsewhere", target_is_directory=True)
 
-    cache.remove_cached(RitualRepoId.from_unique_id("local/me/model/v1"))
+    the_cache().remove(RitualRepoId.from_unique_id("local/me/model/v1"))
 
     assert not folder.exists()
     assert (tmp_path / "elsewhere" / "weights.bin").exists()
@@ -193,7 +197,7 @@ def leave_partial_files(folder: Path, size: int) -> Path:
     return partial
 
 
-def test_pruning_removes_what_is_of_no_use_and_keeps_what_can_be_continued(
+def test_pruning_removes_leftovers_and_keeps_downloads_that_can_continue(
     fetch: Callable[..., object], root: Path
 ) -> None:
     fetch("local/me/model/whole")
@@ -202,9 +206,9 @@ def test_pruning_removes_what_is_of_no_use_and_keeps_what_can_be_continued(
     (root / "local/me/model/half").mkdir()
     half = leave_partial_files(root / "local/me/model/half", 10)
 
-    by_default = cache.prune()
+    by_default = the_cache().prune()
     kept = half.exists(), partial.exists(), listed()
-    with_the_rest = cache.prune(incomplete=True)
+    with_the_rest = the_cache().prune(incomplete=True)
 
     assert (by_default, with_the_rest) == (100, 10)
     assert kept == (True, False, ["local/me/model/half", "local/me/model/whole"])
@@ -213,33 +217,33 @@ def test_pruning_removes_what_is_of_no_use_and_keeps_what_can_be_continued(
 
 
 def keep_as_pending(folder: Path, manifest: Path) -> None:
-    """Leave what a process leaves that is killed while it puts files in place."""
+    """Leave the folder as a process does that is killed while it renames files into place."""
     staging = folder / ".ritual-partial" / ("0" * 32)
     staging.mkdir(parents=True)
     manifest.rename(staging / "replace.json")
 
 
-def test_a_download_that_was_killed_at_its_end_goes_as_a_whole(
+def test_a_download_killed_while_files_were_renamed_is_removed_as_a_whole(
     fetch: Callable[..., object], root: Path
 ) -> None:
     fetch("local/me/model/v1")
     folder = root / "local/me/model/v1"
     keep_as_pending(folder, folder / "ritual_manifest.json")
 
-    assert cache.prune() == 0
+    assert the_cache().prune() == 0
     assert (folder / "weights.bin").exists()
-    assert cache.clear("Other", incomplete=True) == 0
-    assert cache.prune(incomplete=True) > len(b"weights")
+    assert the_cache().clear("Other", incomplete=True) == 0
+    assert the_cache().prune(incomplete=True) > len(b"weights")
     assert not folder.exists()
 
 
-def test_files_beside_a_download_that_was_cut_short_stay(root: Path) -> None:
+def test_other_files_beside_an_interrupted_download_stay(root: Path) -> None:
     mine = root / "local/me/model/v1/mine.bin"
     mine.parent.mkdir(parents=True)
     mine.write_bytes(b"mine")
     partial = leave_partial_files(mine.parent, 100)
 
-    assert cache.prune(incomplete=True) == 100
+    assert the_cache().prune(incomplete=True) == 100
 
     assert mine.exists()
     assert not partial.exists()
@@ -259,18 +263,18 @@ def test_a_folder_whose_manifest_cannot_be_read_is_left_alone(
     damage(folder / "ritual_manifest.json")
     partial = leave_partial_files(folder, 100)
 
-    assert cache.prune(incomplete=True) == 0
-    assert cache.clear("Sample", incomplete=True) == 0
+    assert the_cache().prune(incomplete=True) == 0
+    assert the_cache().clear("Sample", incomplete=True) == 0
     assert partial.exists()
     assert (folder / "weights.bin").exists()
 
 
 @pytest.mark.parametrize("place", ["huggingface/me/model/default", "arweave/a/b/c"])
-def test_pruning_leaves_what_no_download_left(place: str, root: Path) -> None:
+def test_pruning_leaves_folders_that_no_download_wrote(place: str, root: Path) -> None:
     (root / place / "below").mkdir(parents=True)
     (root / place / "model.onnx").write_bytes(b"mine")
 
-    assert cache.prune() == 0
+    assert the_cache().prune() == 0
     assert (root / place / "model.onnx").exists()
     assert (root / place / "below").exists()
 
@@ -284,7 +288,7 @@ def test_pruning_leaves_the_files_of_some_fields(write: Callable[..., Path], roo
     RitualArtifactManager(artifact=artifact).to_repo("local/me/model/v1")
     RitualArtifactManager.from_repo(Pair, "local/me/model/v1", fields=["first"])
 
-    cache.prune()
+    the_cache().prune()
 
     assert (root / "local/me/model/v1/first.bin").exists()
 
@@ -297,8 +301,8 @@ def test_pruning_leaves_an_artifact_that_lost_a_file_to_be_repaired(
     (folder / "weights.bin").write_bytes(b"cut")
     partial = leave_partial_files(folder, 100)
 
-    assert cache.prune() == 0
-    assert cache.prune(incomplete=True) == 100
+    assert the_cache().prune() == 0
+    assert the_cache().prune(incomplete=True) == 100
     assert (folder / "weights.bin").exists()
     assert not partial.exists()
 
@@ -311,23 +315,25 @@ def test_pruning_does_not_follow_a_link(fetch: Callable[..., object], root: Path
     (root / "local/me/model/v3").mkdir()
     (root / "local/me/model/v3/.ritual-partial").symlink_to(partial, target_is_directory=True)
 
-    assert cache.prune() == 0
+    assert the_cache().prune() == 0
     assert (partial / "x").exists()
     assert (root / "local/me/model/v2").is_symlink()
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no FIFOs here")
 @pytest.mark.timeout(20)
-def test_a_manifest_that_is_a_fifo_is_no_artifact(fetch: Callable[..., object], root: Path) -> None:
+def test_a_folder_whose_manifest_is_a_fifo_is_not_an_artifact(
+    fetch: Callable[..., object], root: Path
+) -> None:
     fetch("local/me/model/v1")
     (root / "local/me/model/v1/ritual_manifest.json").unlink()
     os.mkfifo(root / "local/me/model/v1/ritual_manifest.json")
 
     assert not RitualArtifactManager.has_artifact("local/me/model/v1")
-    assert cache.cached_artifacts() == []
+    assert the_cache().artifacts() == []
 
 
-def test_the_cache_may_be_named_by_a_text(fetch: Callable[..., object], root: Path) -> None:
+def test_the_cache_may_be_given_as_text(fetch: Callable[..., object], root: Path) -> None:
     fetch("local/me/model/v1")
     text = str(root)
 
@@ -336,52 +342,52 @@ def test_the_cache_may_be_named_by_a_text(fetch: Callable[..., object], root: Pa
     assert not RitualArtifactManager.has_artifact("local/me/model/v1", f"{text}-else")
 
 
-def test_pruning_passes_over_what_is_being_downloaded(fetch: Callable[..., object], root: Path) -> None:
+def test_pruning_skips_a_folder_that_is_being_downloaded(fetch: Callable[..., object], root: Path) -> None:
     fetch("local/me/model/whole")
     folder = root / "local/me/model/whole"
     partial = leave_partial_files(folder, 100)
 
-    with FileLock(lock_path(folder)):
-        assert cache.prune() == 0
+    with FileLock(lock_path(folder, load_settings())):
+        assert the_cache().prune() == 0
     assert partial.exists()
 
-    assert cache.prune() == 100
+    assert the_cache().prune() == 100
 
 
-@pytest.mark.parametrize("theirs_is_another", [True, False])
-def test_what_is_being_downloaded_by_somebody_with_another_cache_is_passed_over(
+@pytest.mark.parametrize("they_moved_it", [True, False])
+def test_a_folder_that_a_process_with_another_cache_setting_downloads_is_skipped(
     fetch: Callable[..., object],
     root: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     *,
-    theirs_is_another: bool,
+    they_moved_it: bool,
 ) -> None:
     fetch("local/me/model/v1")
     folder = root / "local/me/model/v1"
     partial = leave_partial_files(folder, 100)
     caches = [root, tmp_path / "another"]
-    mine, theirs = caches if theirs_is_another else reversed(caches)
+    mine, theirs = caches if they_moved_it else reversed(caches)
     monkeypatch.setenv("RITUAL_CACHE_DIR", str(theirs))
-    their_lock = lock_path(folder)
+    their_lock = lock_path(folder, load_settings())
     monkeypatch.setenv("RITUAL_CACHE_DIR", str(mine))
-    assert lock_path(folder) != their_lock
+    assert lock_path(folder, load_settings()) != their_lock
 
     with FileLock(their_lock):
-        assert cache.prune(root) == 0
-        assert cache.clear("Sample", root) == 0
+        assert Cache.of(load_settings(), root).prune() == 0
+        assert Cache.of(load_settings(), root).clear("Sample") == 0
 
     assert partial.exists()
-    assert cache.clear("Sample", root) > 100
+    assert Cache.of(load_settings(), root).clear("Sample") > 100
 
 
 def test_verifying_names_what_differs(fetch: Callable[..., object], root: Path) -> None:
     fetch("local/me/model/v1")
     repo = RitualRepoId.from_unique_id("local/me/model/v1")
-    assert cache.verify_cached(cache.find_folder(repo)) == []
+    assert verify_cached(the_cache().folder(repo), Context.create()) == []
     (root / "local/me/model/v1/weights.bin").write_bytes(b"Weights")
 
-    [mismatch] = cache.verify_cached(cache.find_folder(repo))
+    [mismatch] = verify_cached(the_cache().folder(repo), Context.create())
 
     assert (mismatch.path, mismatch.source) == ("weights.bin", "local/me/model/v1")
 
@@ -390,25 +396,29 @@ def test_verifying_a_folder_without_a_manifest_says_so(fetch: Callable[..., obje
     fetch("local/me/model/v1")
     (root / "local/me/model/v1/ritual_manifest.json").unlink()
 
-    [mismatch] = cache.verify_cached(cache.find_folder(RitualRepoId.from_unique_id("local/me/model/v1")))
+    [mismatch] = verify_cached(
+        the_cache().folder(RitualRepoId.from_unique_id("local/me/model/v1")), Context.create()
+    )
 
     assert (mismatch.path, mismatch.actual) == ("ritual_manifest.json", "missing")
 
 
-def test_everybody_who_shares_the_cache_shares_its_locks(
+def test_all_users_of_a_cache_share_its_locks(
     root: Path, own_folders: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = lock_path(root / "local/me/model/v1")
+    first = lock_path(root / "local/me/model/v1", load_settings())
     monkeypatch.setenv("RITUAL_STATE_DIR", str(own_folders / "another user's"))
 
-    assert lock_path(root / "local/me/model/v1") == first
+    assert lock_path(root / "local/me/model/v1", load_settings()) == first
     assert first.parent == root / ".locks"
-    assert lock_path(own_folders / "elsewhere").is_relative_to(own_folders / "another user's")
+    assert lock_path(own_folders / "elsewhere", load_settings()).is_relative_to(
+        own_folders / "another user's"
+    )
 
 
-def test_who_writes_a_folder_cannot_wait_for_itself(tmp_path: Path) -> None:
-    with lock_folder(tmp_path), pytest.raises(ConflictError, match="progress callback"):
-        lock_folder(tmp_path).__enter__()
+def test_a_thread_that_writes_a_folder_cannot_wait_for_itself(tmp_path: Path) -> None:
+    with lock_folder(tmp_path, load_settings()), pytest.raises(ConflictError, match="progress callback"):
+        lock_folder(tmp_path, load_settings()).__enter__()
 
-    with lock_folder(tmp_path):
+    with lock_folder(tmp_path, load_settings()):
         pass

@@ -116,9 +116,9 @@ def test_a_fifo_is_refused_without_being_opened(tmp_path: Path) -> None:
 def test_fewer_workers_than_one_are_refused(number: int, write: Callable[..., Path], tmp_path: Path) -> None:
     source = write("a.bin")
 
-    with pytest.raises(ArtifactError, match=f"max_workers is {number}, expected 1 or more"):
+    with pytest.raises(ArtifactError, match=f"max_workers must be at least 1, got {number}"):
         hash_files([source], max_workers=number)
-    with pytest.raises(ArtifactError, match=f"max_workers is {number}, expected 1 or more"):
+    with pytest.raises(ArtifactError, match=f"max_workers must be at least 1, got {number}"):
         copy_files([(source, tmp_path / "copy")], max_workers=number)
     assert not (tmp_path / "copy").exists()
 

@@ -251,7 +251,7 @@ def test_what_a_download_left_that_was_cut_short_is_no_part_of_a_directory(
     write("model/a.bin")
     write(f"model/{folder}.ritual-partial/key/half")
 
-    with pytest.raises(ArtifactModelError, match="finish it, or remove that folder"):
+    with pytest.raises(ArtifactModelError, match="finish that download, or remove"):
         plan_files(Folder(folder=write("model/b.bin").parent))
 
 
@@ -278,7 +278,7 @@ def test_colliding_names_in_one_directory_are_refused(write: Callable[..., Path]
     if len(list(folder.iterdir())) == 1:
         pytest.skip("this file system ignores case")
 
-    with pytest.raises(ArtifactModelError, match=r"'model/A' and 'model/a' cannot exist side by side"):
+    with pytest.raises(ArtifactModelError, match=r"'model/A' and 'model/a' collide on some file systems"):
         plan_files(OneFolder(model_dir=folder))
 
 
@@ -299,14 +299,14 @@ def test_a_missing_file_is_a_file_not_found_error(tmp_path: Path) -> None:
 
 
 def test_a_directory_where_a_file_is_due_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ArtifactModelError, match=r"field 'file'.*is a directory.*DirectoryPath"):
+    with pytest.raises(ArtifactModelError, match=r"field 'file'.*got the directory.*DirectoryPath"):
         plan_files(OneFile(file=tmp_path))
 
 
 def test_a_file_where_a_directory_is_due_is_refused(write: Callable[..., Path]) -> None:
     artifact = OneFolder(model_dir=write("x/y").parent).model_copy(update={"model_dir": write("z")})
 
-    with pytest.raises(ArtifactModelError, match=r"field 'model_dir'.*is a file where a directory is due"):
+    with pytest.raises(ArtifactModelError, match=r"field 'model_dir'.*expected a directory, got the file"):
         plan_files(artifact)
 
 
@@ -317,7 +317,7 @@ def test_a_directory_that_another_field_calls_a_file_is_refused(write: Callable[
 
     folder = write("x/y").parent
 
-    with pytest.raises(ArtifactModelError, match=r"field 'file'.*is a directory"):
+    with pytest.raises(ArtifactModelError, match=r"field 'file'.*expected a file, got the directory"):
         plan_files(Reversed(model_dir=folder, file=folder))
 
 
@@ -377,7 +377,7 @@ def test_a_special_file_in_a_directory_is_refused_by_name(
 
 
 def test_a_device_is_refused() -> None:
-    with pytest.raises(ArtifactModelError, match=r"/dev/null is no regular file"):
+    with pytest.raises(ArtifactModelError, match=r"/dev/null is a FIFO, socket or device"):
         plan_files(OneFile(file=Path("/dev/null")))
 
 

@@ -130,7 +130,7 @@ def test_no_local_label_is_called_as_the_newest_version(version: str) -> None:
 
 @pytest.mark.parametrize("given", [None, 5, b"local/me/x", ["local"]])
 def test_what_is_no_text_is_no_id(given: Any) -> None:
-    with pytest.raises(RepoIdError, match="is no text"):
+    with pytest.raises(RepoIdError, match="must be a string"):
         RitualRepoId.from_unique_id(given)
 
 
@@ -139,7 +139,7 @@ def test_what_is_no_text_is_no_id(given: Any) -> None:
 def test_a_bad_part_is_refused_on_construction(part: str, value: str) -> None:
     values: dict[str, Any] = {"owner": "me", "name": "x", "version": "v1"} | {part: value}
 
-    with pytest.raises(RepoIdError, match=f"bad {part}"):
+    with pytest.raises(RepoIdError, match=f"invalid {part}"):
         RitualRepoId(storage=StorageId.Local, **values)
 
 
@@ -148,7 +148,7 @@ def test_a_bad_part_is_refused_on_construction(part: str, value: str) -> None:
 def test_a_bad_part_is_refused_inside_another_model(part: str, value: str) -> None:
     values = {"storage": "local", "owner": "me", "name": "x", "version": "v1"} | {part: value}
 
-    with pytest.raises(ValidationError, match=f"repository id has a bad {part}"):
+    with pytest.raises(ValidationError, match=f"repository id has an invalid {part}"):
         Holder.model_validate({"repo": values})
 
 
@@ -157,9 +157,9 @@ def test_a_bad_part_is_refused_inside_another_model(part: str, value: str) -> No
     [
         ({"storage": "local", "owner": "me"}, "has no name"),
         ({"owner": "me", "name": "x"}, "has no storage"),
-        ({"storage": "ftp", "owner": "me", "name": "x"}, "bad storage 'ftp'"),
-        ({"storage": "local", "owner": 3, "name": "x"}, "bad owner 3"),
-        ({"storage": "local", "owner": "me", "name": "x", "version": "default"}, "bad version 'default'"),
+        ({"storage": "ftp", "owner": "me", "name": "x"}, "invalid storage 'ftp'"),
+        ({"storage": "local", "owner": 3, "name": "x"}, "invalid owner 3"),
+        ({"storage": "local", "owner": "me", "name": "x", "version": "default"}, "invalid version 'default'"),
     ],
 )
 def test_bad_values_are_refused_whoever_validates_them(values: dict[str, Any], problem: str) -> None:
@@ -185,10 +185,10 @@ def test_an_id_cannot_be_changed() -> None:
         ("ftp/me/x", "local, arweave, huggingface"),
         ("local", "must have an owner"),
         ("local/me", "must have an owner"),
-        ("local/me/x/v1/more", "at most a version"),
-        ("local//x", "bad owner ''"),
-        ("local/me/x/", "bad version ''"),
-        ("local/../../etc", "bad owner '..'"),
+        ("local/me/x/v1/more", "optionally a version"),
+        ("local//x", "invalid owner ''"),
+        ("local/me/x/", "invalid version ''"),
+        ("local/../../etc", "invalid owner '..'"),
         (" local/me/x", "must start with a storage"),
     ],
 )
@@ -290,7 +290,7 @@ def test_text_that_is_no_encoding_is_refused(text: str) -> None:
 def test_a_hostile_part_on_chain_is_refused() -> None:
     hostile = bytes.fromhex(WEB3["local/me/x"].replace("6d65", "2e2e", 1))
 
-    with pytest.raises(RepoIdError, match=r"bad owner '\.\.'"):
+    with pytest.raises(RepoIdError, match=r"invalid owner '\.\.'"):
         RitualRepoId.from_web3(hostile)
 
 

@@ -1,4 +1,4 @@
-"""Staging: files stay hidden until all are verified, and partial files are continued; see `test_commit.py`."""
+"""Staging: files stay hidden until all are verified, and partial files are continued."""
 
 import contextlib
 import hashlib

@@ -1,1 +1,1 @@
-"""What an artifact is: its model, its files, its manifest and its digest. Nothing here moves bytes."""
+"""What an artifact is: its model, files, manifest and digest. Nothing here moves bytes."""

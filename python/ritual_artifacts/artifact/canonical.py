@@ -1,4 +1,4 @@
-"""Canonical JSON (RFC 8785): one value, one sequence of bytes."""
+"""Canonical JSON (RFC 8785): each value has exactly one encoding."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, TypeAlias
@@ -8,27 +8,33 @@ import rfc8785
 Json: TypeAlias = bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"] | None
 
 MAX_DEPTH: Final = 64
-"""Nesting of objects and arrays that a manifest may have."""
+"""Maximum nesting of objects and arrays in a manifest."""
 
 
 def canonical_bytes(value: Json) -> bytes:
-    """Serialize `value` by RFC 8785 (JSON Canonicalization Scheme).
+    """Serialize `value` according to RFC 8785 (JSON Canonicalization Scheme).
 
     Raises:
-        ValueError: JSON cannot hold the value: NaN, an infinity, an integer beyond ±(2^53 − 1), which
+        ValueError: JSON cannot represent the value: NaN, an infinity, an integer beyond ±(2^53 − 1), which
             RFC 7493 (I-JSON) excludes, or a string that is not valid Unicode.
     """
     try:
         return rfc8785.dumps(value)
     except rfc8785.IntegerDomainError as error:
-        message = f"{error}; JSON keeps integers only up to 2^53 - 1: declare the field as str"
+        message = f"{error}; JSON integers are exact only up to 2^53 - 1: declare the field as str"
+        raise ValueError(message) from None
+    except rfc8785.FloatDomainError:
+        message = (
+            "JSON has no infinity and no NaN; for a field of type float, set ser_json_inf_nan to 'strings' "
+            "in model_config"
+        )
         raise ValueError(message) from None
     except (rfc8785.CanonicalizationError, UnicodeEncodeError, RecursionError) as error:
         raise ValueError(str(error)) from None
 
 
 def is_too_deep(value: Json) -> bool:
-    """Say whether objects and arrays are nested deeper than `MAX_DEPTH` in `value`."""
+    """Return whether objects and arrays in `value` are nested deeper than `MAX_DEPTH`."""
     level: list[Json] = [value]
     for _ in range(MAX_DEPTH):
         level = [part for node in level if isinstance(node, dict | list) for part in _parts(node)]

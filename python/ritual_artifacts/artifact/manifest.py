@@ -1,8 +1,8 @@
-"""The manifest: what an artifact is, in one JSON file that travels with it.
+"""The manifest: one JSON file, published with each artifact, that describes it.
 
-The file is flat, so that infernet-ml reads it: the model's fields stand beside `repo_id`, `artifact_type`,
-`file_hashes` and `ritual_artifacts`. Sizes and the artifact's digest are in the last one. A manifest comes
-from a stranger: `parse_manifest` checks every rule of the format before it is used.
+The file is flat, so that infernet-ml can read it: the model's fields are at the top level, beside `repo_id`,
+`artifact_type`, `file_hashes` and `ritual_artifacts`. The last one has the sizes and the artifact's digest.
+A manifest is untrusted input: `parse_manifest` checks every rule of the format before it is used.
 """
 
 import json
@@ -32,12 +32,12 @@ MAX_ENTRIES: Final = 200_000
 MAX_NODES: Final = 16 * MAX_ENTRIES
 """Keys and items in the whole document. A file needs 9 of them, and 1 or 2 in the field that holds it."""
 
-_SHOWN: Final = 100
-"""Characters of a hostile key that an error shows."""
+_MAX_SHOWN: Final = 100
+"""Characters of an untrusted key that an error message shows."""
 
 _STRING: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 
-_OWN_KEYS: Final = frozenset({"repo_id", "artifact_type", "file_hashes", "ritual_artifacts"})
+_RESERVED_KEYS: Final = frozenset({"repo_id", "artifact_type", "file_hashes", "ritual_artifacts"})
 
 Sha256Hex = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$", strict=True)]
 TypeName = Annotated[str, StringConstraints(min_length=1, max_length=1024, strict=True)]
@@ -49,8 +49,8 @@ class ManifestEntry(BaseModel):
     """One file of an artifact.
 
     Attributes:
-        path: Name inside the artifact: relative, `/` between the parts, portable.
-        size: Bytes.
+        path: Name inside the artifact: a relative, portable path with `/` between its parts.
+        size: Size in bytes.
         sha256: SHA-256 of the content in lower-case hex.
     """
 
@@ -62,10 +62,10 @@ class ManifestEntry(BaseModel):
 
 
 class LegacyEntry(BaseModel):
-    """One file of an artifact that infernet-ml 2.0.0 published, whose manifests state no sizes.
+    """One file of an artifact published by infernet-ml 2.0.0, whose manifests have no sizes.
 
     Attributes:
-        path: Name inside the artifact: relative, `/` between the parts, portable.
+        path: Name inside the artifact: a relative, portable path with `/` between its parts.
         sha256: SHA-256 of the content in lower-case hex.
     """
 
@@ -76,14 +76,14 @@ class LegacyEntry(BaseModel):
 
     @property
     def size(self) -> None:
-        """Not stated."""
+        """Unknown: these manifests have no sizes."""
 
 
 AnyEntry: TypeAlias = ManifestEntry | LegacyEntry
 
 
 class _Extension(BaseModel):
-    """What this package adds to the format of infernet-ml."""
+    """The part of the manifest that this package adds to infernet-ml's format."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -93,7 +93,7 @@ class _Extension(BaseModel):
 
 
 class ManifestDocument(BaseModel):
-    """The manifest file as it is written; every other key is a field of the artifact's model."""
+    """The content of the manifest file; every other key is a field of the artifact's model."""
 
     model_config = ConfigDict(frozen=True, extra="allow", title=MANIFEST_FILENAME)
 
@@ -103,8 +103,8 @@ class ManifestDocument(BaseModel):
     ritual_artifacts: _Extension | None = None
 
 
-class _Content(BaseModel):
-    """What every manifest says."""
+class _BaseManifest(BaseModel):
+    """What all manifests have in common."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -116,19 +116,19 @@ class _Content(BaseModel):
     @model_validator(mode="after")
     def _check_names(self) -> Self:
         if not self.artifact_type.isprintable():
-            message = f"the artifact type {self.artifact_type!r} holds a character that cannot be printed"
+            message = f"the artifact type {self.artifact_type!r} has a character that is not printable"
             raise ValueError(message)
         if self.repo_id is not None:
             RitualRepoId.from_unique_id(self.repo_id)
         for entry in self.files:
             problem = path_problem(entry.path)
             if problem is None and collision_key(entry.path.partition("/")[0]) in RESERVED_PATHS:
-                problem = "is a name that the format needs for itself"
+                problem = "is reserved by the format"
             if problem:
                 message = f"the file name {entry.path!r} {problem}"
                 raise ValueError(message)
         for first, second in find_collisions(entry.path for entry in self.files):
-            message = f"the file names {first!r} and {second!r} cannot exist side by side"
+            message = f"the file names {first!r} and {second!r} collide on some file systems"
             raise ValueError(message)
         return self
 
@@ -138,20 +138,20 @@ class _Content(BaseModel):
         return self.model_validate(self.model_dump() | {"repo_id": named})
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """Return a copy, which computes its digest anew. See pydantic's `BaseModel.model_copy`."""
+        """Return a copy that computes its own digest. See pydantic's `BaseModel.model_copy`."""
         copy = super().model_copy(update=update, deep=deep)
         for name in ("digest", "_paths", "_sorted_paths"):
             copy.__dict__.pop(name, None)
         return copy
 
     def resolve(self, root: Path, name: str) -> Path:
-        """Return where the file or directory that a field calls `name` is below `root`.
+        """Return the path below `root` of the file or directory that a field calls `name`.
 
         Raises:
             ManifestError: the artifact has no such file or directory.
         """
         if name not in self._paths and not self._has_directory(name):
-            message = f"a field names {name!r}, which is not among the artifact's files"
+            message = f"a field names {name!r}, which is not one of the artifact's files"
             raise ManifestError(message)
         return root / name
 
@@ -177,37 +177,37 @@ class _Content(BaseModel):
         return document
 
     def to_bytes(self) -> bytes:
-        """Serialize to the manifest file: ASCII JSON, indented by four spaces as infernet-ml does.
+        """Serialize to the manifest file: ASCII JSON, indented by four spaces as in infernet-ml.
 
         Raises:
             ManifestError: the manifest is larger or deeper than a reader accepts.
         """
         document = self.to_document()
         if is_too_deep(document):
-            message = f"the manifest is nested deeper than {MAX_DEPTH}, which no reader accepts"
+            message = f"the manifest is nested deeper than {MAX_DEPTH} levels, the limit of the format"
             raise ManifestError(message)
         try:
             data = (json.dumps(document, indent=4, allow_nan=False) + "\n").encode()
         except (TypeError, ValueError) as error:
-            message = f"the manifest has a field that JSON cannot hold: {error}"
+            message = f"the manifest has a field that JSON cannot represent: {error}"
             raise ManifestError(message) from None
         if len(data) > MAX_MANIFEST_BYTES or len(self.files) > MAX_ENTRIES or _has_too_many_nodes(data):
             message = (
-                f"the manifest has {len(self.files)} files and {len(data)} bytes, more than readers accept "
-                f"({MAX_ENTRIES} files, {MAX_MANIFEST_BYTES} bytes, {MAX_NODES} keys and items)"
+                f"the manifest is too large: {len(self.files)} files and {len(data)} bytes; the limits are "
+                f"{MAX_ENTRIES} files, {MAX_MANIFEST_BYTES} bytes, and {MAX_NODES} keys and items"
             )
             raise ManifestError(message)
         return data
 
 
-class Manifest(_Content):
-    """What an artifact is: its type, its fields, and its files with their sizes and digests.
+class Manifest(_BaseManifest):
+    """The description of an artifact: its type, its fields, and its files with their sizes and digests.
 
     Attributes:
         artifact_type: Name of the model's class.
         fields: Metadata as JSON, and the names of files where the type has files.
         files: One entry per file, sorted by path.
-        repo_id: The repository it was published to, where that was known; not part of the digest.
+        repo_id: The repository it was published to, if known; not part of the digest.
     """
 
     files: tuple[ManifestEntry, ...]
@@ -216,10 +216,10 @@ class Manifest(_Content):
     def build(
         cls, plan: ArtifactPlan, digests: Sequence[FileDigest], repo_id: RitualRepoId | None = None
     ) -> Self:
-        """Join a plan with the digests of its files, which stand in the plan's order.
+        """Build the manifest of a plan from the digests of its files, in the plan's order.
 
         Raises:
-            ManifestError: a reader would refuse the manifest.
+            ManifestError: the manifest would be invalid.
         """
         files = tuple(
             ManifestEntry(path=file.path, size=digest.size, sha256=digest.sha256)
@@ -229,17 +229,17 @@ class Manifest(_Content):
         try:
             return cls(artifact_type=plan.artifact_type, fields=dict(plan.fields), files=files, repo_id=named)
         except ValidationError as error:
-            message = f"{plan.artifact_type!r} has no valid manifest: {explain(error, 'it')}"
+            message = f"the manifest of {plan.artifact_type!r} would be invalid: {explain(error, 'it')}"
             raise ManifestError(message) from None
 
     @cached_property
     def digest(self) -> Digest:
         """SHA-256 of the canonical JSON (RFC 8785) of type, fields and files.
 
-        It names the artifact: the same on every backend, machine and run.
+        It identifies the artifact, and is the same on every backend, machine and run.
 
         Raises:
-            ManifestError: a field holds a number that canonical JSON does not have.
+            ManifestError: a field has a number that canonical JSON cannot represent.
         """
         files = [entry.model_dump() for entry in self.files]
         try:
@@ -253,7 +253,7 @@ class Manifest(_Content):
 
     @property
     def size(self) -> int:
-        """Bytes of all files together."""
+        """Total size of the files in bytes."""
         return sum(entry.size for entry in self.files)
 
     def to_document(self) -> dict[str, Any]:
@@ -268,19 +268,19 @@ class Manifest(_Content):
 
     @classmethod
     def from_bytes(cls, data: bytes, source: str = "the manifest") -> Self:
-        """Parse a manifest that this package wrote, without trusting it; see `parse_manifest`.
+        """Parse an untrusted manifest in this package's format; see `parse_manifest`.
 
         Raises:
-            ManifestError: the manifest is invalid, or was written by infernet-ml and states no sizes.
+            ManifestError: the manifest is invalid, or is one of infernet-ml's, which have no sizes.
         """
         return cls._complete(parse_manifest(data, source), source)
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Read a manifest file that this package wrote; see `read_manifest`.
+        """Read an untrusted manifest file in this package's format; see `read_manifest`.
 
         Raises:
-            ManifestError: the manifest is invalid, or was written by infernet-ml and states no sizes.
+            ManifestError: the manifest is invalid, or is one of infernet-ml's, which have no sizes.
             OSError: the file is missing or cannot be read.
         """
         return cls._complete(read_manifest(path), str(path))
@@ -289,24 +289,24 @@ class Manifest(_Content):
     def _complete(cls, manifest: "AnyManifest", source: str) -> Self:
         if isinstance(manifest, cls):
             return manifest
-        message = f"{source} states no sizes, because infernet-ml wrote it; verify its files first"
+        message = f"{source} has no sizes, because it is in infernet-ml's format; verify its files first"
         raise ManifestError(message)
 
 
-class LegacyManifest(_Content):
-    """The manifest of an artifact that infernet-ml 2.0.0 published: no sizes, and so no digest.
+class LegacyManifest(_BaseManifest):
+    """The manifest of an artifact published by infernet-ml 2.0.0. It has no sizes, and therefore no digest.
 
     Attributes:
         artifact_type: Name of the model's class.
         fields: Metadata as JSON, and the names of files where the type has files.
         files: One entry per file, sorted by path.
-        repo_id: The repository it was published to, where that was known.
+        repo_id: The repository it was published to, if known.
     """
 
     files: tuple[LegacyEntry, ...]
 
     def with_sizes(self, sizes: Mapping[str, int]) -> Manifest:
-        """Return the manifest with the sizes that were measured on verified files."""
+        """Return the manifest with sizes, which must be those of verified files."""
         files = tuple(ManifestEntry(path=e.path, size=sizes[e.path], sha256=e.sha256) for e in self.files)
         return Manifest(
             artifact_type=self.artifact_type, fields=self.fields, files=files, repo_id=self.repo_id
@@ -317,26 +317,26 @@ AnyManifest: TypeAlias = Manifest | LegacyManifest
 
 
 def complete_manifest(manifest: AnyManifest, sizes: Mapping[str, int]) -> Manifest:
-    """Return a manifest with all sizes; those of an old one were measured on verified files."""
+    """Return a manifest with sizes. A legacy one gets `sizes`, which must be those of verified files."""
     return manifest if isinstance(manifest, Manifest) else manifest.with_sizes(sizes)
 
 
 def parse_manifest(data: bytes, source: str = "the manifest") -> AnyManifest:
-    """Parse a manifest of this package or of infernet-ml 2.0.0, without trusting it.
+    """Parse an untrusted manifest of this package or of infernet-ml 2.0.0.
 
     Args:
         data: The file's content.
-        source: What to call it in an error.
+        source: The name of the manifest in error messages.
 
     Raises:
         ManifestError: the manifest is too large or too deep, has too many keys and items, is not strict
             JSON, has duplicate keys, unknown digests, hostile or colliding file names, or a digest that
-            is not its own.
+            does not match its content.
     """
     try:
         values = _parse_strictly(data)
         document = ManifestDocument.model_validate(values)
-        fields = {key: value for key, value in values.items() if key not in _OWN_KEYS}
+        fields = {key: value for key, value in values.items() if key not in _RESERVED_KEYS}
         json.dumps(fields, ensure_ascii=False, allow_nan=False).encode()  # no 1e999, no lone surrogates
         manifest = _from_document(document, fields)
     except ValidationError as error:
@@ -351,7 +351,7 @@ def parse_manifest(data: bytes, source: str = "the manifest") -> AnyManifest:
             raise ManifestError(message)
         if manifest.digest != document.ritual_artifacts.digest:
             message = (
-                f"{source} was altered: it states the digest {document.ritual_artifacts.digest}, "
+                f"{source} was altered: its digest is {document.ritual_artifacts.digest}, "
                 f"but its content has {manifest.digest}"
             )
             raise ManifestError(message)
@@ -359,7 +359,7 @@ def parse_manifest(data: bytes, source: str = "the manifest") -> AnyManifest:
 
 
 def read_manifest(path: Path) -> AnyManifest:
-    """Read a manifest file of this package or of infernet-ml 2.0.0, without trusting it.
+    """Read an untrusted manifest file of this package or of infernet-ml 2.0.0.
 
     Raises:
         ManifestError: it is not a regular file; or see `parse_manifest`.
@@ -393,49 +393,51 @@ def _parse_strictly(data: bytes) -> dict[str, Any]:
         message = f"it has more than {MAX_NODES} keys and items"
         raise ValueError(message)
     try:
-        values = json.loads(data.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse_constant)
+        values = json.loads(
+            data.decode("utf-8"), object_pairs_hook=_refuse_duplicates, parse_constant=_refuse_constant
+        )
     except RecursionError:
-        message = f"it is nested deeper than {MAX_DEPTH}"
+        message = f"it is nested deeper than {MAX_DEPTH} levels"
         raise ValueError(message) from None
     if not isinstance(values, dict):
         message = "it is not a JSON object"
         raise ValueError(message)  # noqa: TRY004 - the content is wrong, not a type in a program
     if is_too_deep(values):
-        message = f"it is nested deeper than {MAX_DEPTH}"
+        message = f"it is nested deeper than {MAX_DEPTH} levels"
         raise ValueError(message)
     return values
 
 
 def _has_too_many_nodes(data: bytes) -> bool:
-    """Say whether JSON text has more than `MAX_NODES` keys and items, which a parser makes objects of.
+    """Return whether JSON text has more than `MAX_NODES` keys and items, each of which becomes an object.
 
-    The marks that stand between them are counted. Strings may hold such marks too: they are left out where
-    it would matter, which takes longer.
+    The punctuation between them is counted. Strings may contain the same characters; only if that could
+    matter, strings are left out, which takes longer.
     """
-    if _count_marks(data, 0, len(data)) <= MAX_NODES:
+    if _count_punctuation(data, 0, len(data)) <= MAX_NODES:
         return False
     count, end = 0, 0
     for string in _STRING.finditer(data):
-        count += _count_marks(data, end, string.start())
+        count += _count_punctuation(data, end, string.start())
         end = string.end()
         if count > MAX_NODES:
             return True
-    return count + _count_marks(data, end, len(data)) > MAX_NODES
+    return count + _count_punctuation(data, end, len(data)) > MAX_NODES
 
 
-def _count_marks(data: bytes, start: int, end: int) -> int:
+def _count_punctuation(data: bytes, start: int, end: int) -> int:
     return sum(data.count(mark, start, end) for mark in (b",", b":", b"[", b"{"))
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     values = dict(pairs)
     if len(values) != len(pairs):
-        twice = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
-        message = f"the key {twice[:_SHOWN]!a} appears twice in one object"
+        duplicate = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
+        message = f"duplicate key {duplicate[:_MAX_SHOWN]!a} in one object"
         raise ValueError(message)
     return values
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    message = f"{name} is not JSON"
+    message = f"{name} is not valid JSON"
     raise ValueError(message)

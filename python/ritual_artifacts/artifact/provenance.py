@@ -1,4 +1,4 @@
-"""Where an artifact's files are from, and what has changed since: values, compared and never moved."""
+"""Where an artifact's files come from, and what has changed since. Values only: nothing here moves files."""
 
 import json
 import logging
@@ -12,7 +12,7 @@ from typing import Any, Final, Self, TypeAlias
 from pydantic import BaseModel
 
 from ritual_artifacts.artifact.canonical import canonical_bytes
-from ritual_artifacts.artifact.introspection import Node, describe, fill
+from ritual_artifacts.artifact.introspection import FileRef, Node, describe, fill, find_contradiction
 from ritual_artifacts.artifact.manifest import AnyEntry, AnyManifest, Manifest
 from ritual_artifacts.artifact.planning import ArtifactPlan
 from ritual_artifacts.artifact.selection import Selection, names_below
@@ -26,19 +26,19 @@ CHANGED_SINCE: Final = (
     "the artifact's files have changed since they were downloaded or opened; download them again, "
     "or publish what is there now as a new artifact"
 )
-"""What to do when files that are about to be published differ from what they were."""
+"""The next step if files that are about to be published have changed."""
 
 
 @dataclass(frozen=True)
 class Origin:
-    """A manifest, the files that it is about, and the model's fields at that time.
+    """A manifest, the files that it describes, and the model's fields at that time.
 
     Attributes:
-        manifest: What the artifact is; of a part, only that part.
-        places: Where each file is, by its name in the artifact.
-        directories: Where each directory is that the model names, by its name in the artifact.
+        manifest: The artifact's manifest; for a partial download, only that part.
+        places: The path of each file, by its name in the artifact.
+        directories: The path of each directory that the model names, by its name in the artifact.
         values: The model's fields as JSON, with absolute paths.
-        names: How the files and directories that are in the artifact's folder are called in the artifact.
+        names: The name in the artifact of each file and directory in the artifact's folder, by its path.
     """
 
     manifest: AnyManifest
@@ -63,15 +63,27 @@ class Origin:
             manifest = manifest.model_copy(update=part)
         places = {entry.path: folder / entry.path for entry in manifest.files}
         directories = {name: folder / name for name in selection.directories}
-        return cls(manifest, places, directories, _values_of(nodes), names_below(folder, manifest))
+        # A validator may resolve the links in a path.
+        names = names_below(Path(os.path.realpath(folder)), manifest) | names_below(folder, manifest)
+        return cls(manifest, places, directories, _values_of(nodes), names)
 
     @cached_property
     def entries(self) -> dict[Path, AnyEntry]:
-        """What each file is, by its place."""
-        return {self.places[entry.path]: entry for entry in self.manifest.files}
+        """The entry of each file, by its path."""
+        named = {entry.path: entry for entry in self.manifest.files}
+        below = {path: named[name] for path, name in self.names.items() if name in named}
+        return below | {self.places[name]: entry for name, entry in named.items()}
+
+    def find_contradiction(self, nodes: Nodes) -> str | None:
+        """Return where a model, described as `nodes`, contradicts the manifest; None if it does not."""
+
+        def name_of(ref: FileRef) -> str:
+            return self.names.get(ref.path.absolute(), "")
+
+        return find_contradiction(nodes, self.manifest.fields, name_of)
 
     def find_changed_fields(self, artifact: BaseModel, source: str) -> list[Mismatch]:
-        """Return the fields whose values have changed since."""
+        """Return a mismatch for each field whose value has changed since."""
         now = _values_of(try_describe(artifact))
         return [
             Mismatch("(the value)", self.values.get(name, MISSING), now.get(name, MISSING), source, name)
@@ -80,7 +92,7 @@ class Origin:
         ]
 
     def missing(self, path: str) -> IntegrityError | None:
-        """Return the error for a file that is gone; None where the file is not one of these."""
+        """Return the error for a missing file; None if the file is not one of these."""
         entry = self.entries.get(Path(path).absolute())
         if entry is None:
             return None
@@ -88,10 +100,10 @@ class Origin:
         return IntegrityError.of([mismatch], hint=CHANGED_SINCE)
 
     def expect(self, plan: ArtifactPlan) -> dict[str, str]:
-        """Return the SHA-256 that the plan's files must have, for those that are from here.
+        """Return the expected SHA-256 of those files of the plan that have this origin.
 
         Raises:
-            IntegrityError: a directory from here has other files now.
+            IntegrityError: files were added to or removed from a directory of this origin.
         """
         files = {file.source.absolute(): file for file in plan.files}
         found: list[Mismatch] = []
@@ -116,11 +128,11 @@ class Origin:
 
 @dataclass(frozen=True)
 class Stamp:
-    """What fields and files look like from outside; while that stays the same, so do their digests.
+    """The fields, and the metadata of the files; if neither has changed, the digests are still valid.
 
     Attributes:
         fields: The manifest's fields, as canonical JSON.
-        files: Name, place, size, times and inode of each file.
+        files: Name, path, size, times and inode of each file.
     """
 
     fields: bytes
@@ -128,7 +140,7 @@ class Stamp:
 
     @classmethod
     def of(cls, fields: Mapping[str, Any], places: Mapping[str, Path]) -> Self:
-        """Look at the files now.
+        """Return the current stamp.
 
         Raises:
             OSError: a file is missing.
@@ -139,18 +151,18 @@ class Stamp:
 
     @classmethod
     def of_plan(cls, plan: ArtifactPlan) -> Self:
-        """Look at the planned files now."""
+        """Return the current stamp of the planned files."""
         return cls.of(plan.fields, {file.path: file.source.absolute() for file in plan.files})
 
 
 @dataclass(frozen=True)
 class Description:
-    """A manifest, and what its files looked like when it was made.
+    """A manifest, and the state of its files when it was built.
 
     Attributes:
         manifest: The manifest.
-        stamp: What fields and files looked like.
-        origin: Where the files were.
+        stamp: The fields, and the metadata of the files.
+        origin: The location of the files.
     """
 
     manifest: Manifest
@@ -161,7 +173,7 @@ class Description:
     def of_origin(cls, nodes: Nodes, origin: Origin) -> Self | None:
         """Return the description of an artifact, described as `nodes`, whose files were just verified.
 
-        None where the model gives other fields or files than the manifest: it is another artifact then.
+        None if the model has other fields or files than the manifest, and so is another artifact.
 
         Raises:
             OSError: a file is missing.
@@ -178,7 +190,7 @@ class Description:
         fields = {key: fill(node, lambda ref: name_of(ref.path.absolute())) for key, node in nodes.items()}
         try:
             is_same = canonical_bytes(fields) == canonical_bytes(manifest.fields)
-        except ValueError:  # an old manifest may hold integers that canonical JSON does not have
+        except ValueError:  # an old manifest may have integers that canonical JSON cannot represent
             is_same = False
         if not is_same or not all(_is_used(path, used) for path in origin.places.values()):
             return None
@@ -190,7 +202,7 @@ def _is_used(path: Path, used: set[Path]) -> bool:
 
 
 def try_describe(artifact: BaseModel) -> Nodes | None:
-    """Describe a model; None where it could not be published."""
+    """Describe a model; None if it could not be published."""
     try:
         return describe(artifact)
     except ArtifactModelError as error:

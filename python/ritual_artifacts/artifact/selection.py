@@ -1,6 +1,6 @@
 """Which of an artifact's files are wanted, and which fields of the model they belong to."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -18,9 +18,10 @@ class Selection:
 
     Attributes:
         names: Names of the wanted files; None for all.
-        fields: The model's field of each file, by the file's name.
+        fields: The model's field of each file, by the file's name. For a file of several fields it is the one
+            that names it most directly.
         directories: The model's field of each directory that it names, by the directory's name; a directory
-            of a field holds nothing but the artifact.
+            of a field must hold no other files.
         left_out: Fields of the model that are not wanted, and get their defaults.
     """
 
@@ -37,11 +38,11 @@ class Selection:
 
         Args:
             artifact_class: The model's class.
-            manifest: What the artifact has.
+            manifest: The artifact's manifest.
             fields: The wanted fields; None for all.
 
         Raises:
-            ArtifactModelError: `fields` is a text, a wanted field has no files, or one that is left out has
+            ArtifactModelError: `fields` is a string, a wanted field has no files, or one that is left out has
                 no default.
             ManifestError: the manifest does not fit the class.
         """
@@ -49,15 +50,16 @@ class Selection:
         owners = {name: owner for owner, names in named.items() for name in names}
         files = {entry.path for entry in manifest.files}
         parents = {path: list(_with_parents(path)) for path in files}
-        by_file = {path: owners[name] for path in files for name in parents[path] if name in owners}
+        by_file = _owners(files, owners, parents)
         directories = {name for names in parents.values() for name in names} - files
         by_directory = {name: owner for name, owner in owners.items() if name in directories}
         if fields is None:
             return cls(None, by_file, by_directory)
         left_out = _check_fields(artifact_class, named, fields)
-        wanted = frozenset(path for path, owner in by_file.items() if owner not in left_out)
-        kept = {name: owner for name, owner in by_directory.items() if owner not in left_out}
-        return cls(wanted, by_file, kept, left_out)
+        kept_names = {name: owner for owner, names in named.items() if owner not in left_out for name in names}
+        wanted = frozenset(path for path in files if not kept_names.keys().isdisjoint(parents[path]))
+        kept = {name: owner for name, owner in kept_names.items() if name in directories}
+        return cls(wanted, by_file | _owners(wanted, kept_names, parents), kept, left_out)
 
     @classmethod
     def of_files(cls, names: Sequence[str], owner: str, *, all_files: bool = False) -> Self:
@@ -83,6 +85,13 @@ class Selection:
         return {name: value for name, value in manifest.fields.items() if name not in self.left_out}
 
 
+def _owners(
+    files: Iterable[str], owners: Mapping[str, str], parents: Mapping[str, Sequence[str]]
+) -> dict[str, str]:
+    """Return the field of each file that has one: its own, or that of the innermost directory."""
+    return {path: owners[name] for path in files for name in parents[path] if name in owners}
+
+
 def _check_fields(
     artifact_class: type[BaseModel], named: Mapping[str, Sequence[str]], fields: Sequence[str]
 ) -> frozenset[str]:
@@ -91,12 +100,14 @@ def _check_fields(
     Raises:
         ArtifactModelError: a wanted field has no files, or one that is left out has no default.
     """
-    if isinstance(fields, str):  # a text is a sequence of letters, each of which may be a field
-        message = f"fields is the text {fields!r}; pass a list of names: [{fields!r}]"
+    if isinstance(fields, str):  # a string is a sequence of letters, each of which may be a field
+        message = f"fields is the string {fields!r}; pass a list of names: [{fields!r}]"
         raise ArtifactModelError(message)
     for name in fields:
         if name not in named:
-            message = f"{artifact_class.__name__}.{name} has no files; those that have are {sorted(named)}"
+            message = (
+                f"{artifact_class.__name__}.{name} has no files; the fields with files are {sorted(named)}"
+            )
             raise ArtifactModelError(message)
     left_out = [name for name in named if name not in fields]
     for name in left_out:
@@ -110,11 +121,11 @@ def _check_fields(
 
 
 def names_below(folder: Path, manifest: AnyManifest) -> dict[Path, str]:
-    """Return the names of an artifact's files and directories by where they are below `folder`."""
+    """Return the names of an artifact's files and directories, by their paths below `folder`."""
     return {folder / name: name for entry in manifest.files for name in _with_parents(entry.path)}
 
 
 def _with_parents(path: str) -> Iterator[str]:
-    """Name the directories that a file is in, outermost first, and then the file itself."""
+    """Return the names of the directories that a file is in, outermost first, then of the file itself."""
     parts = path.split("/")
     return ("/".join(parts[:end]) for end in range(1, len(parts) + 1))

@@ -144,7 +144,8 @@ class Revision(ABC):
     def local_path(self, entry: AnyEntry) -> Path | None:
         """Return where the file's bytes are on this machine, so that they can be cloned or copied.
 
-        None: they are not on this machine. A path with no file means that the storage has lost the bytes; `read` then raises.
+        None: they are not on this machine. A path with no file means that the storage has lost the bytes;
+        `read` then raises.
         """
         del entry
         return None
@@ -230,19 +231,13 @@ class Backend(ABC, Generic[UploadOptionsT]):
             BackendError: the options contradict each other or the connection.
         """
 
+    @abstractmethod
     def upload_options(self, given: Mapping[str, Any]) -> UploadOptionsT:
-        """Check what the user says about an upload.
+        """Check what the user says about an upload, as a rule with `Options.parse`.
 
         Raises:
             BackendError: there is no such option, or it cannot have this value.
         """
-        options: UploadOptionsT = self.storage.upload_options.parse(given)  # type: ignore[assignment]
-        return options
-
-    @property
-    @abstractmethod
-    def storage(self) -> "Storage":
-        """The storage that this is a connection to."""
 
     def choose_owner(self, repo_id: RitualRepoId) -> RitualRepoId:
         """Return the id under which an upload to `repo_id` would be published; nothing is sent.
@@ -325,4 +320,3 @@ class Storage(ABC):
             BackendError: it cannot; the message says what is missing.
         """
         self.connect({}, context)
-

@@ -43,8 +43,9 @@ _BLOCK_SIZE: Final = 1 << 20
 
 @dataclass
 class StoredArtifact:
-    """One immutable version: its manifest file, and its files by name."""
+    """One immutable version: its artifact's digest, its manifest file, and its files by name."""
 
+    digest: Digest
     manifest: bytes
     files: dict[str, bytes]
 
@@ -114,10 +115,9 @@ class MemoryBackend(Backend[MemoryUploadOptions]):
         """Connect to `space`; nothing is sent."""
         self.space = space
 
-    @property
-    def storage(self) -> Storage:
-        """The storage that this is a connection to."""
-        return MemoryStorage()
+    def upload_options(self, given: Mapping[str, Any]) -> MemoryUploadOptions:
+        """Check the options of an upload; see `Backend`."""
+        return MemoryUploadOptions.parse(given)
 
     def open(self, repo_id: RitualRepoId) -> "MemoryRevision":
         """Open the version that the id names now; a version is a label."""
@@ -139,7 +139,7 @@ class MemoryBackend(Backend[MemoryUploadOptions]):
 
 
 class MemoryRevision(Revision):
-    """One opened version; `name` is its artifact's digest, without `sha256:`."""
+    """One opened version; `name` is the SHA-256 of its manifest file."""
 
     def __init__(self, repo_id: RitualRepoId, name: str, stored: StoredArtifact) -> None:
         """Open a version that exists."""
@@ -149,7 +149,7 @@ class MemoryRevision(Revision):
     @property
     def digest(self) -> Digest:
         """The digest of the artifact."""
-        return Digest.from_hex(self.name)
+        return self.stored.digest
 
     def manifest_bytes(self) -> bytes:
         """Return the manifest file, unchecked; see `Revision`."""
@@ -190,19 +190,19 @@ class MemoryUpload(UploadSession):
 
     def publish(self, manifest: Manifest) -> UploadResult:
         """Read the files into memory, then make the version visible in one step."""
-        files = self._read_again(manifest)
-        revision, label = manifest.digest.hex, self.repo_id.version
+        files, label = self._read_again(manifest), self.repo_id.version
+        repository_id = self.repo_id.without_version()
+        document = manifest.with_repo_id(repository_id).to_bytes()
         with self.space.lock:
-            repository_id = self.repo_id.without_version()
             repository = self.space.repositories.setdefault(str(repository_id), StoredRepository())
             named = repository.labels.get(label) if label else None
-            if named not in {None, revision}:
+            if named is not None and repository.revisions[named].digest != manifest.digest:
                 message = f"{self.repo_id} already names another artifact; upload under a new version label"
                 raise ConflictError(message)
+            revision = named or hashlib.sha256(document).hexdigest()
             is_new = revision not in repository.revisions
             if is_new:
-                document = manifest.with_repo_id(repository_id).to_bytes()
-                repository.revisions[revision] = StoredArtifact(document, files)
+                repository.revisions[revision] = StoredArtifact(manifest.digest, document, files)
             if named is None:  # to publish a label again changes nothing
                 repository.newest = revision
             if label:

@@ -1,4 +1,4 @@
-"""`demo`: the whole round trip, with any model folder, in a temporary place."""
+"""The command `demo`: a whole round trip with any model folder, in a temporary folder."""
 
 import json
 import os
@@ -31,26 +31,26 @@ _SAMPLE_SIZE = 4 << 20
 def demo(
     path: Annotated[
         Path | None,
-        typer.Argument(parser=parse_path, help="A model's folder or file; default a small sample."),
+        typer.Argument(parser=parse_path, help="A model's folder or file; default: a small sample."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show a whole round trip: upload, download in a second process, tampering caught.
+    """Show a whole round trip: upload, download in a second process, tampering detected.
 
-    The store is a temporary one, and nothing is left behind.
+    It uses a temporary store, which is removed at the end.
     """
     with ExitStack() as stack:
-        room = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ritual-artifacts-demo-")))
-        stack.enter_context(_settings_in(room))
-        model = path or _write_sample(room / "sample")
-        steps = _run(model, room, quiet=as_json)
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ritual-artifacts-demo-")))
+        stack.enter_context(_settings_in(folder))
+        model = path or _write_sample(folder / "sample")
+        steps = _run(model, folder, quiet=as_json)
     if as_json:
         show_json(steps)
     if not steps["tampering_caught"] or not steps["downloaded_equal"]:
         raise typer.Exit(1)
 
 
-def _run(model: Path, room: Path, *, quiet: bool) -> dict[str, Any]:
+def _run(model: Path, work_folder: Path, *, quiet: bool) -> dict[str, Any]:
     def tell(text: str) -> None:
         if not quiet:
             show(text)
@@ -64,42 +64,42 @@ def _run(model: Path, room: Path, *, quiet: bool) -> dict[str, Any]:
     result, manifest = publish(plan, backend, repo_id, context)
     if not quiet:
         show_manifest(manifest, "   the manifest")
-    tell(f"   {human_size(result.bytes_sent)} stored, {human_size(result.bytes_reused)} were there already")
+    tell(f"   {human_size(result.bytes_sent)} stored, {human_size(result.bytes_reused)} already in the store")
     again, _ = publish(plan, backend, repo_id, context)
-    tell(f"   the same upload once more: {human_size(again.bytes_sent)} stored")
+    tell(f"   the same upload again: {human_size(again.bytes_sent)} stored")
 
-    target = room / "downloaded"
+    target = work_folder / "downloaded"
     tell("2. download it in a second process, every byte verified")
     downloaded = _run_in_second_process(["download", _REPO, str(target)])
     equal = downloaded["digest"] == manifest.digest
     tell(f"   {len(downloaded['files'])} files, digest {'equal' if equal else 'DIFFERENT'}")
 
-    victim = max(manifest.files, key=lambda entry: entry.size)
-    tell(f"3. {_tamper(target / victim.path)} of the downloaded {victim.path}, then verify the copy")
+    largest = max(manifest.files, key=lambda entry: entry.size)
+    tell(f"3. {_tamper(target / largest.path)} of the downloaded {largest.path}, then verify the copy")
     verified = _run_in_second_process(["verify", str(target)])
     for mismatch in verified["mismatches"]:
-        tell(f"   caught: {mismatch['path']}")
+        tell(f"   detected: {mismatch['path']}")
         tell(f"      expected {mismatch['expected']}")
         tell(f"      got      {mismatch['actual']}")
-    caught = [mismatch["path"] for mismatch in verified["mismatches"]] == [victim.path]
+    caught = [mismatch["path"] for mismatch in verified["mismatches"]] == [largest.path]
 
-    stored = backend.layout.object_path(victim.sha256)
+    stored = backend.layout.object_path(largest.sha256)
     stored.chmod(0o644)
-    tell(f"4. {_tamper(stored)} of that file in the store itself, then download again")
-    refused = room / "refused"
+    tell(f"4. {_tamper(stored)} of the same file in the store, then download again")
+    refused = work_folder / "refused"
     mismatches = _try_download(backend, repo_id, refused, context)
     for found in mismatches:
         tell(f"   refused: {found.path}")
         tell(f"      expected {found.expected}")
         tell(f"      got      {found.actual}")
-    left = (refused / victim.path).exists()
-    tell(f"   {victim.path} {'IS' if left else 'is not'} in the target folder")
+    exists = (refused / largest.path).exists()
+    tell(f"   {largest.path} {'IS' if exists else 'is not'} in the target folder")
     return {
         "digest": manifest.digest,
         "bytes_sent": result.bytes_sent,
         "bytes_sent_again": again.bytes_sent,
         "downloaded_equal": equal,
-        "tampering_caught": caught and bool(mismatches) and not left,
+        "tampering_caught": caught and bool(mismatches) and not exists,
     }
 
 
@@ -116,11 +116,11 @@ def _try_download(
 
 
 @contextmanager
-def _settings_in(room: Path) -> Iterator[None]:
-    """Keep the store, the cache and the locks in `room`, here and in processes started from here."""
+def _settings_in(folder: Path) -> Iterator[None]:
+    """Keep the store, the cache and the locks in `folder`, for this process and its children."""
     before = dict(os.environ)
     os.environ.update(
-        {f"RITUAL_{name.upper()}_DIR": str(room / name) for name in ("store", "cache", "state")}
+        {f"RITUAL_{name.upper()}_DIR": str(folder / name) for name in ("store", "cache", "state")}
     )
     try:
         yield
@@ -130,7 +130,7 @@ def _settings_in(room: Path) -> Iterator[None]:
 
 
 def _run_in_second_process(arguments: list[str]) -> dict[str, Any]:
-    # -P: no module in the current folder may stand in for one of ours.
+    # -P: do not import modules from the current folder.
     command = [sys.executable, "-P", "-m", "ritual_artifacts", *arguments, "--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own interpreter and arguments
     if not done.stdout:
@@ -141,7 +141,7 @@ def _run_in_second_process(arguments: list[str]) -> dict[str, Any]:
 
 
 def _tamper(path: Path) -> str:
-    """Change a file as little as possible, and say how."""
+    """Change a file as little as possible, and return a description of the change."""
     middle = path.stat().st_size // 2
     with path.open("r+b") as file:
         file.seek(middle)

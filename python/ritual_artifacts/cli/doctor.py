@@ -1,4 +1,4 @@
-"""`doctor`: what this installation can do here."""
+"""The command `doctor`: reports the installation, its folders and its backends."""
 
 import contextlib
 import os
@@ -18,7 +18,7 @@ from ritual_artifacts.errors import ArtifactError, BackendError
 
 
 def doctor(as_json: JsonOption = False) -> None:
-    """Report versions, processor, folders, backends; exit code 1 when a folder cannot be written."""
+    """Report versions, processor, folders and backends; exit code 1 if a folder cannot be written."""
     context = Context.create()
     settings = context.settings
     about = {
@@ -34,7 +34,7 @@ def doctor(as_json: JsonOption = False) -> None:
         "state": _inspect_folder(settings.state_dir),
     }
     backends = {name: _try_storage(name, context) for name in available_storages()}
-    # Whether a credential is set, never what it is.
+    # Only whether a credential is set, never its value.
     credentials = {name: bool(os.environ.get(name)) for name in _name_credentials()}
     if as_json:
         show_json(about | {"folders": folders, "backends": backends, "credentials": credentials})
@@ -58,7 +58,7 @@ def _show_rows(title: str | None, rows: dict[str, Any]) -> None:
 
 
 def _inspect_folder(path: Path) -> dict[str, Any]:
-    existing = next(parent for parent in (path, *path.parents) if os.path.exists(parent))  # noqa: PTH110 - Path.exists raises where a parent is closed to us
+    existing = next(parent for parent in (path, *path.parents) if os.path.exists(parent))  # noqa: PTH110 - Path.exists raises if a parent cannot be searched
     return {
         "path": str(path),
         "exists": existing == path,
@@ -69,8 +69,8 @@ def _inspect_folder(path: Path) -> dict[str, Any]:
 
 def _describe_folder(folder: dict[str, Any]) -> str:
     state = "writable" if folder["writable"] else "NOT WRITABLE"
-    made = "" if folder["exists"] else ", not made yet"
-    return f"{folder['path']} ({state}{made}, {human_size(folder['free_bytes'])} free)"
+    missing = "" if folder["exists"] else ", not created yet"
+    return f"{folder['path']} ({state}{missing}, {human_size(folder['free_bytes'])} free)"
 
 
 def _try_storage(name: str, context: Context) -> str:
@@ -82,7 +82,7 @@ def _try_storage(name: str, context: Context) -> str:
 
 
 def _name_credentials() -> list[str]:
-    """Return the environment variables with the credentials of all storages that can be imported."""
+    """Return the environment variables for the credentials of all storages that can be imported."""
     found = []
     for name in available_storages():
         with contextlib.suppress(BackendError):

@@ -1,4 +1,4 @@
-"""`migrate`: a project that imports infernet-ml imports this package instead."""
+"""The command `migrate`: rewrites a project's imports of infernet-ml."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -18,10 +18,10 @@ def migrate(
     diff: Annotated[bool, typer.Option("--diff", help="Show the changes and write nothing.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Rewrite imports of infernet-ml; exit code 1 when something is left to do by hand.
+    """Rewrite imports of infernet-ml; exit code 1 if something must be changed manually.
 
-    Comments and formatting stay as they are. What cannot be migrated is listed as FILE:LINE, with the reason
-    and what to do.
+    Comments and formatting are kept. What cannot be migrated is listed as FILE:LINE, with the reason and
+    what to do.
     """
     found = _survey(path)
     if not diff:
@@ -44,18 +44,18 @@ def migrate(
 
 
 def _write(file: "SourceFile") -> "SourceFile":
-    """Write one file; where that fails, the others are written all the same, and it is listed."""
+    """Write one file; a failure is reported as a problem, and does not stop the other files."""
     try:
         file.write()
     except SourceChangedError:
-        return file.unwritten("it changed meanwhile")
+        return file.as_unwritten("it changed in the meantime")
     except OSError as error:
-        return file.unwritten(error.strerror or type(error).__name__)
+        return file.as_unwritten(error.strerror or type(error).__name__)
     return file
 
 
 def _show_diff(text: str) -> None:
-    """Print a diff with its tabs; what else a terminal would act on is escaped."""
+    """Print a diff with its tabs; other control characters are escaped."""
     for line in text.removesuffix("\n").split("\n"):
         typer.echo("\t".join(map(printable, line.removesuffix("\r").split("\t"))))
 
@@ -66,7 +66,7 @@ def _survey(path: Path) -> "list[SourceFile]":
     except ModuleNotFoundError as error:
         if error.name != "libcst":
             raise
-        message = "to migrate needs the extra 'migrate': pip install 'ritual-artifacts[migrate]'"
+        message = "migrate needs the extra 'migrate': pip install 'ritual-artifacts[migrate]'"
         raise ArtifactError(message) from None
     return project.survey(path)
 
@@ -94,5 +94,5 @@ def _summarize(found: "list[SourceFile]", *, diff: bool) -> None:
     left = sum(len(file.problems) for file in found)
     verb = "would change" if diff else "changed"
     files = "1 file" if changed == 1 else f"{changed} files"
-    places = "1 place is" if left == 1 else f"{left} places are"
-    say(f"{files} {verb}; {places} left to you" if left else f"{files} {verb}; nothing is left to you")
+    places = "1 place needs" if left == 1 else f"{left} places need"
+    say(f"{files} {verb}; {places} manual changes" if left else f"{files} {verb}; no manual changes needed")

@@ -117,11 +117,16 @@ def takes_storage_options(*, upload: bool = False) -> Callable[[Callable[..., No
     return decorate
 
 
-def _declared_options() -> Iterator[_Declared]:
+@functools.cache  # what is installed does not change while a command runs
+def _declared_options() -> tuple[_Declared, ...]:
+    return tuple(_declare())
+
+
+def _declare() -> Iterator[_Declared]:
     for name in available_storages():
         try:
             storage = find_storage(name)
-        except BackendError as error:  # a broken package of somebody else's must not break every command
+        except BackendError as error:  # a broken package must not break every command
             log.warning("%s", error)
             continue
         for option, flag, info in storage.connection_options.flags():

@@ -1,4 +1,4 @@
-"""What the command line prints: data on standard output, everything else on standard error."""
+"""Output of the command line: data on standard output, everything else on standard error."""
 
 import json
 import sys
@@ -20,21 +20,21 @@ from ritual_artifacts.events import Progress, ProgressCallback
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 OverwriteOption = Annotated[
-    bool, typer.Option("--overwrite", help="Replace files of yours that are in the way.")
+    bool, typer.Option("--overwrite", help="Replace your own files that have the same names.")
 ]
 
-_ENDLESS = 1_000_000
-"""Width of a pipe or file: nothing is folded or cut where a program reads it."""
+_UNLIMITED_WIDTH = 1_000_000
+"""Width of a pipe or file: lines for programs are neither wrapped nor truncated."""
 SHORT_DIGEST = 16
-"""Hex digits that are enough to tell digests apart by eye."""
-_ROOM_FOR_DIGESTS = 110
-"""On a terminal narrower than this, tables show the beginning of a digest only."""
+"""Number of hex digits in a shortened digest for people."""
+_FULL_DIGEST_WIDTH = 110
+"""Minimum width of a terminal for tables with full digests; narrower ones show shortened digests."""
 
 
 def check_digest(text: str | None) -> str | None:
-    """Check an option that takes a digest, before anything is done."""
+    """Check the value of an option for a digest."""
     if text is not None and not is_sha256(text.removeprefix("sha256:")):
-        message = f"{text!r} is no digest; it is 'sha256:' and 64 lower-case hex digits"
+        message = f"expected 'sha256:' and 64 lower-case hex digits, got {text!r}"
         raise typer.BadParameter(message)
     return text
 
@@ -46,15 +46,15 @@ DigestOption = Annotated[
 
 
 def printable(text: str) -> str:
-    """Escape what a terminal would act on: control and formatting characters, broken Unicode."""
+    """Escape what a terminal would interpret: control and formatting characters, invalid Unicode."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def _console(*, stderr: bool) -> Console:
-    # Names come from strangers: no markup, no emoji codes, no highlighting.
+    # Names are untrusted: no markup, no emoji codes, no highlighting.
     console = Console(stderr=stderr, markup=False, emoji=False, highlight=False)
-    if not _is_terminal(stderr=stderr):  # rich would believe FORCE_COLOR here
-        console.width = _ENDLESS
+    if not _is_terminal(stderr=stderr):  # rich would follow FORCE_COLOR
+        console.width = _UNLIMITED_WIDTH
     return console
 
 
@@ -63,7 +63,7 @@ def _is_terminal(*, stderr: bool) -> bool:
 
 
 def say(text: str) -> None:
-    """Print a line for people on standard error."""
+    """Print a message for people on standard error."""
     _console(stderr=True).print(printable(text), soft_wrap=True)
 
 
@@ -78,7 +78,7 @@ def show_json(value: Any) -> None:  # noqa: ANN401 - any JSON
 
 
 def show_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table on standard output; columns called `size` and `files` are numbers."""
+    """Print a table on standard output; the columns `size` and `files` are aligned as numbers."""
     table = Table(*columns, box=None, pad_edge=False, header_style="bold")
     for column in table.columns:
         column.overflow = "fold"
@@ -97,7 +97,7 @@ def show_manifest(manifest: AnyManifest, title: str) -> None:
         (
             entry.path,
             "?" if entry.size is None else f"{entry.size:,}",
-            entry.sha256 if console.width >= _ROOM_FOR_DIGESTS else f"{entry.sha256[:SHORT_DIGEST]}…",
+            entry.sha256 if console.width >= _FULL_DIGEST_WIDTH else f"{entry.sha256[:SHORT_DIGEST]}…",
         )
         for entry in manifest.files
     ]
@@ -107,7 +107,7 @@ def show_manifest(manifest: AnyManifest, title: str) -> None:
     show(f"type    {manifest.artifact_type}")
     for name, value in metadata.items():
         show(f"field   {name} = {json.dumps(value, ensure_ascii=False)}")
-    digest = manifest.digest if isinstance(manifest, Manifest) else "unknown: the manifest states no sizes"
+    digest = manifest.digest if isinstance(manifest, Manifest) else "unknown: the manifest has no sizes"
     show(f"digest  {digest}")
 
 
@@ -116,21 +116,20 @@ def _names_files(value: Any, names: set[str]) -> bool:  # noqa: ANN401 - any JSO
     return bool(parts) and all(isinstance(part, str) and part in names for part in parts)
 
 
-def show_mismatches(found: Sequence[Mismatch], all_well: str, *, as_json: bool) -> None:
-    """Print what a verification found, or `all_well`; exit code 1 when it found something."""
+def show_mismatches(found: Sequence[Mismatch], success: str, *, as_json: bool) -> None:
+    """Print the mismatches of a verification and exit with code 1, or print `success` if there are none."""
     if as_json:
         show_json({"ok": not found, "mismatches": [_mismatch_json(mismatch) for mismatch in found]})
     elif found:
         for mismatch in found:
             show(f"MISMATCH {mismatch}")
     else:
-        show(f"OK {all_well}")
+        show(f"OK {success}")
     if found:
         raise typer.Exit(1)
 
 
 def _mismatch_json(mismatch: Mismatch) -> dict[str, str | None]:
-    """Return a mismatch as JSON."""
     return {
         "path": mismatch.path,
         "field": mismatch.field,
@@ -146,7 +145,7 @@ def human_size(size: int) -> str:
 
 
 def count_files(manifest: AnyManifest, sizes: Mapping[str, int] | None = None) -> str:
-    """Say how many files an artifact has, and how large they are."""
+    """Format the number of files of an artifact and their total size."""
     count = len(manifest.files)
     known = {entry.path: entry.size or 0 for entry in manifest.files} if sizes is None else sizes
     size = sum(known.values())
@@ -155,7 +154,7 @@ def count_files(manifest: AnyManifest, sizes: Mapping[str, int] | None = None) -
 
 @contextmanager
 def progress_bar() -> Iterator[ProgressCallback | None]:
-    """Show a bar on standard error while the block runs, if that is a terminal."""
+    """Show a progress bar on standard error while the block runs, if that is a terminal."""
     console = _console(stderr=True)
     if not (_is_terminal(stderr=True) and console.is_interactive):
         yield None

@@ -1,4 +1,4 @@
-"""`ls`, `cache …` and `store …`: what is on this machine."""
+"""The commands `ls`, `cache …` and `store …`: artifacts on this machine."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -26,7 +26,7 @@ from ritual_artifacts.settings import load_settings
 from ritual_artifacts.transfer.cache import Cache, CacheFolder, verify_cached
 
 cache_app = typer.Typer(no_args_is_help=True, help="Downloaded artifacts.")
-store_app = typer.Typer(no_args_is_help=True, help="The embedded local store.")
+store_app = typer.Typer(no_args_is_help=True, help="The local store.")
 
 RepoArgument = Annotated[str, typer.Argument(help="storage/owner/name[/version]")]
 Row = dict[str, Any]
@@ -35,7 +35,7 @@ Row = dict[str, Any]
 def _parse_storage(text: str) -> str:
     name = find_storage_name(text)
     if name is None:
-        message = f"{text!r} is not a storage of this installation"
+        message = f"{text!r} is not an installed storage"
         raise typer.BadParameter(message)
     return name
 
@@ -52,7 +52,7 @@ def ls(
     storage: Annotated[str | None, typer.Argument(parser=_parse_storage, help="Only this storage.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List what the local store and the cache hold."""
+    """List the artifacts in the local store and the cache."""
     rows = [*_stored_rows()] if storage in {None, StorageId.Local} else []
     rows += [row for row in map(_cached_row, _cache().folders()) if storage in {None, row["storage"]}]
     _show_rows(rows, as_json=as_json)
@@ -60,7 +60,7 @@ def ls(
 
 @cache_app.command("ls")
 def cache_ls(as_json: JsonOption = False) -> None:
-    """List downloaded artifacts, interrupted downloads too."""
+    """List downloaded artifacts, including interrupted downloads."""
     _show_rows(map(_cached_row, _cache().folders()), as_json=as_json)
 
 
@@ -73,26 +73,26 @@ def cache_rm(repo: RepoArgument, as_json: JsonOption = False) -> None:
 @cache_app.command("prune")
 def cache_prune(
     incomplete: Annotated[
-        bool, typer.Option("--incomplete", help="Also interrupted downloads, and parts of artifacts.")
+        bool, typer.Option("--incomplete", help="Also remove interrupted and partial downloads.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Remove partial files that no download needs any more.
 
-    An interrupted download is kept for the next one to continue, unless --incomplete is given.
+    An interrupted download is kept, so that it can be resumed, unless --incomplete is given.
     """
     _show_freed(_cache().prune(incomplete=incomplete), as_json=as_json)
 
 
 @cache_app.command("verify")
 def cache_verify(as_json: JsonOption = False) -> None:
-    """Hash every downloaded artifact; exit code 1 when something differs."""
+    """Hash every downloaded artifact; exit code 1 if a file differs."""
     found, count = [], 0
     with progress_bar() as progress:
         context = Context.create(progress=progress)
         for folder in Cache.of(context.settings).folders():
             if folder.manifest is None and not (folder.path / MANIFEST_FILENAME).exists():
-                say(f"skipped {folder.repo_id}, which is not a whole artifact")
+                say(f"skipped {folder.repo_id}, which is not a complete artifact")
                 continue
             found += verify_cached(folder, context)
             count += 1
@@ -107,9 +107,9 @@ def store_ls(as_json: JsonOption = False) -> None:
 
 @store_app.command("rm")
 def store_rm(repo: RepoArgument, as_json: JsonOption = False) -> None:
-    """Remove a version, or all of a repository; `store gc` then frees the files that nothing else names.
+    """Remove a version, or a whole repository; `store gc` then frees the files that are no longer used.
 
-    A version goes with its last label, even if it was uploaded without a label too.
+    A version is removed with its last label, even if it was also uploaded without a label.
     """
     repo_id = RitualRepoId.from_unique_id(repo)
     if repo_id.storage != StorageId.Local:
@@ -121,23 +121,23 @@ def store_rm(repo: RepoArgument, as_json: JsonOption = False) -> None:
     else:
         show(f"revisions of {repo} removed: {removed}")
         if removed:
-            say("'ritual-artifacts store gc' frees the files that nothing else names")
+            say("run 'ritual-artifacts store gc' to free the files that are no longer used")
         else:
-            say("only the label is gone: the same artifact has another one")
+            say("only the label was removed: the same artifact has another label")
 
 
 @store_app.command("gc")
 def store_gc(as_json: JsonOption = False) -> None:
-    """Remove files that no version names, and files of interrupted uploads."""
+    """Remove files that no version uses, and files of interrupted uploads."""
     _show_freed(_store().collect_garbage(), as_json=as_json)
 
 
 @store_app.command("verify")
 def store_verify(as_json: JsonOption = False) -> None:
-    """Hash every file in the local store; exit code 1 when one is damaged or gone."""
+    """Hash every file in the local store; exit code 1 if one is damaged or missing."""
     with progress_bar() as progress:
         found = _store().find_damage(Context.create(progress=progress))
-    show_mismatches(found, "every file in the local store has its digest", as_json=as_json)
+    show_mismatches(found, "all files in the local store match their digests", as_json=as_json)
 
 
 def _stored_rows() -> Iterable[Row]:
@@ -180,7 +180,7 @@ def _show_rows(rows: Iterable[Row], *, as_json: bool) -> None:
         show_json(listed)
         return
     if not listed:
-        say("nothing here yet; 'ritual-artifacts upload' and 'ritual-artifacts download' bring something")
+        say("no artifacts yet; use 'ritual-artifacts upload' or 'ritual-artifacts download'")
         return
     columns = ["where", "repository", "version", "files", "size", "date", "digest"]
     show_table(

@@ -1,1 +1,1 @@
-"""The typed doors to the Rust extension: the only modules that import `ritual_artifacts._core`."""
+"""Typed interfaces to the Rust extension: the only modules that import `ritual_artifacts._core`."""

@@ -1,7 +1,7 @@
-"""The typed door to the Rust core: hashing, verified copies and verified writes.
+"""The typed interface to the Rust core for file I/O: hashing, verified copies and verified writes.
 
-Nothing else imports `ritual_artifacts._core` for these jobs. All calls release the GIL, stop at Ctrl-C and
-name the file in every error.
+No other module imports `ritual_artifacts._core` for these tasks. All calls release the GIL, stop on Ctrl-C,
+and name the file in every error.
 """
 
 import errno
@@ -33,8 +33,8 @@ __all__ = [
 ]
 
 DEFAULT_READ_SIZE = 2 << 20
-"""Bytes that a worker reads before it hashes them; memory is this times the number of workers, and twice this
-for a large file that is hashed alone, whatever the number and the sizes of the files."""
+"""Bytes that a worker reads before it hashes them. Memory use is this times the number of workers, and twice
+this for a large file that is hashed alone. It does not depend on the number and sizes of the files."""
 
 _SHA256_DIGITS = 64
 
@@ -81,24 +81,25 @@ def hash_files(
 
     Args:
         paths: Regular files.
-        follow_symlinks: Whether a symbolic link is read through; if not, it is refused.
-        max_workers: Threads at most, 1 or more; default one per core.
+        follow_symlinks: Whether to follow a symbolic link; if not, it is refused.
+        max_workers: Maximum number of threads, at least 1; default one per core.
         read_size: Bytes per read.
         progress: Called on the calling thread with the number of bytes read since its last call.
-        data_root: Also find the root of each file's chunks on Arweave, in the same read; it is split as
-            arweave-js does.
-        git_sha1_max_size: Also find the git blob SHA-1 of files of at most so many bytes, in the same read.
-        return_exceptions: Put a file's error in its place in the list instead of raising the first one.
+        data_root: Also compute the root of each file's chunks on Arweave, in the same read. The file is split
+            as in arweave-js.
+        git_sha1_max_size: Also compute the git blob SHA-1 of files of at most this many bytes, in the same
+            read.
+        return_exceptions: Return a file's error in its place in the list instead of raising the first one.
 
     Returns:
         One item per path, in the order of `paths`, with `path`, `size` (bytes) and `sha256` (lower-case
-        hex, FIPS 180-4); and, where asked for, `data_root` (base64url without padding, empty for an empty
-        file) and `git_sha1` (lower-case hex), which are None otherwise.
+        hex, FIPS 180-4). If requested, an item also has `data_root` (base64url without padding, empty for an
+        empty file) and `git_sha1` (lower-case hex); otherwise these are None.
 
     Raises:
         ArtifactError: `max_workers` is less than 1.
         ArtifactModelError: a path is a FIFO, a device, a socket or, without `follow_symlinks`, a link.
-        SourceChangedError: a file changed while it was read.
+        SourceChangedError: a file changed while it was being read.
         OSError: a file is missing or cannot be read; `filename` is its path.
     """
     return _core.hash_files(
@@ -120,30 +121,30 @@ def copy_files(
     progress: ByteCallback | None = None,
     resume: bool = False,
 ) -> list[FileDigest]:
-    """Copy regular files, each hashed as it lands and renamed into place only when it is on the disk.
+    """Copy regular files. Each is hashed while it is written, synced, and then renamed into place.
 
-    A file is cloned (reflink) where the file system can. An existing target is replaced atomically.
+    A file is cloned (reflink) if the file system supports it. An existing target is replaced atomically.
 
-    With `resume`, a copy grows under the target's own name, and stays there when the call fails. What a
-    target holds already is hashed, and the rest is copied; the digest is that of the whole. If it is not the
-    expected one, remove the target and copy it again. A target is replaced if it is larger than its source,
-    read-only, a link, or has another name. Its name is on the disk only after `rename_files`.
+    With `resume`, a copy is written under the target's own name, and is kept if the call fails. The bytes
+    already in a target are hashed, and only the rest is copied; the digest covers the whole file. If it is
+    not the expected one, remove the target and copy it again. A target is replaced if it is larger than its
+    source, read-only, a link, or has another name. Its name is on the disk only after `rename_files`.
 
     Args:
-        pairs: Source and target of each copy; the target's folder exists.
-        max_workers: Threads at most, 1 or more; default one per core.
+        pairs: Source and target of each copy; the target's folder must exist.
+        max_workers: Maximum number of threads, at least 1; default one per core.
         progress: Called on the calling thread with the number of bytes copied since its last call; with
-            `resume`, those that were there already are counted too.
-        resume: Continue what is in the targets.
+            `resume`, this includes the bytes already in the targets.
+        resume: Continue the copies in existing targets.
 
     Returns:
-        One item per pair, in order: the source's path, the size and SHA-256 of the bytes that landed.
+        One item per pair, in order: the source's path, and the size and SHA-256 of the bytes written.
 
     Raises:
         ArtifactError: `max_workers` is less than 1.
-        ArtifactModelError: a source is a symbolic link or no regular file.
-        SourceChangedError: a source changed while it was read or, with `resume`, another process changed a
-            target while it was written.
+        ArtifactModelError: a source is a symbolic link, or not a regular file.
+        SourceChangedError: a source changed while it was being read; or, with `resume`, another process
+            changed a target while it was being written.
         OSError: a file cannot be read or written; `filename` is its path.
     """
     return _core.copy_files(pairs, max_workers=_limit_workers(max_workers), progress=progress, resume=resume)
@@ -151,41 +152,41 @@ def copy_files(
 
 def _limit_workers(number: int | None) -> int | None:
     if number is not None and number < 1:
-        message = f"max_workers is {number}, expected 1 or more"
+        message = f"max_workers must be at least 1, got {number}"
         raise ArtifactError(message)
     return number
 
 
 def is_sha256(text: str) -> bool:
-    """Say whether `text` is a SHA-256 as this package writes it: 64 lower-case hex digits."""
+    """Return whether `text` is a SHA-256 in this package's format: 64 lower-case hex digits."""
     return len(text) == _SHA256_DIGITS and set(text) <= set("0123456789abcdef")
 
 
 def read_regular(path: Path, size: int) -> bytes | None:
-    """Read the first `size` bytes of a file; None where something else than a regular file is there.
+    """Read the first `size` bytes of a file; None if it is not a regular file.
 
-    It never waits: a FIFO would let whoever opens it wait for a writer.
+    This never blocks, even on a FIFO without a writer.
 
     Raises:
         OSError: the file is missing or cannot be read.
     """
     if not stat.S_ISREG(path.stat().st_mode):
         return None
-    # Between these lines it may become a FIFO.
+    # The file may be replaced by a FIFO between these lines.
     with open(path, "rb", opener=open_at_once) as file:
         return file.read(size)
 
 
 def open_at_once(path: str, flags: int) -> int:
-    """Open a file for `open(…, opener=…)`, without waiting for whatever is at the other end of a FIFO."""
+    """Open a file as the opener of `open`, without waiting for the writer of a FIFO."""
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # Windows has no FIFOs among files
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder and its missing parents; their names are on the disk when this returns.
+    """Create a folder and its missing parents, and sync the folders that contain them.
 
     Raises:
-        OSError: a folder cannot be made, or something else is in its place.
+        OSError: a folder cannot be created, or something else exists in its place.
     """
     missing = [path for path in (folder, *folder.parents) if not path.is_dir()]
     for path in reversed(missing):
@@ -198,18 +199,18 @@ def make_folder(folder: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Put the names in a folder on the disk.
+    """Sync a folder to the disk, so that the names in it survive a power failure.
 
     Raises:
         OSError: the folder is missing or cannot be synced.
     """
-    if os.name == "nt":  # it has no call for this: NTFS journals its names
+    if os.name == "nt":  # Windows cannot sync a folder, and NTFS journals its names
         return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     except OSError as error:
-        if error.errno not in {errno.EINVAL, errno.ENOTSUP}:  # what file systems say that cannot do it
+        if error.errno not in {errno.EINVAL, errno.ENOTSUP}:  # not supported by this file system
             raise
     finally:
         os.close(descriptor)

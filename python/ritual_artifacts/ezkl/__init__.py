@@ -1,6 +1,7 @@
-"""Zero-knowledge circuits of ezkl: made from an ONNX model, published, verified, and proven with.
+"""Zero-knowledge circuits with ezkl: generated from ONNX models, published, verified and used for proofs.
 
-The model of the files, `EZKLArtifact`, needs nothing; whatever computes needs the extra `ezkl`.
+The artifact class, `EZKLArtifact`, has no extra dependencies. Everything that computes needs the extra
+`ezkl`.
 """
 
 from ritual_artifacts.ezkl.artifact import (

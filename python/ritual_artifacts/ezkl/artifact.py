@@ -1,4 +1,4 @@
-"""The files of a zero-knowledge circuit, and what it takes to make them."""
+"""The artifact classes of zero-knowledge circuits, and the arguments of their generation."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
@@ -9,11 +9,11 @@ from ritual_artifacts.artifact.introspection import explain
 from ritual_artifacts.errors import CircuitError
 
 MAX_LOGROWS = 28
-"""Above this the curve (BN254) has no circuits."""
+"""Binary logarithm of the maximum number of rows of a circuit on the curve BN254."""
 
 
 class EZKLArtifact(BaseModel):
-    """A circuit that ezkl made of an ONNX model: all that is needed to prove, and to verify proofs.
+    """A circuit that ezkl generated from an ONNX model, with all files to generate and verify proofs.
 
     Attributes:
         compiled_model_path: The circuit, compiled from the model.
@@ -37,19 +37,19 @@ class EZKLArtifact(BaseModel):
 
 
 class EZKLVerifierArtifact(BaseModel):
-    """What verifying needs of a circuit, without the proving key, which is most of it.
+    """The part of a circuit that verifies proofs. The proving key, the largest file, is not needed.
 
-    It opens whatever was published as an `EZKLArtifact`; `fields=VERIFIER_FIELDS` of `from_repo` fetches the
-    files without a default only.
+    It can open every published `EZKLArtifact`. With `fields=VERIFIER_FIELDS`, `from_repo` downloads only the
+    files that have no default here.
 
     Attributes:
         settings_path: The circuit's settings.
         srs_path: The structured reference string (SRS).
         verifier_key_path: The verifying key.
-        compiled_model_path: The circuit, where it was fetched too.
-        onnx_path: The model, where it was fetched too.
-        calibration_path: The inputs of the calibration, where they were fetched too.
-        prover_key_path: The proving key, where it was fetched too.
+        compiled_model_path: The circuit, if it was downloaded.
+        onnx_path: The model, if it was downloaded.
+        calibration_path: The inputs that the circuit was calibrated with, if they were downloaded.
+        prover_key_path: The proving key, if it was downloaded.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -64,29 +64,30 @@ class EZKLVerifierArtifact(BaseModel):
 
 
 VERIFIER_FIELDS: Final = ("settings_path", "srs_path", "verifier_key_path")
-"""The fields whose files verifying needs."""
+"""The fields whose files are needed to verify proofs."""
 
 
 class ArtifactGenerationArgs(BaseModel):
-    """What `generate_ezkl_artifacts` makes a circuit of.
+    """The arguments of `generate_ezkl_artifacts`.
 
     A visibility is `public`, `private`, `fixed`, `hashed`, `hashed/public`, `hashed/private/…` or
-    `polycommit`, as ezkl explains them; not everything can be private.
+    `polycommit`, as documented by ezkl. Not everything can be private.
 
     Attributes:
         onnx_path: The ONNX model.
-        input_visibility: Who sees the inputs of a proof.
-        output_visibility: Who sees its outputs.
-        param_visibility: Who sees the model's parameters.
+        input_visibility: Visibility of the inputs of a proof.
+        output_visibility: Visibility of its outputs.
+        param_visibility: Visibility of the model's parameters.
         srs_path: The structured reference string (SRS) of a public ceremony, as `ezkl.get_srs` saves it.
-            Default: where ezkl itself looks for the one that fits, in `~/.ezkl/srs`.
-        generate_insecure_srs: Make an SRS here instead. Whoever makes one can forge proofs: for tests only.
+            Default: the SRS that fits in `~/.ezkl/srs`, where ezkl itself looks for it.
+        generate_insecure_srs: Generate an SRS on this machine instead. Its creator can forge proofs: for
+            tests only.
         output_dir: Folder for the artifact; default `<model>.ezkl` beside the model.
-        overwrite: Replace a circuit that is in `output_dir` already.
-        calibration_path: Inputs to calibrate the circuit with, in ezkl's JSON; default: random numbers in the
-            shapes of the model's inputs. Real inputs give a circuit that is more accurate for them.
-        calibration_target: Whether to save rows or to be accurate.
-        max_logrows: Calibrate to at most 2 to this power of rows.
+        overwrite: Replace an existing circuit in `output_dir`.
+        calibration_path: Inputs to calibrate the circuit with, in ezkl's JSON format. Default: random numbers
+            in the shapes of the model's inputs. Real inputs give a circuit that is more accurate for them.
+        calibration_target: Whether to minimize the number of rows (`resources`) or the error (`accuracy`).
+        max_logrows: Binary logarithm of the maximum number of rows for the calibration.
         run_args: Other settings of the circuit, under ezkl's names, such as `{"input_scale": 7}`.
     """
 
@@ -109,14 +110,14 @@ class ArtifactGenerationArgs(BaseModel):
     @classmethod
     def _check_path(cls, path: Path | None) -> Path | None:
         if path is not None and "\0" in str(path):
-            message = "it holds a NUL, which no path can"
+            message = "it contains a NUL character"
             raise ValueError(message)
         return path
 
-    if not TYPE_CHECKING:  # a type checker knows the arguments from the attributes
+    if not TYPE_CHECKING:  # type checkers derive the arguments from the fields
 
         def __init__(self, /, **data: object) -> None:
-            """Check the arguments, so that a wrong one ends in an error of this package.
+            """Check the arguments, and raise this package's own error for an invalid one.
 
             Raises:
                 CircuitError: an argument is missing, unknown, or of the wrong type.
@@ -124,5 +125,5 @@ class ArtifactGenerationArgs(BaseModel):
             try:
                 super().__init__(**data)
             except ValidationError as error:
-                message = f"no circuit can be made of these arguments: {explain(error, 'the arguments')}"
+                message = f"invalid arguments for a circuit: {explain(error, 'the arguments')}"
                 raise CircuitError(message) from None

@@ -1,4 +1,4 @@
-"""The files of a circuit: downloaded from a repository, and verified before they are used."""
+"""The files of a circuit: download from a repository, and verification before use."""
 
 import logging
 import os
@@ -20,10 +20,14 @@ AnyFiles = TypeVar("AnyFiles", bound=AnyArtifact)
 
 
 def check_files(circuit: AnyArtifact | RitualArtifactManager[AnyFiles]) -> AnyArtifact:
-    """Return the artifact, with absolute paths, whose files were just found to be what they must be.
+    """Verify the circuit's files against its manifest, and return the artifact with absolute paths.
+
+    Without a manifest for the files, this logs a warning and checks only that they exist.
 
     Raises:
-        IntegrityError: they are not.
+        IntegrityError: a file differs from the manifest.
+        CircuitError: there is no manifest, and a file is missing.
+        ManifestError: the manifest is invalid.
     """
     if isinstance(circuit, RitualArtifactManager):
         circuit.verify()
@@ -33,23 +37,26 @@ def check_files(circuit: AnyArtifact | RitualArtifactManager[AnyFiles]) -> AnyAr
     if _has_manifest_for(circuit, folder):
         RitualArtifactManager.from_dir(_plain_class(circuit), folder)
         return artifact
-    log.warning("no manifest in %s says what the files of the circuit must be: not verified", folder)
+    log.warning("the files of the circuit are not verified: %s has no manifest for them", folder)
     for path in _files_of(artifact).values():
         if not path.is_file():
-            message = f"the circuit has no file {path}"
+            message = f"the circuit's file {path} does not exist"
             raise CircuitError(message)
     return artifact
 
 
 def require_all(artifact: AnyArtifact) -> EZKLArtifact:
-    """Return the artifact as one to prove with.
+    """Return the artifact with all files, which a proof needs.
 
     Raises:
-        CircuitError: not all of its files are here.
+        CircuitError: some files were not downloaded.
     """
     files = _files_of(artifact)
     if missing := [name for name in EZKLArtifact.model_fields if name not in files]:
-        message = f"to prove takes the whole circuit, and {', '.join(missing)} was not fetched; fetch it all"
+        message = (
+            f"a proof needs the whole circuit, but it was downloaded without {', '.join(missing)}; "
+            f"download all fields"
+        )
         raise CircuitError(message)
     return EZKLArtifact(**files)
 
@@ -60,23 +67,23 @@ def _absolute(artifact: AnyArtifact) -> AnyArtifact:
 
 
 def _plain_class(artifact: AnyArtifact) -> type[AnyArtifact]:
-    """Return the class without what a user's own has besides."""
+    """Return this package's class of the artifact, which may be an instance of a user's subclass."""
     return EZKLArtifact if isinstance(artifact, EZKLArtifact) else EZKLVerifierArtifact
 
 
 def _files_of(artifact: AnyArtifact) -> dict[str, Path]:
-    """Return the files that are here, by their fields."""
+    """Return the files that were downloaded, by field."""
     paths = {name: getattr(artifact, name) for name in EZKLArtifact.model_fields}
     return {name: path for name, path in paths.items() if path is not None}
 
 
 def _has_manifest_for(artifact: AnyArtifact, folder: Path) -> bool:
-    """Say whether the folder is the one of this artifact; a manifest that cannot be read is an error."""
+    """Return whether the folder's manifest describes this artifact. An invalid manifest is an error."""
     path = folder / MANIFEST_FILENAME
     if not path.exists():
         return False
     kind = read_manifest(path).artifact_type
-    try:  # whatever class it was published as: what counts is that it describes these files
+    try:  # the class it was published as does not matter, only the files that it describes
         described = RitualArtifactManager.get_instance_from_manifest(_plain_class(artifact), path)
     except ArtifactError:
         if kind in {EZKLArtifact.__name__, type(artifact).__name__}:
@@ -86,7 +93,7 @@ def _has_manifest_for(artifact: AnyArtifact, folder: Path) -> bool:
 
 
 def fetch(repo_id: str | RitualRepoId, hf_token: str | None, expected_digest: str | None) -> EZKLArtifact:
-    """Download a circuit, verified, once it is known that ezkl is installed."""
+    """Check that ezkl is installed, then download and verify a circuit."""
     require_ezkl()
     manager = RitualArtifactManager.from_repo(
         EZKLArtifact, repo_id, hf_token=hf_token, expected_digest=expected_digest
@@ -97,7 +104,7 @@ def fetch(repo_id: str | RitualRepoId, hf_token: str | None, expected_digest: st
 def fetch_for_verifying(
     repo_id: str | RitualRepoId, hf_token: str | None, expected_digest: str | None
 ) -> EZKLVerifierArtifact:
-    """Download what verifying needs, and no more where that is possible."""
+    """Download the files to verify proofs with, or all files if the digest cannot be checked otherwise."""
 
     def download(fields: tuple[str, ...] | None) -> EZKLVerifierArtifact:
         return RitualArtifactManager.from_repo(

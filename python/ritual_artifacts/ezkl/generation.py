@@ -1,4 +1,4 @@
-"""From an ONNX model to a circuit with its keys."""
+"""Generation of a circuit and its keys from an ONNX model."""
 
 import contextlib
 import json
@@ -28,13 +28,13 @@ from ritual_artifacts.names import component_problem
 
 log = logging.getLogger(__name__)
 
-# The names are infernet-ml's: people fetch single files of a repository by them.
+# The names are those of infernet-ml, because users download single files of a repository by name.
 _COMPILED: Final = "model.compiled"
 _SETTINGS: Final = "settings.json"
 _CALIBRATION: Final = "calibration.json"
 _VERIFYING_KEY: Final = "test.vk"
 _PROVING_KEY: Final = "test.pk"
-_TAKEN: Final = {
+_RESERVED_NAMES: Final = {
     _COMPILED,
     _SETTINGS,
     _CALIBRATION,
@@ -47,28 +47,28 @@ _TAKEN: Final = {
 
 _SEED: Final = 0  # the same model is calibrated with the same numbers
 _INSECURE: Final = (
-    "the SRS of this circuit is generated on this machine, and whoever generates one can forge proofs: "
-    "use it for tests, and give the SRS of a public ceremony as srs_path in production"
+    "the SRS of this circuit is generated on this machine, and its creator can forge proofs: "
+    "use it for tests only, and pass the SRS of a public ceremony as srs_path in production"
 )
 
 
 async def generate_ezkl_artifacts(args: ArtifactGenerationArgs) -> EZKLArtifact:
-    """Make a circuit and its keys from an ONNX model.
+    """Generate a circuit and its keys from an ONNX model.
 
-    The folder of the artifact appears all at once, when everything is there, and has a manifest, so that
-    `RitualArtifactManager.from_dir` opens it. Nothing is downloaded. ezkl runs in a process of its own, which
-    ends where the caller is cancelled.
+    The artifact's folder appears only when it is complete. It has a manifest, so that
+    `RitualArtifactManager.from_dir` can open it. Nothing is downloaded. ezkl runs in its own process, which
+    is ended if the caller is cancelled.
 
     Args:
-        args: The model, and how to treat it.
+        args: The model, and the settings of the circuit.
 
     Returns:
-        Where the files are; model and SRS as copies in the folder of the artifact.
+        The paths of the files. Model and SRS are copies in the artifact's folder.
 
     Raises:
-        CircuitError: the model cannot be read or made a circuit, a file is missing, the SRS is too small, or
-            a setting is wrong; nothing was written.
-        ConflictError: something else is in `output_dir`.
+        CircuitError: the model cannot be read or compiled to a circuit, a file is missing, the SRS is too
+            small, or a setting is invalid; nothing was written.
+        ConflictError: something else exists at `output_dir`.
         ArtifactError: ezkl is not installed.
         OSError: a file cannot be read, or the disk is full.
     """
@@ -82,7 +82,7 @@ def _generate(args: ArtifactGenerationArgs, cancel: threading.Event) -> EZKLArti
     model = _find_source(args.onnx_path, "ONNX model")
     calibration = args.calibration_path and _find_source(args.calibration_path, "calibration data")
     srs = _find_srs(args)
-    _clear_up(_choose_target(args))
+    _clean_up(_choose_target(args))
     target = _find_target(args)
     make_folder(target.parent)
     with _work_folder(target) as folder:
@@ -99,27 +99,27 @@ def _generate(args: ArtifactGenerationArgs, cancel: threading.Event) -> EZKLArti
         manifest = RitualArtifactManager(artifact=artifact).manifest()
         (folder / MANIFEST_FILENAME).write_bytes(manifest.to_bytes())
         _sync(folder)
-        _land(folder, target, overwrite=args.overwrite)
-    log.info("ezkl %s made a circuit of 2^%d rows from %s in %s", version, logrows, model, target)
+        _move_into_place(folder, target, overwrite=args.overwrite)
+    log.info("ezkl %s generated a circuit of 2^%d rows from %s in %s", version, logrows, model, target)
     return _name_files(target, args)
 
 
-# --- before anything is done -------------------------------------------------------------------------------
+# --- checks before the work --------------------------------------------------------------------------------
 
 
 def _find_source(path: Path, what: str) -> Path:
-    """Return where a file really is: a link to it is as good.
+    """Return the path of a source file, with symbolic links resolved.
 
     Raises:
-        CircuitError: it is missing, empty, or no regular file.
+        CircuitError: it is missing, empty, or not a regular file.
     """
     try:
         status = path.stat()
     except FileNotFoundError:
-        message = f"there is no {what} at {path}"
+        message = f"the {what} {path} does not exist"
         raise CircuitError(message) from None
     if not stat.S_ISREG(status.st_mode) or not status.st_size:
-        problem = "is empty" if stat.S_ISREG(status.st_mode) else "is no regular file"
+        problem = "is empty" if stat.S_ISREG(status.st_mode) else "is not a regular file"
         message = f"the {what} {path} {problem}"
         raise CircuitError(message)
     return path.resolve()
@@ -129,10 +129,10 @@ def _find_srs(args: ArtifactGenerationArgs) -> Path | None:
     if args.srs_path is None:
         return None
     if args.generate_insecure_srs:
-        message = "srs_path and generate_insecure_srs were both given; choose one"
+        message = "srs_path and generate_insecure_srs exclude each other; pass one of them"
         raise CircuitError(message)
     srs = _find_source(args.srs_path, "SRS")
-    read_logrows(srs)  # whatever is no SRS at all is refused before the work
+    read_logrows(srs)  # refuse an invalid SRS before the work
     return srs
 
 
@@ -145,7 +145,7 @@ def _choose_target(args: ArtifactGenerationArgs) -> Path:
 def _find_target(args: ArtifactGenerationArgs) -> Path:
     target = _choose_target(args)
     if args.overwrite and _is_circuit(target):
-        _refuse_others_files(target)
+        _refuse_foreign_files(target)
         return target.resolve() if target.is_symlink() else target
     _refuse_occupied(target)
     return target
@@ -158,26 +158,26 @@ def _is_circuit(folder: Path) -> bool:
         return False
 
 
-def _refuse_others_files(folder: Path) -> None:
-    """Refuse to replace a circuit's folder that has files which are not the circuit's."""
+def _refuse_foreign_files(folder: Path) -> None:
+    """Refuse to replace a circuit's folder that has other files too."""
     own = {entry.path for entry in read_manifest(folder / MANIFEST_FILENAME).files} | {MANIFEST_FILENAME}
     found = (path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*")) if not path.is_dir())
     if others := [name for name in found if name not in own]:
-        message = f"{folder} has files that are not its circuit's, such as {others[0]!r}: move them away"
+        message = f"{folder} has files that do not belong to its circuit, such as {others[0]!r}; move them"
         raise ConflictError(message)
 
 
 def _refuse_occupied(target: Path) -> None:
     if not os.path.lexists(target) or (target.is_dir() and not any(target.iterdir())):
         return
-    hint = "; overwrite=True replaces it" if _is_circuit(target) else ""
-    message = f"{target} is there already: move it away, or choose another output_dir{hint}"
+    hint = ", or pass overwrite=True to replace it" if _is_circuit(target) else ""
+    message = f"{target} already exists; move it or choose another output_dir{hint}"
     raise ConflictError(message)
 
 
 def _name_files(folder: Path, args: ArtifactGenerationArgs) -> EZKLArtifact:
     name = args.onnx_path.name
-    if component_problem(name) or name.casefold() in _TAKEN:
+    if component_problem(name) or name.casefold() in _RESERVED_NAMES:
         name = "model.onnx"
     return EZKLArtifact(
         compiled_model_path=folder / _COMPILED,
@@ -190,17 +190,17 @@ def _name_files(folder: Path, args: ArtifactGenerationArgs) -> EZKLArtifact:
     )
 
 
-# --- the work ----------------------------------------------------------------------------------------------
+# --- ezkl's steps ------------------------------------------------------------------------------------------
 
 
 def _compile(args: ArtifactGenerationArgs, artifact: EZKLArtifact, cancel: threading.Event) -> int:
-    """Make settings and circuit, and return the binary logarithm of the rows that it has."""
+    """Generate the settings and the circuit; return the binary logarithm of its number of rows."""
     model, settings = str(artifact.onnx_path), str(artifact.settings_path)
     calibration = str(artifact.calibration_path)
     run_args = _collect_run_args(args)
-    randomly: dict[str, Any] = {"model": model, "output": calibration, "seed": _SEED}
+    random_data: dict[str, Any] = {"model": model, "output": calibration, "seed": _SEED}
     if "variables" in run_args:
-        randomly["variables"] = run_args["variables"]
+        random_data["variables"] = run_args["variables"]
     calibrate: dict[str, Any] = {
         "data": calibration,
         "model": model,
@@ -212,7 +212,7 @@ def _compile(args: ArtifactGenerationArgs, artifact: EZKLArtifact, cancel: threa
     steps: list[Step] = [("gen_settings", {"model": model, "output": settings, "py_run_args": run_args})]
     if args.calibration_path is None:
         log.info("calibrating %s with random inputs", args.onnx_path)
-        steps.append(("gen_random_data", randomly))
+        steps.append(("gen_random_data", random_data))
     steps += [
         ("calibrate_settings", calibrate),
         (
@@ -227,7 +227,8 @@ def _compile(args: ArtifactGenerationArgs, artifact: EZKLArtifact, cancel: threa
     try:
         run_steps(steps, cancel)
     except StepFailed as error:
-        problem = "is no ONNX model" if "proto model" in error.reason else "cannot be made a circuit"
+        is_onnx = "proto model" not in error.reason
+        problem = "cannot be compiled to a circuit" if is_onnx else "is not a valid ONNX model"
         message = f"{args.onnx_path} {problem}: {error}"
         raise CircuitError(message) from None
     return int(json.loads(artifact.settings_path.read_bytes())["run_args"]["logrows"])
@@ -240,13 +241,13 @@ def _collect_run_args(args: ArtifactGenerationArgs) -> dict[str, Any]:
         run_args["variables"] = list(variables.items())
     for name in ("input_visibility", "output_visibility", "param_visibility"):
         if name in run_args:
-            message = f"{name} has an argument of its own; leave it out of run_args"
+            message = f"{name} is a separate argument; remove it from run_args"
             raise CircuitError(message)
         run_args[name] = getattr(args, name)
     try:
         json.dumps(run_args, allow_nan=False)
     except (TypeError, ValueError) as error:
-        message = f"run_args has a value that is no setting of a circuit: {error}"
+        message = f"run_args has a value that JSON cannot represent: {error}"
         raise CircuitError(message) from None
     return run_args
 
@@ -270,7 +271,7 @@ def _make_keys(artifact: EZKLArtifact, logrows: int, cancel: threading.Event, *,
     try:
         run_steps([*steps, ("setup", setup)], cancel)
     except StepFailed as error:
-        message = f"no keys can be made for {artifact.onnx_path.name}: {error}"
+        message = f"the keys for {artifact.onnx_path.name} could not be generated: {error}"
         raise CircuitError(message) from None
     witness.unlink(missing_ok=True)
 
@@ -280,14 +281,14 @@ def _has_fixed_values(artifact: EZKLArtifact) -> bool:
     return "Fixed" in [run_args["input_visibility"], run_args["output_visibility"]]  # others may be objects
 
 
-# --- where it lands ----------------------------------------------------------------------------------------
+# --- the target folder -------------------------------------------------------------------------------------
 
 
 @contextlib.contextmanager
 def _work_folder(target: Path) -> Iterator[Path]:
-    """Yield a folder beside the target, which is gone afterwards unless it was renamed.
+    """Yield a folder beside the target, which is removed afterwards unless it was renamed.
 
-    The lock beside it tells other processes that it is in use.
+    A lock file beside it is held while it is in use.
     """
     folder = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
     lock = _lock_path(folder)
@@ -299,7 +300,7 @@ def _work_folder(target: Path) -> Iterator[Path]:
             finally:
                 shutil.rmtree(folder, ignore_errors=True)
     finally:
-        with contextlib.suppress(OSError):  # another process looks at it just now, and removes it
+        with contextlib.suppress(OSError):  # another process has it open, and will remove it
             lock.unlink(missing_ok=True)
 
 
@@ -307,58 +308,58 @@ def _lock_path(folder: Path) -> Path:
     return folder.with_name(f"{folder.name}.lock")
 
 
-def _aside_path(folder: Path) -> Path:
-    """Return where the circuit waits that is being replaced by the one in a work folder."""
+def _backup_path(folder: Path) -> Path:
+    """Return the backup path of the circuit that is being replaced by the one in a work folder."""
     return folder.with_name(f"{folder.name}.old")
 
 
-def _clear_up(target: Path) -> None:
-    """Remove what killed processes left beside the target, and bring back what they had put aside."""
+def _clean_up(target: Path) -> None:
+    """Remove the work folders of killed processes beside the target, and restore their backups."""
     target = target.resolve() if target.is_symlink() else target
     name = re.compile(rf"(\.{re.escape(target.name)}\.[0-9a-f]{{32}})\.lock")
     found = [match[1] for path in _list(target.parent) if (match := name.fullmatch(path.name))]
     for folder in map(target.with_name, found):
-        aside = _aside_path(folder)
-        with contextlib.suppress(OSError):  # a timeout, too: it is in use
+        backup = _backup_path(folder)
+        with contextlib.suppress(OSError):  # also a timeout: the folder is in use
             with FileLock(_lock_path(folder), timeout=0):
-                if _is_circuit(aside) and not os.path.lexists(target):
-                    aside.rename(target)
-                for left in (folder, aside):
-                    shutil.rmtree(left, ignore_errors=True)
-                log.info("removed %s, which a killed process left", folder)
+                if _is_circuit(backup) and not os.path.lexists(target):
+                    backup.rename(target)
+                for leftover in (folder, backup):
+                    shutil.rmtree(leftover, ignore_errors=True)
+                log.info("removed %s, left by a killed process", folder)
             _lock_path(folder).unlink(missing_ok=True)
 
 
 def _list(folder: Path) -> list[Path]:
     try:
         return list(folder.iterdir())
-    except OSError:  # it is not there yet, or cannot be read
+    except OSError:  # it does not exist yet, or cannot be read
         return []
 
 
 def _sync(folder: Path) -> None:
-    """Bring the files to the disk, so that what is renamed next is whole after a power cut, too."""
+    """Sync the files to the disk, so that the renamed folder is complete even after a power failure."""
     for path in folder.iterdir():
         with path.open("rb+") as file:
             os.fsync(file.fileno())
 
 
-def _land(folder: Path, target: Path, *, overwrite: bool) -> None:
-    aside = None
+def _move_into_place(folder: Path, target: Path, *, overwrite: bool) -> None:
+    backup = None
     if overwrite and _is_circuit(target):
-        _refuse_others_files(target)
-        aside = _aside_path(folder)
-        target.rename(aside)
+        _refuse_foreign_files(target)
+        backup = _backup_path(folder)
+        target.rename(backup)
     try:
-        if aside is None and target.is_dir() and os.name == "nt":  # where no rename replaces a folder
+        if backup is None and target.is_dir() and os.name == "nt":  # a rename cannot replace a folder there
             target.rmdir()
         folder.rename(target)
     except OSError as error:
-        if aside is not None:
-            aside.rename(target)
+        if backup is not None:
+            backup.rename(target)
             raise
         with contextlib.suppress(FileNotFoundError):
-            _refuse_occupied(target)  # by somebody who was faster
+            _refuse_occupied(target)  # another process was faster
         raise error from None
-    if aside is not None:
-        shutil.rmtree(aside, ignore_errors=True)
+    if backup is not None:
+        shutil.rmtree(backup, ignore_errors=True)

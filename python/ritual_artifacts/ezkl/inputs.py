@@ -1,4 +1,4 @@
-"""Inputs of a model, from whatever holds numbers to the lists that ezkl reads."""
+"""Inputs of a model: conversion of arrays and nested lists to the flat lists that ezkl reads."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -20,15 +20,15 @@ def lay_out(inputs: Any, settings: Mapping[str, Any]) -> list[list[Number]]:  # 
         settings: The circuit's settings.
 
     Raises:
-        CircuitError: these are not the inputs that the model has.
+        CircuitError: the inputs do not fit the model.
     """
     kinds = settings["input_types"]
     if isinstance(inputs, Mapping):
-        # The circuit knows its inputs by position only: names could be mixed up without a word.
+        # A circuit's inputs have positions, not names: a wrong order would go unnoticed.
         if len(inputs) != 1:
             message = (
-                f"inputs by name are for a model with one input, got {len(inputs)} names; "
-                f"give a list in the order of the model's inputs"
+                f"expected a dictionary with the only input of the model, got {len(inputs)} names; "
+                f"pass a list in the order of the model's inputs"
             )
             raise CircuitError(message)
         (inputs,) = inputs.values()
@@ -37,25 +37,25 @@ def lay_out(inputs: Any, settings: Mapping[str, Any]) -> list[list[Number]]:  # 
     else:
         parts = _as_list(inputs)
         if not isinstance(parts, list) or len(parts) != len(kinds):
-            got = f"{len(parts)} parts" if isinstance(parts, list) else type(inputs).__name__
-            message = f"the model has {len(kinds)} inputs: expected a list with one part for each, got {got}"
+            got = f"a list of {len(parts)}" if isinstance(parts, list) else type(inputs).__name__
+            message = f"the model has {len(kinds)} inputs: expected a list with one item for each, got {got}"
             raise CircuitError(message)
     return [
-        [_fit(number, kind, index) for number in flatten(part)]
+        [_convert(number, kind, index) for number in flatten(part)]
         for index, (part, kind) in enumerate(zip(parts, kinds, strict=True))
     ]
 
 
 def flatten(part: Any, depth: int = 0) -> Iterator[Number]:  # noqa: ANN401 - arrays of any library
-    """Yield the numbers of an array or of nested lists, the last dimension fastest.
+    """Yield the numbers of an array or of nested lists in row-major order.
 
     Raises:
-        CircuitError: there is something else than finite numbers.
+        CircuitError: a value is not a finite number.
     """
     value = _as_list(part)
     if isinstance(value, list):
         if depth == _MAX_DEPTH:
-            message = f"the inputs are nested deeper than {_MAX_DEPTH}"
+            message = f"the inputs are nested deeper than {_MAX_DEPTH} levels"
             raise CircuitError(message)
         for item in value:
             yield from flatten(item, depth + 1)
@@ -69,7 +69,7 @@ def flatten(part: Any, depth: int = 0) -> Iterator[Number]:  # noqa: ANN401 - ar
 def _is_finite(number: Number) -> bool:
     try:
         return math.isfinite(number)
-    except OverflowError:  # a whole number that no float can be
+    except OverflowError:  # an integer too large for a float
         return False
 
 
@@ -79,14 +79,14 @@ def _as_list(value: Any) -> Any:  # noqa: ANN401 - arrays of any library
     return list(value) if isinstance(value, tuple) else value
 
 
-def _fit(number: Number, kind: str, index: int) -> Number:
+def _convert(number: Number, kind: str, index: int) -> Number:
     if kind == "Bool":
-        fitting: Number | None = bool(number) if number in {0, 1} else None
+        converted: Number | None = bool(number) if number in {0, 1} else None
     elif kind in {"Int", "TDim"}:
-        fitting = int(number) if number == int(number) else None
+        converted = int(number) if number == int(number) else None
     else:
-        fitting = float(number)
-    if fitting is None:  # the number itself may be a secret
-        message = f"input {index} of the model is of type {kind}, and got a number that is not"
+        converted = float(number)
+    if converted is None:  # the number itself may be a secret
+        message = f"input {index} of the model has the type {kind}, got a number that does not fit it"
         raise CircuitError(message)
-    return fitting
+    return converted

@@ -1,9 +1,8 @@
-"""Calls into ezkl, each job in a process of its own.
+"""Calls to ezkl, each job in its own process.
 
-ezkl keeps the interpreter's lock for as long as it computes, which may be minutes; it prints, it panics, and
-it leaves a cache in the user's home. In a process of its own it holds up no event loop and no Ctrl-C, can be
-ended at any time, and what it prints and caches goes away with it. It ends with the process that waits for
-it.
+ezkl holds the interpreter's lock while it computes, which may take minutes. It also prints, panics, and
+leaves a cache in the user's home folder. In its own process it blocks neither the event loop nor Ctrl-C, can
+be ended at any time, and leaves no output or cache. That process ends with the one that waits for it.
 """
 
 import contextlib
@@ -22,32 +21,32 @@ from typing import Any, Final, NoReturn, TypeAlias, TypeVar
 from ritual_artifacts.errors import ArtifactError, CircuitError
 
 Step: TypeAlias = tuple[str, dict[str, Any]]
-"""Name of a function of ezkl, and its arguments; paths among them are absolute."""
+"""Name of an ezkl function, and its arguments. Paths must be absolute."""
 
 Result = TypeVar("Result")
 
 _SUPPORTED: Final = "23"
 _INSTALL: Final = "pip install 'ritual-artifacts[ezkl]'"
 _WORKER: Final = Path(__file__).with_name("worker.py")
-_POLL: Final = 0.1  # seconds between two looks at `cancel`
+_POLL: Final = 0.1  # seconds between checks of `cancel`
 _MAX_OUTPUT: Final = 2000
-_KILLED: Final = -9  # what the kernel does when memory runs out
+_KILLED: Final = -9  # the exit code after SIGKILL, which the kernel sends when memory runs out
 
 
-class Cancelled(Exception):  # noqa: N818 - no error: nobody waits for the job any more
-    """Raised in a job whose `cancel` was set."""
+class Cancelled(Exception):  # noqa: N818 - not an error: the caller no longer waits for the job
+    """The job was cancelled by its `cancel` event."""
 
 
-class StepFailed(Exception):  # noqa: N818 - its callers know what it means, and raise an error that says so
-    """ezkl refused a step.
+class StepFailed(Exception):  # noqa: N818 - internal: callers turn it into a `CircuitError`
+    """A call to ezkl failed.
 
     Attributes:
-        call: The function of ezkl.
-        reason: What it said.
+        call: The name of the ezkl function.
+        reason: The error message.
     """
 
     def __init__(self, call: str, reason: str) -> None:
-        """Remember what ezkl said."""
+        """Create the error, and store the call and the reason."""
         super().__init__(f"ezkl.{call}: {reason}")
         self.call = call
         self.reason = reason
@@ -57,7 +56,7 @@ def require_ezkl() -> str:
     """Return the version of the ezkl that is installed.
 
     Raises:
-        ArtifactError: it is not installed, or is of a version with other calls.
+        ArtifactError: ezkl is not installed, or its version is not supported.
     """
     try:
         found = version("ezkl") if importlib.util.find_spec("ezkl") else None
@@ -73,36 +72,36 @@ def require_ezkl() -> str:
 
 
 def run_steps(steps: Sequence[Step], cancel: threading.Event | None = None) -> list[bool | None]:
-    """Call functions of ezkl, one after the other, in a new process.
+    """Call ezkl functions in order, in a new process.
 
     Args:
         steps: The calls.
-        cancel: Ends the process where it is set.
+        cancel: An event that ends the process when it is set.
 
     Returns:
-        What each call returned, None where that was no truth value.
+        The return value of each call if it is a bool, else None.
 
     Raises:
-        StepFailed: a call failed; those after it were not made.
+        StepFailed: a call failed; the calls after it were not made.
         Cancelled: `cancel` was set.
         ArtifactError: ezkl is not installed.
-        CircuitError: the process ended before its job.
+        CircuitError: the process ended before it finished.
     """
     require_ezkl()
-    # ezkl's own cache is only as good as whoever may write to it: it gets an empty one each time.
-    with tempfile.TemporaryDirectory(prefix="ritual-ezkl-", ignore_cleanup_errors=True) as room:
-        job, result, output = Path(room, "job.json"), Path(room, "result.json"), Path(room, "output")
+    # ezkl trusts its cache, which others may be able to write: it gets an empty one each time.
+    with tempfile.TemporaryDirectory(prefix="ritual-ezkl-", ignore_cleanup_errors=True) as folder:
+        job, result, output = Path(folder, "job.json"), Path(folder, "result.json"), Path(folder, "output")
         job.write_text(json.dumps({"steps": steps, "result": str(result)}), encoding="utf-8")
         environment = {
             **os.environ,
             "PYTHONPATH": os.pathsep.join(path or str(Path.cwd()) for path in sys.path),
-            "EZKL_REPO_PATH": room,
+            "EZKL_REPO_PATH": folder,
             "RUST_BACKTRACE": "0",
         }
         with output.open("wb") as stream:
             code = _run_worker(job, stream.fileno(), environment, cancel)
         if not result.exists():
-            _refuse_end(code, steps, output)
+            _raise_ended(code, steps, output)
         answer = json.loads(result.read_text(encoding="utf-8"))
     if "failed" in answer:
         raise StepFailed(answer["failed"], answer["reason"])
@@ -113,7 +112,7 @@ def run_steps(steps: Sequence[Step], cancel: threading.Event | None = None) -> l
 def _run_worker(job: Path, output: int, environment: dict[str, str], cancel: threading.Event | None) -> int:
     process = subprocess.Popen(  # noqa: S603 - our own interpreter and script
         [sys.executable, "-P", str(_WORKER), str(job)],
-        stdin=subprocess.PIPE,  # it ends with this process, and the worker with it
+        stdin=subprocess.PIPE,  # closed when this process ends, which ends the worker
         stdout=output,
         stderr=subprocess.STDOUT,
         env=environment,
@@ -130,20 +129,20 @@ def _run_worker(job: Path, output: int, environment: dict[str, str], cancel: thr
     return process.returncode
 
 
-def _refuse_end(code: int, steps: Sequence[Step], output: Path) -> NoReturn:
-    said = output.read_bytes()[-_MAX_OUTPUT:].decode(errors="replace").split("\n")
-    last = next((line.strip() for line in reversed(said) if line.strip()), "it said nothing")
+def _raise_ended(code: int, steps: Sequence[Step], output: Path) -> NoReturn:
+    lines = output.read_bytes()[-_MAX_OUTPUT:].decode(errors="replace").split("\n")
+    last = next((line.strip() for line in reversed(lines) if line.strip()), "no output")
     calls = ", ".join(name for name, _ in steps)
     hint = "; memory may have run out" if code == _KILLED else ""
-    message = f"the process that ran ezkl ({calls}) ended with code {code} before its job{hint}: {last}"
+    message = f"the ezkl process ({calls}) ended with code {code} before it finished{hint}: {last}"
     raise CircuitError(message)
 
 
 async def run_in_thread(job: Callable[[threading.Event], Result]) -> Result:
-    """Run a job beside the event loop; where the caller is cancelled, the job is ended first.
+    """Run a job in a thread of the event loop; if the caller is cancelled, the job is ended first.
 
     Args:
-        job: Takes the event that ends it.
+        job: The function to run; its argument is the event that ends it.
     """
     import asyncio  # noqa: PLC0415 - importing the package stays light
 
@@ -155,5 +154,5 @@ async def run_in_thread(job: Callable[[threading.Event], Result]) -> Result:
         cancel.set()
         await asyncio.wait([task])
         if not task.cancelled():
-            task.exception()  # seen: nobody else asks for it
+            task.exception()  # retrieved, so that asyncio does not log it
         raise

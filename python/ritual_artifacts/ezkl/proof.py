@@ -1,4 +1,4 @@
-"""Proofs of ezkl as values, and whether what one says in clear is what it proves."""
+"""ezkl's proofs as values, and checks that their readable parts match what they prove."""
 
 import json
 import uuid
@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from ritual_artifacts.errors import CircuitError
 
 _FIELD_ORDER: Final = 0x30644E72E131A029B85045B68181585D2833E84879B9709143E1F593F0000001
-"""Order of the scalar field of BN254: what is above its half stands for a negative number."""
+"""Order of the scalar field of BN254. Values above its half represent negative numbers."""
 
 _PUBLIC_PARTS: Final = ("inputs", "processed_inputs", "processed_params", "processed_outputs", "outputs")
 """Parts of a proof's readable values, in the order in which it proves them."""
@@ -20,17 +20,17 @@ _TOLERANCE: Final = 1e-9
 
 
 class EZKLProof(BaseModel):
-    """A proof, and what belongs to it.
+    """A proof, with its witness, key and files.
 
     Attributes:
-        ezkl_proof: The proof as ezkl writes it.
-        witness: Every value of the computation, also what the proof hides; empty on the verifier's side.
+        ezkl_proof: The proof in ezkl's format.
+        witness: Every value of the computation, including those that the proof hides; empty for a verifier.
         verify_key: The verifying key.
-        input: The inputs, one after the other, where they are public.
-        output: The outputs, one after the other, where they are public.
-        flops: Operations of the model, where whoever made this has counted them.
-        ezkl_proof_path: The proof's file, where one was kept.
-        witness_path: The witness's file, where one was kept.
+        input: The flattened inputs, if they are public.
+        output: The flattened outputs, if they are public.
+        flops: Number of operations of the model, if it was counted.
+        ezkl_proof_path: The proof's file, if it was kept.
+        witness_path: The witness's file, if it was kept.
         settings_path: The circuit's settings.
         vk_path: The verifying key's file.
     """
@@ -55,21 +55,21 @@ class EZKLProof(BaseModel):
         verify_key: bytes | str,
         proof_directory: Path | None = None,
     ) -> Self:
-        """Build what a verifier has.
+        """Build a proof without the witness, as a verifier has it.
 
         Args:
-            proof: The proof as ezkl writes it.
+            proof: The proof in ezkl's format.
             verify_key: The verifying key, as bytes or as hex digits with or without `0x`.
             proof_directory: Keep the proof in a new folder below this one.
 
         Raises:
-            CircuitError: this is no proof or no key.
+            CircuitError: the proof or the key is invalid.
         """
         if isinstance(verify_key, str):
             try:
                 verify_key = bytes.fromhex(verify_key.removeprefix("0x"))
             except ValueError as error:
-                message = f"the verifying key is not written in hex digits: {error}"
+                message = f"the verifying key is not valid hex: {error}"
                 raise CircuitError(message) from None
         checked = check_shape(proof)
         path = None
@@ -89,7 +89,7 @@ class EZKLProof(BaseModel):
         """Read the files that ezkl wrote.
 
         Raises:
-            CircuitError: one of them is not what it should be.
+            CircuitError: one of them is invalid.
             OSError: one of them cannot be read.
         """
         return cls.of(
@@ -105,7 +105,7 @@ class EZKLProof(BaseModel):
 
     @classmethod
     def of(cls, proof: dict[str, Any], **more: Any) -> Self:  # noqa: ANN401 - the other fields
-        """Build the value with the inputs and outputs that the proof shows."""
+        """Build the value, with the inputs and outputs from the proof's readable values."""
         shown = proof.get("pretty_public_inputs") or {}
         return cls(
             ezkl_proof=proof,
@@ -116,22 +116,22 @@ class EZKLProof(BaseModel):
 
 
 def check_shape(proof: object) -> dict[str, Any]:
-    """Return `proof` where it has what a proof of ezkl has.
+    """Check that `proof` has the form of ezkl's proofs, and return it.
 
     Raises:
-        CircuitError: it has not.
+        CircuitError: it does not.
     """
     if isinstance(proof, Mapping):
         instances, data = proof.get("instances"), proof.get("proof")
         rows = isinstance(instances, list) and all(isinstance(row, list) for row in instances)
         if rows and isinstance(data, list) and data and all(_is_byte(item) for item in data):
             return _check_json(proof)
-    message = "this is no proof of ezkl: it has no lists 'instances' and 'proof'"
+    message = "not an ezkl proof: expected an object with the lists 'instances' and 'proof'"
     raise CircuitError(message)
 
 
 def _check_json(proof: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `proof` where JSON can say it.
+    """Check that JSON can represent `proof`, and return it.
 
     Raises:
         CircuitError: it cannot.
@@ -140,32 +140,32 @@ def _check_json(proof: Mapping[str, Any]) -> dict[str, Any]:
     try:
         json.dumps(checked)
     except (TypeError, ValueError, RecursionError) as error:
-        message = f"this is no proof of ezkl: it holds what JSON cannot say: {error}"
+        message = f"not an ezkl proof: it has a value that JSON cannot represent: {error}"
         raise CircuitError(message) from None
     return checked
 
 
 def read_json(source: Path | str, what: str) -> dict[str, Any]:
-    """Read a JSON object from a file, or from a text that has it.
+    """Read a JSON object from a file, or parse it from a string.
 
     Raises:
-        CircuitError: it holds something else.
-        OSError: it cannot be read.
+        CircuitError: the content is not a JSON object.
+        OSError: the file cannot be read.
     """
     where = f"{what} in {source}" if isinstance(source, Path) else what
     try:
         value = json.loads(source.read_bytes() if isinstance(source, Path) else source)
     except (ValueError, RecursionError) as error:
-        message = f"{where} is no JSON: {error}"
+        message = f"{where} is not valid JSON: {error}"
         raise CircuitError(message) from None
     if not isinstance(value, dict):
-        message = f"{where} is no JSON object"
+        message = f"{where} is not a JSON object"
         raise CircuitError(message)
     return value
 
 
 def keep(directory: Path, contents: Mapping[str, object]) -> dict[str, Path]:
-    """Write JSON files into a new folder below `directory`, which only this user can read."""
+    """Write JSON files to a new folder below `directory` that only this user can read."""
     folder = directory.absolute() / str(uuid.uuid4())
     work = folder.with_name(f".{folder.name}")
     directory.mkdir(parents=True, exist_ok=True)
@@ -177,15 +177,15 @@ def keep(directory: Path, contents: Mapping[str, object]) -> dict[str, Path]:
 
 
 def find_contradiction(proof: Mapping[str, Any], settings: Mapping[str, Any]) -> str | None:
-    """Say where a proof's readable parts are not what it proves; ezkl does not look at them.
+    """Return how a proof's readable parts differ from what it proves, or None. ezkl does not check this.
 
     Args:
-        proof: A proof whose shape was checked.
+        proof: A proof whose form was checked.
         settings: The circuit's settings.
     """
     written = proof.get("hex_proof")
     if written is not None and written != f"0x{bytes(proof['proof']).hex()}":
-        return "its hex digits are not its bytes"
+        return "its hex digits differ from its bytes"
     shown = proof.get("pretty_public_inputs")
     if shown is None:
         return None
@@ -193,16 +193,16 @@ def find_contradiction(proof: Mapping[str, Any], settings: Mapping[str, Any]) ->
         proven = [felt for row in proof["instances"] for felt in map(_read_little_endian, row)]
         readable = [int(felt, 16) for part in _PUBLIC_PARTS for row in shown.get(part) or [] for felt in row]
         if readable != proven:
-            return "its readable values are not those that it proves"
+            return "its readable values differ from the proven ones"
         for part, scales in (("inputs", "model_input_scales"), ("outputs", "model_output_scales")):
             if not _is_rescaled(shown.get(part), shown.get(f"rescaled_{part}"), settings[scales]):
-                return f"its rescaled {part} are not those that it proves"
+                return f"its rescaled {part} differ from the proven ones"
     except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
-        return f"its readable values have another form: {error}"
+        return f"its readable values are malformed: {error}"
     return None
 
 
-def _is_rescaled(felts: Any, numbers: Any, scales: list[int]) -> bool:  # noqa: ANN401 - a stranger's JSON
+def _is_rescaled(felts: Any, numbers: Any, scales: list[int]) -> bool:  # noqa: ANN401 - untrusted JSON
     felts, numbers = felts or [], numbers or []
     if [len(row) for row in felts] != [len(row) for row in numbers] or len(felts) > len(scales):
         return False
@@ -227,13 +227,13 @@ def _read_signed(felt: str) -> int:
 
 
 def _is_byte(item: object) -> bool:
-    return type(item) is int and 0 <= item <= 0xFF  # noqa: PLR2004 - what a byte is
+    return type(item) is int and 0 <= item <= 0xFF  # noqa: PLR2004 - the maximum of a byte
 
 
 def _as_numbers(rows: list[list[str]] | None) -> list[float] | None:
     try:
         numbers = [float(number) for row in rows or [] for number in row]
     except (TypeError, ValueError) as error:
-        message = f"the proof shows values that are no numbers: {error}"
+        message = f"the proof has readable values that are not numbers: {error}"
         raise CircuitError(message) from None
     return numbers or None

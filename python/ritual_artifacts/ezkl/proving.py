@@ -1,4 +1,4 @@
-"""Proofs with a circuit whose files were verified first, and the verification of such proofs."""
+"""Generation and verification of proofs, with circuits whose files are verified first."""
 
 import json
 import logging
@@ -24,7 +24,7 @@ Files = TypeVar("Files", bound=EZKLArtifact)
 AnyFiles = TypeVar("AnyFiles", bound=AnyArtifact)
 
 _REFUSED: Final = "[halo2]"
-"""How ezkl's errors begin that say that a proof is none; all others are about the files."""
+"""Prefix of ezkl's errors about an invalid proof; all other errors are about the files."""
 
 
 def prove(
@@ -33,20 +33,20 @@ def prove(
     *,
     proof_directory: Path | None = None,
 ) -> EZKLProof:
-    """Compute the model on inputs, and prove it.
+    """Run the model on inputs, and prove the computation.
 
     The artifact's files are verified first, and the proof is verified before it is returned.
 
     Args:
-        circuit: A manager, as `from_repo` and `from_dir` return it, or its artifact. An artifact whose folder
-            has no manifest for it is taken as it is, because nothing says what its files must be.
+        circuit: A manager, as returned by `from_repo` and `from_dir`, or its artifact. If an artifact's
+            folder has no manifest for it, its files cannot be verified, and are used as they are.
         inputs: Numbers for a model with one input: an array of NumPy or PyTorch, nested lists, or a
             dictionary with one of these; for a model with more inputs a list of these, in its order.
         proof_directory: Keep proof and witness in a new folder below this one. The witness has every value
-            of the computation, also the private ones; by default, no file is kept.
+            of the computation, including the private ones. By default, no file is kept.
 
     Raises:
-        IntegrityError: a file is not what the manifest promises; nothing was computed.
+        IntegrityError: a file differs from the manifest; nothing was computed.
         CircuitError: the inputs do not fit the model, or the files do not belong together.
         ArtifactError: ezkl is not installed.
         OSError: a file cannot be read.
@@ -59,20 +59,20 @@ def verify(
     circuit: AnyArtifact | RitualArtifactManager[AnyFiles],
     proof: EZKLProof | Mapping[str, Any] | Path | str,
 ) -> bool:
-    """Say whether a proof is one of this circuit, and shows what it proves.
+    """Return whether a proof is valid for this circuit, and its readable values are what it proves.
 
-    The artifact's files are verified first. Of the proof nothing is trusted: the key that counts is the
-    circuit's, and a proof whose readable values are not those that it proves is refused.
+    The artifact's files are verified first. The proof is untrusted: it is verified with the circuit's key,
+    and refused if its readable values differ from the proven ones.
 
     Args:
-        circuit: A manager, as `from_repo` and `from_dir` return it, or its artifact; see `prove`. An
+        circuit: A manager, as returned by `from_repo` and `from_dir`, or its artifact; see `prove`. An
             `EZKLVerifierArtifact` is enough.
-        proof: The proof, as `prove` returned it, as ezkl writes it, as JSON text, or the path of a file with
-            that; a text that begins with `{` is JSON.
+        proof: The proof, as returned by `prove`, in ezkl's format, as a JSON string, or the path of a file
+            with it. A string that begins with `{` is parsed as JSON.
 
     Raises:
-        IntegrityError: a file of the circuit is not what the manifest promises.
-        CircuitError: this is no proof at all, or ezkl cannot read the circuit.
+        IntegrityError: a file of the circuit differs from the manifest.
+        CircuitError: this is not a proof, or ezkl cannot read the circuit.
         ArtifactError: ezkl is not installed.
         OSError: a file cannot be read.
     """
@@ -80,7 +80,7 @@ def verify(
     return _verify(check_files(circuit), _read_proof(proof))
 
 
-# --- the names of infernet-ml ------------------------------------------------------------------------------
+# --- infernet-ml's names -----------------------------------------------------------------------------------
 
 
 async def generate_proof(
@@ -90,17 +90,17 @@ async def generate_proof(
     prover_key: bytes | None = None,
     proof_directory: Path | None = None,
 ) -> EZKLProof:
-    """Do what `prove` does, without holding up the event loop.
+    """Generate a proof like `prove`, without blocking the event loop.
 
     Args:
         artifact_files: The circuit; see `prove`.
         input_data: The inputs; see `prove`.
-        output_data: Outputs to name to ezkl beside the inputs.
+        output_data: Outputs to pass to ezkl with the inputs.
         prover_key: A proving key to use instead of the artifact's.
         proof_directory: See `prove`.
 
     Raises:
-        IntegrityError: see `prove`; and the rest of it.
+        IntegrityError: see `prove`, which lists the other errors too.
     """
 
     def job(cancel: threading.Event) -> EZKLProof:
@@ -124,7 +124,7 @@ async def generate_proof_from_repo_id(
     *,
     expected_digest: str | None = None,
 ) -> EZKLProof:
-    """Bring a circuit from a repository, verified, and prove with it; see `prove`.
+    """Download and verify a circuit, and generate a proof with it; see `prove`.
 
     Args:
         repo_id: `{storage}/{owner}/{name}[/{version}]`.
@@ -133,7 +133,7 @@ async def generate_proof_from_repo_id(
         expected_digest: Accept only the circuit with this digest.
 
     Raises:
-        IntegrityError: a file is not what the manifest promises.
+        IntegrityError: a file differs from the manifest.
         BackendError: the storage is not available or failed.
         CircuitError: see `prove`.
     """
@@ -148,12 +148,16 @@ async def generate_proof_from_repo_id(
 async def verify_proof(
     proof: EZKLProof, artifact_files: AnyArtifact | RitualArtifactManager[AnyFiles]
 ) -> bool:
-    """Do what `verify` does, without holding up the event loop.
+    """Verify a proof like `verify`, without blocking the event loop.
 
-    A proof that comes with another verifying key than the circuit's is not one of this circuit.
+    A proof with a verifying key that differs from the circuit's is not valid for this circuit.
+
+    Args:
+        proof: The proof; see `verify`.
+        artifact_files: The circuit; see `verify`.
 
     Raises:
-        IntegrityError: see `verify`; and the rest of it.
+        IntegrityError: see `verify`, which lists the other errors too.
     """
 
     def job(cancel: threading.Event) -> bool:
@@ -170,13 +174,14 @@ async def verify_proof_from_repo(
     *,
     expected_digest: str | None = None,
 ) -> bool:
-    """Bring what verifying needs from a repository, and say whether a proof is one of its circuit.
+    """Return whether a proof is valid for a repository's circuit, and download what this needs.
 
-    Only the files of `VERIFIER_FIELDS` are fetched, and the proving key is not among them; but all where the
-    manifest is infernet-ml's and `expected_digest` is given, because that shows in the whole only. A whole
-    copy in the cache will do where the id is pinned, and must be there in offline mode.
+    Only the files of `VERIFIER_FIELDS` are downloaded, without the proving key. If the manifest is in
+    infernet-ml's format and `expected_digest` is given, all files are downloaded, because only the whole
+    artifact has a digest. If the id is pinned, a complete copy in the cache is used instead. Offline mode
+    needs such a copy.
 
-    Whoever can publish to the repository decides what is proven, unless `expected_digest` does.
+    Unless `expected_digest` is given, everyone who can publish to the repository decides what is proven.
 
     Args:
         proof_dict: The proof; see `verify`.
@@ -185,7 +190,7 @@ async def verify_proof_from_repo(
         expected_digest: Accept only the circuit with this digest.
 
     Raises:
-        IntegrityError: a file is not what the manifest promises.
+        IntegrityError: a file differs from the manifest.
         BackendError: the storage is not available or failed.
         CircuitError: see `verify`.
     """
@@ -198,7 +203,7 @@ async def verify_proof_from_repo(
     return await run_in_thread(job)
 
 
-# --- what is given -----------------------------------------------------------------------------------------
+# --- arguments ---------------------------------------------------------------------------------------------
 
 
 def _read_settings(artifact: AnyArtifact) -> dict[str, Any]:
@@ -207,8 +212,8 @@ def _read_settings(artifact: AnyArtifact) -> dict[str, Any]:
     for name, kind in expected.items():
         if not isinstance(settings.get(name), kind):
             message = (
-                f"{artifact.settings_path} has no list {name!r}: the circuit was made with ezkl "
-                f"{settings.get('version')}, and this is {require_ezkl()}; generate it anew"
+                f"{artifact.settings_path} has no list {name!r}: the circuit was generated with ezkl "
+                f"{settings.get('version')}, but ezkl {require_ezkl()} is installed; generate it again"
             )
             raise CircuitError(message)
     return settings
@@ -226,12 +231,13 @@ def _read_proof(proof: EZKLProof | Mapping[str, Any] | Path | str) -> EZKLProof:
 
 
 def _explain(error: StepFailed, settings: Mapping[str, Any]) -> str:
-    made, here = settings.get("version"), require_ezkl()
-    hint = "" if made == here else f" (the circuit was made with ezkl {made}, and this is {here})"
-    return f"{error}{hint}"
+    used, installed = settings.get("version"), require_ezkl()
+    if used == installed:
+        return str(error)
+    return f"{error} (the circuit was generated with ezkl {used}, but ezkl {installed} is installed)"
 
 
-# --- the work ----------------------------------------------------------------------------------------------
+# --- ezkl's steps ------------------------------------------------------------------------------------------
 
 
 def _prove(
@@ -247,12 +253,12 @@ def _prove(
     data: dict[str, Any] = {"input_data": lay_out(inputs, settings)}
     if outputs is not None:
         data["output_data"] = [list(flatten(outputs))]
-    with tempfile.TemporaryDirectory(prefix="ritual-proof-", ignore_cleanup_errors=True) as room:
-        proof_path, witness_path = Path(room, "proof.json"), Path(room, "witness.json")
-        data_path, key_path = Path(room, "data.json"), artifact.prover_key_path
+    with tempfile.TemporaryDirectory(prefix="ritual-proof-", ignore_cleanup_errors=True) as folder:
+        proof_path, witness_path = Path(folder, "proof.json"), Path(folder, "witness.json")
+        data_path, key_path = Path(folder, "data.json"), artifact.prover_key_path
         data_path.write_text(json.dumps(data), encoding="utf-8")
         if proving_key is not None:
-            key_path = Path(room, "key")
+            key_path = Path(folder, "key")
             key_path.write_bytes(proving_key)
         try:
             run_steps(
@@ -273,16 +279,14 @@ def _prove(
                 cancel,
             )
         except StepFailed as error:
-            message = (
-                f"no proof could be made with {artifact.compiled_model_path}: {_explain(error, settings)}"
-            )
+            message = f"proving with {artifact.compiled_model_path} failed: {_explain(error, settings)}"
             if error.call == "verify":
                 message += "; the proving key, the SRS and the verifying key do not belong together"
             raise CircuitError(message) from None
         proof = check_shape(read_json(proof_path, "the proof"))
         witness = read_json(witness_path, "the witness")
     if contradiction := find_contradiction(proof, settings):
-        message = f"ezkl {require_ezkl()} made a proof that is not to be trusted: {contradiction}"
+        message = f"ezkl {require_ezkl()} generated an inconsistent proof: {contradiction}"
         raise CircuitError(message)
     kept: Mapping[str, Path] = {}
     if directory is not None:
@@ -306,7 +310,7 @@ def _witness_step(
         "model": str(artifact.compiled_model_path),
         "output": str(witness_path),
     }
-    if settings.get("module_sizes", {}).get("polycommit"):  # it commits to values with them
+    if settings.get("module_sizes", {}).get("polycommit"):  # polynomial commitments need both
         arguments |= {"vk_path": str(artifact.verifier_key_path), "srs_path": str(artifact.srs_path)}
     return "gen_witness", arguments
 
@@ -326,17 +330,17 @@ def _verify_step(artifact: AnyArtifact, proof_path: Path) -> Step:
 def _verify(artifact: AnyArtifact, proof: EZKLProof, cancel: threading.Event | None = None) -> bool:
     if artifact.srs_path.name == INSECURE_SRS_NAME:
         log.warning(
-            "whoever generated the SRS of %s can forge proofs: it is for tests", artifact.settings_path
+            "the creator of the SRS of %s can forge proofs: use it for tests only", artifact.settings_path
         )
     settings = _read_settings(artifact)
     if proof.verify_key is not None and proof.verify_key != artifact.verifier_key_path.read_bytes():
-        log.warning("proof refused: it comes with another verifying key than the circuit's")
+        log.warning("proof refused: its verifying key differs from the circuit's")
         return False
     if contradiction := find_contradiction(proof.ezkl_proof, settings):
         log.warning("proof refused: %s", contradiction)
         return False
-    with tempfile.TemporaryDirectory(prefix="ritual-proof-", ignore_cleanup_errors=True) as room:
-        path = Path(room, "proof.json")
+    with tempfile.TemporaryDirectory(prefix="ritual-proof-", ignore_cleanup_errors=True) as folder:
+        path = Path(folder, "proof.json")
         path.write_text(json.dumps(proof.ezkl_proof), encoding="utf-8")
         try:
             (holds,) = run_steps([_verify_step(artifact, path)], cancel)

@@ -1,8 +1,8 @@
-"""What runs in a process of its own: the calls into ezkl.
+"""The script of the worker process, which calls ezkl. It does not import this package.
 
-A script, which knows nothing of the package: it reads the job from the file that it is given, and writes what
-came of it to the file that the job names. ezkl prints to the standard output, so that is no channel. The
-standard input is a pipe that only ends; it does so when the process that waits for the job is gone.
+It reads the job from the file in its argument, and writes the result to the file that the job names. Standard
+output is not used for the result, because ezkl prints to it. Standard input is a pipe without data, which is
+closed when the process that waits for the job ends.
 """
 
 import contextlib
@@ -23,10 +23,10 @@ _ORPHANED = 1
 
 
 def _end_with_parent() -> None:
-    """Let this process end when the one that waits for it does.
+    """End this process when the process that waits for it ends.
 
-    The thread cannot run while ezkl computes, because ezkl keeps the interpreter's lock; on Linux the kernel
-    needs none.
+    The thread cannot run while ezkl computes, because ezkl holds the interpreter's lock. On Linux the kernel
+    ends the process even then.
     """
     if sys.platform == "linux":
         with contextlib.suppress(OSError, AttributeError):
@@ -40,8 +40,8 @@ def _wait_for_end() -> None:
     os._exit(_ORPHANED)
 
 
-class _Notes(logging.Handler):
-    """Keep what ezkl logs as an error: often only that says what is wrong."""
+class _ErrorLog(logging.Handler):
+    """Collect the errors that ezkl logs; often only these name the reason."""
 
     def __init__(self) -> None:
         super().__init__(logging.ERROR)
@@ -52,7 +52,7 @@ class _Notes(logging.Handler):
 
 
 def _prepare(ezkl: Any, arguments: dict[str, Any]) -> dict[str, Any]:  # noqa: ANN401 - a module
-    """Turn what JSON has no types for into what ezkl wants."""
+    """Convert arguments that JSON has no types for to ezkl's types."""
     if "variables" in arguments:
         return {**arguments, "variables": _to_tuples(arguments["variables"])}
     if "py_run_args" not in arguments:
@@ -63,13 +63,13 @@ def _prepare(ezkl: Any, arguments: dict[str, Any]) -> dict[str, Any]:  # noqa: A
             is_pairs = name in {"variables", "lookup_range"}
             setattr(run_args, name, _to_tuples(value) if is_pairs else value)
         except (AttributeError, TypeError, ValueError, OverflowError) as error:
-            message = f"{name} cannot be {value!r}: {error}"
+            message = f"invalid setting {name}={value!r}: {error}"
             raise ValueError(message) from None
     return {**arguments, "py_run_args": run_args}
 
 
 def _to_tuples(value: Any) -> Any:  # noqa: ANN401 - any JSON
-    """Make tuples of the innermost lists, for which Rust's bindings take nothing else."""
+    """Convert the innermost lists to tuples, which ezkl's Rust bindings require."""
     if not isinstance(value, list):
         return value
     if any(isinstance(item, list) for item in value):
@@ -78,8 +78,8 @@ def _to_tuples(value: Any) -> Any:  # noqa: ANN401 - any JSON
 
 
 def _run(steps: list[tuple[str, dict[str, Any]]]) -> dict[str, Any]:
-    notes = _Notes()
-    logging.basicConfig(handlers=[notes], level=logging.ERROR)
+    log = _ErrorLog()
+    logging.basicConfig(handlers=[log], level=logging.ERROR)
     values, name = [], "import"
     try:
         ezkl = importlib.import_module("ezkl")
@@ -87,8 +87,8 @@ def _run(steps: list[tuple[str, dict[str, Any]]]) -> dict[str, Any]:
             values.append(getattr(ezkl, name)(**_prepare(ezkl, arguments)))
     except KeyboardInterrupt:
         raise
-    except BaseException as error:  # noqa: BLE001 - a panic of Rust code is no Exception
-        reasons = [str(error) or type(error).__name__, *notes.lines[-_MAX_LOG_LINES:]]
+    except BaseException as error:  # noqa: BLE001 - a panic in Rust code is not an Exception
+        reasons = [str(error) or type(error).__name__, *log.lines[-_MAX_LOG_LINES:]]
         return {"failed": name, "reason": "; ".join(" ".join(reason.split()) for reason in reasons)}
     return {"values": [value if isinstance(value, bool) else None for value in values]}
 

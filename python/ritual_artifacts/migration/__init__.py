@@ -1,5 +1,5 @@
-"""Migration: projects that import infernet-ml 2.0.0 import this package instead.
+"""Migration of projects from infernet-ml 2.0.0 to this package.
 
-`table` says where each of its names is here, `rewriting` changes one source text, `project` finds the sources
-of a project and writes them. Needs the extra `migrate`.
+`table` maps each of its names to the name here, `survey` decides what changes in one source file, `rewriting`
+makes these changes, and `project` finds and writes the files of a project. Needs the extra `migrate`.
 """

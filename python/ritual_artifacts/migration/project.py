@@ -1,4 +1,4 @@
-"""Projects: which of their files import infernet-ml, and what is written when they no longer do."""
+"""Projects: finding the files that use infernet-ml, and writing the migrated files."""
 
 import difflib
 import os
@@ -28,18 +28,18 @@ _REQUIREMENT: Final = re.compile(r"\b(?P<name>infernet[-_.]ml)\b", re.IGNORECASE
 _REQUIRED_BY_SETUP: Final = re.compile(r"[\"'](?P<name>infernet[-_.]ml)\b(?!\.)", re.IGNORECASE)
 
 _LINE: Final = re.compile(r"[^\n]*\n|[^\n]+")
-"""A line as a diff has it: a form feed is no end of one."""
+"""A line of a diff; a form feed does not end a line."""
 
 
 @dataclass(frozen=True)
 class SourceFile:
-    """One file of the project that has to do with infernet-ml.
+    """One file of the project that uses infernet-ml.
 
     Attributes:
         path: The file.
-        before: What is in it.
-        after: What is to be in it.
-        problems: What is left to do by hand.
+        before: Its current content.
+        after: Its migrated content.
+        problems: What must be changed manually.
     """
 
     path: Path
@@ -49,11 +49,11 @@ class SourceFile:
 
     @property
     def is_changed(self) -> bool:
-        """Whether there is something to write."""
+        """Whether the content changes."""
         return self.before != self.after
 
-    def unwritten(self, why: str) -> "SourceFile":
-        """Return the file as one that stays as it is, because it could not be written."""
+    def as_unwritten(self, why: str) -> "SourceFile":
+        """Return this file without its changes, and with the reason why it could not be written."""
         problem = Problem(1, "the file", f"could not be written ({why})", "run the command again")
         return replace(self, after=self.before, problems=(problem,))
 
@@ -66,14 +66,14 @@ class SourceFile:
         )
 
     def write(self) -> None:
-        """Put the new text in the place of the old one, in one step; the file keeps its permissions.
+        """Replace the file's content atomically; the file keeps its permissions.
 
         Raises:
-            SourceChangedError: the file is not what it was when it was read.
+            SourceChangedError: the file has changed since it was read.
             OSError: it cannot be written.
         """
         mode = stat.S_IMODE(self.path.stat().st_mode)
-        with self.path.open("r+b") as file:  # who may not write the file may not replace it either
+        with self.path.open("r+b") as file:  # do not replace a file that this user cannot write
             if file.read() != self.before:
                 message = f"{self.path} changed while it was being migrated; run the command again"
                 raise SourceChangedError(message)
@@ -82,21 +82,21 @@ class SourceFile:
 
 
 def survey(path: Path) -> list[SourceFile]:
-    """Look at a file, or at every file of a project, and decide what to change; nothing is written.
+    """Return the files to change, and those with problems, of a project or one file; nothing is written.
 
     Folders of tools (`.git`, `.venv` and all others whose names begin with a dot), virtual environments and
-    installed packages are passed over, and links are not followed.
+    installed packages are skipped. Links are not followed.
 
     Raises:
-        ArtifactNotFoundError: the path is not there.
+        ArtifactNotFoundError: the path does not exist.
         OSError: a folder cannot be read.
     """
     if not path.exists():
-        message = f"{path} is not there"
+        message = f"{path} does not exist"
         raise ArtifactNotFoundError(message)
     if path.is_file():
-        return [_look_at(path.resolve() if path.is_symlink() else path)]
-    return [found for file in _walk(path) if (found := _look_at(file)).is_changed or found.problems]
+        return [_inspect(path.resolve() if path.is_symlink() else path)]
+    return [found for file in _walk(path) if (found := _inspect(file)).is_changed or found.problems]
 
 
 def _walk(root: Path) -> Iterator[Path]:
@@ -126,26 +126,28 @@ def _is_requirements(path: Path) -> bool:
     )
 
 
-def _look_at(path: Path) -> SourceFile:
+def _inspect(path: Path) -> SourceFile:
     try:
-        data = path.read_bytes() if path.is_file() else b""  # a FIFO would be waited for
+        data = path.read_bytes() if path.is_file() else b""  # reading a FIFO would block
     except OSError as error:
         problem = Problem(1, "the file", f"cannot be read ({error.strerror})", "change its permissions")
         return SourceFile(path, b"", b"", (problem,))
     if _is_requirements(path):
         return SourceFile(path, data, data, tuple(_find_requirements(data)))
     required = tuple(_find_requirements(data, _REQUIRED_BY_SETUP)) if path.name == _SETUP else ()
-    found = _look_at_source(path, data)
+    found = _inspect_source(path, data)
     return replace(found, problems=tuple(sorted({*required, *found.problems})))
 
 
-def _look_at_source(path: Path, data: bytes) -> SourceFile:
+def _inspect_source(path: Path, data: bytes) -> SourceFile:
     if OLD_PACKAGE.encode() not in data:
         return SourceFile(path, data, data, ())
     if path.is_symlink():
         problem = Problem(1, "the file", f"is a link to {path.resolve()}", "migrate that file")
     elif path.suffix == _NOTEBOOK:
-        problem = Problem(1, "the notebook", "has infernet_ml in cells, which stay as they are", "edit it")
+        problem = Problem(
+            1, "the notebook", "uses infernet_ml, but notebooks are not changed", "edit its cells"
+        )
     else:
         return _rewrite(path, data)
     return SourceFile(path, data, data, (problem,))
@@ -156,20 +158,20 @@ def _rewrite(path: Path, data: bytes) -> SourceFile:
         rewritten = rewrite(data)
     except SyntaxError as error:
         line = error.lineno or 1
-        problem = Problem(line, "the file", f"is no Python that can be read: {error.msg}", "mend it")
+        problem = Problem(line, "the file", f"cannot be parsed as Python: {error.msg}", "fix the error")
         return SourceFile(path, data, data, (problem,))
     return SourceFile(path, data, rewritten.source, rewritten.problems)
 
 
 def _find_requirements(data: bytes, pattern: re.Pattern[str] = _REQUIREMENT) -> Iterator[Problem]:
     why = "only imports are changed"
-    hint = "add ritual-artifacts, and take infernet-ml away when nothing imports it any more"
+    hint = "add ritual-artifacts, and remove infernet-ml when nothing imports it any more"
     for number, line in enumerate(data.decode("utf-8", "replace").splitlines(), 1):
         if match := pattern.search(line):
             yield Problem(number, f"the requirement {match['name']}", why, hint)
 
 
 def _decode(data: bytes) -> str:
-    """Return the text as its first lines say that it is encoded; line ends stay as they are."""
+    """Decode source code with the encoding that its first lines declare; line endings are kept."""
     encoding, _ = tokenize.detect_encoding(BytesIO(data).readline)
     return data.decode(encoding)

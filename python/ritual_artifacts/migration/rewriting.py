@@ -1,7 +1,7 @@
-"""Rewriting: the imports of one source text, and the names that are reached through them.
+"""Rewriting of one source file: its imports of infernet-ml, and the uses of the imported names.
 
-Only what the survey has decided is changed. What it could not decide stays as it is and is reported, so that
-the text never means half of each.
+Only what the survey has decided is changed. Everything else is kept and reported, so that no import is
+migrated only in part.
 """
 
 import ast
@@ -16,16 +16,16 @@ from libcst.metadata import MetadataWrapper
 
 from ritual_artifacts.migration.survey import KEPT, Binding, Problem, Survey, aliases_of
 
-_TOO_DEEP: Final = "it is nested too deep"
+_TOO_DEEP: Final = "it is nested too deeply"
 
 
 @dataclass(frozen=True)
 class Rewritten:
-    """What became of a source text.
+    """The migrated source code of one file.
 
     Attributes:
-        source: The text, encoded as it was.
-        problems: What is left to do, in the order of the lines.
+        source: The source code, in its original encoding.
+        problems: What must be changed manually, by line.
     """
 
     source: bytes
@@ -33,10 +33,10 @@ class Rewritten:
 
 
 def rewrite(source: bytes) -> Rewritten:
-    """Return the source with its imports of infernet-ml turned into imports of this package.
+    """Return the source with imports of this package instead of infernet-ml.
 
     Raises:
-        SyntaxError: it is no Python, or not in the encoding that it says.
+        SyntaxError: it is not valid Python, or not in its declared encoding.
     """
     _check_syntax(source)
     try:
@@ -50,12 +50,12 @@ def rewrite(source: bytes) -> Rewritten:
 
 
 def _check_syntax(source: bytes) -> None:
-    """Let Python's own parser refuse a text first: where it finds one too deep, the other one would crash.
+    """Check the source with Python's own parser, because libcst crashes on code that is nested too deeply.
 
     Raises:
-        SyntaxError: it is no Python that this interpreter can read.
+        SyntaxError: this interpreter cannot parse it.
     """
-    with warnings.catch_warnings(action="ignore"):  # what the code could be warned of is not the question
+    with warnings.catch_warnings(action="ignore"):  # warnings about the user's code do not matter here
         try:
             ast.parse(source)
         except (MemoryError, RecursionError):
@@ -67,7 +67,7 @@ def _check_syntax(source: bytes) -> None:
 def _rewrite(source: bytes) -> Rewritten:
     wrapper = MetadataWrapper(cst.parse_module(source))
     if wrapper.module.bytes != source:
-        message = "it would change where nothing is to change; are its line ends those of an old Macintosh?"
+        message = "it cannot be rewritten without other changes; it may have line endings of old Macs (CR)"
         raise SyntaxError(message)
     survey = Survey(wrapper)
     survey.decide()
@@ -76,7 +76,7 @@ def _rewrite(source: bytes) -> Rewritten:
 
 
 class _Rewriter(cst.CSTTransformer):
-    """Makes the changes that were decided."""
+    """Makes the changes that the survey has decided."""
 
     def __init__(
         self, bindings: Mapping[cst.ImportAlias, Binding], replacements: Mapping[cst.CSTNode, str]
@@ -88,7 +88,7 @@ class _Rewriter(cst.CSTTransformer):
 
     def visit_Import(self, node: cst.Import) -> bool:  # noqa: N802 - libcst's names
         del node
-        return False  # so that what was decided about its parts is still found
+        return False  # its parts stay the original nodes, by which the bindings are found
 
     def visit_ImportFrom(self, node: cst.ImportFrom) -> bool:  # noqa: N802
         del node
@@ -190,7 +190,7 @@ class _Rewriter(cst.CSTTransformer):
         return [*parts, *modules]
 
     def _without_repeats(self, body: Iterable[cst.BaseStatement]) -> Iterator[cst.BaseStatement]:
-        """Leave out an import that was made here a second time in one block, unless it has a comment."""
+        """Leave out a new import that repeats another one of its block, unless it has a comment."""
         seen: list[cst.BaseSmallStatement] = []
         for line in body:
             if (
@@ -219,7 +219,7 @@ def _import_as(module: str, local: str) -> cst.Import:
 def _join(
     names: Sequence[cst.ImportAlias], tail: cst.Comma | cst.MaybeSentinel = cst.MaybeSentinel.DEFAULT
 ) -> list[cst.ImportAlias]:
-    """Put commas between names, and after the last what stood after the last one before."""
+    """Put commas between names, and `tail` after the last one."""
     comma = cst.Comma(whitespace_after=cst.SimpleWhitespace(" "))
     between = [
         name if isinstance(name.comma, cst.Comma) else name.with_changes(comma=comma) for name in names[:-1]
@@ -230,7 +230,7 @@ def _join(
 def _end_with(
     own: cst.Comma | cst.MaybeSentinel, tail: cst.Comma | cst.MaybeSentinel
 ) -> cst.Comma | cst.MaybeSentinel:
-    """Return the comma that ends a list as `tail` did, with the comment behind `own`."""
+    """Return a trailing comma like `tail`, with the comment that follows `own`."""
     space = own.whitespace_after if isinstance(own, cst.Comma) else None
     if not isinstance(space, cst.ParenthesizedWhitespace) or space.first_line.comment is None:
         return tail

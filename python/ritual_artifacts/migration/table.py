@@ -1,4 +1,4 @@
-"""Where the names of infernet-ml 2.0.0 are here, and what to do about those that are not."""
+"""The table of infernet-ml 2.0.0's names with their places here, and the advice for all other names."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -46,7 +46,7 @@ TABLE: Final[Mapping[str, Mapping[str, str]]] = {
         "RitualRepoId": _TOP,
     },
 }
-"""Module of infernet-ml → public name in it, its own or one that it imports → module here."""
+"""Module of infernet-ml → public name in it, defined there or imported → module here."""
 
 HOMES: Final[Mapping[str, str]] = {
     "infernet_ml.resource.artifact_manager": _TOP,
@@ -59,9 +59,11 @@ HOMES: Final[Mapping[str, str]] = {
     "infernet_ml.zk.ezkl.ezkl_artifact": _EZKL,
     "infernet_ml.zk.ezkl.ezkl_utils": _EZKL,
 }
-"""Module of infernet-ml → the module here that takes its place as a whole."""
+"""Module of infernet-ml → the module here that replaces it as a whole."""
 
-_CACHE_ADVICE: Final = "RITUAL_CACHE_DIR moves the cache; RitualRepoId.to_local_dir gives a folder in it"
+_CACHE_ADVICE: Final = (
+    "set RITUAL_CACHE_DIR to move the cache; RitualRepoId.to_local_dir returns a folder in it"
+)
 _RESULT_ADVICE: Final = "to_repo returns a ritual_artifacts.UploadResult"
 _ADVICE: Final[Mapping[str, str]] = {
     "infernet_ml.resource.artifact_manager.calculate_sha256": (
@@ -76,44 +78,42 @@ _ADVICE: Final[Mapping[str, str]] = {
     "infernet_ml.resource.repo_id.UNVERSIONED_MARKER": "write 'default'",
     "infernet_ml.utils.model_manager.DEFAULT_CACHE_DIR": _CACHE_ADVICE,
 }
-_OTHER_ADVICE: Final = "this package has nothing like it; keep infernet-ml installed for it"
+_OTHER_ADVICE: Final = "this package has no equivalent; keep infernet-ml installed for it"
 
 
 @dataclass(frozen=True)
 class Moved:
-    """A name that is here.
+    """A name of infernet-ml with its place here.
 
     Attributes:
-        old: The name in infernet-ml, with its module.
         module: The module here.
-        name: The name there.
-        rest: Attributes of it, each with a `.` before it.
+        name: The name in that module.
+        rest: The attributes that follow, each with a leading `.`.
     """
 
-    old: str
     module: str
     name: str
     rest: str
 
     @property
     def new(self) -> str:
-        """The name with its module."""
+        """The name here, with its module."""
         return f"{self.module}.{self.name}"
 
 
 def find(dotted: str) -> Moved | None:
-    """Return where `infernet_ml.….module.name[.attribute…]` is here; None where it is not."""
+    """Return the place here of `infernet_ml.….module.name[.attribute…]`; None if it is not in the table."""
     parts = dotted.split(".")
     for length in range(len(parts) - 1, 1, -1):
         module, name = ".".join(parts[:length]), parts[length]
         if new := TABLE.get(module, {}).get(name):
             rest = "".join(f".{part}" for part in parts[length + 1 :])
-            return Moved(f"{module}.{name}", new, name, rest)
+            return Moved(new, name, rest)
     return None
 
 
 def advise(dotted: str) -> str:
-    """Say what to do about a name of infernet-ml that has to be changed by hand."""
+    """Return what to do about a name of infernet-ml that must be changed manually."""
     if moved := find(dotted):
         return f"write {moved.new}{moved.rest}"
     if home := HOMES.get(dotted):
@@ -124,5 +124,5 @@ def advise(dotted: str) -> str:
 
 
 def is_old(dotted: str) -> bool:
-    """Say whether a dotted name begins in infernet-ml."""
+    """Return whether a dotted name belongs to infernet-ml."""
     return dotted == OLD_PACKAGE or dotted.startswith(f"{OLD_PACKAGE}.")

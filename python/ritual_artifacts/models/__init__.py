@@ -1,4 +1,4 @@
-"""Machine-learning models: folders of files, and what is needed to run each of them.
+"""Machine-learning models: folders of files, with the requirements to run each of them.
 
 ::
 

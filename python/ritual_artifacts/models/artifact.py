@@ -1,4 +1,4 @@
-"""`ModelArtifact`: a folder of files as an artifact, and what is known about them."""
+"""`ModelArtifact`: a folder of files as an artifact, with metadata about the files."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -11,37 +11,37 @@ from ritual_artifacts.artifact.canonical import Json, canonical_bytes
 from ritual_artifacts.artifact.introspection import explain
 from ritual_artifacts.artifact.planning import ArtifactPlan, plan_files, plan_folder
 from ritual_artifacts.errors import ArtifactModelError, ArtifactNotFoundError
-from ritual_artifacts.models.identity import MlModelId, find_paths, listed
+from ritual_artifacts.models.identity import MlModelId, find_paths, format_names
 from ritual_artifacts.models.information import MlModelInfo
 from ritual_artifacts.repo_id import RitualRepoId
 
 _JSON: Final = TypeAdapter[JsonValue](JsonValue)
 
-# What is no information about a file, such as a description, is kept as it is.
+# A value that is not a `MlModelInfo`, such as a description, is kept unchanged.
 ModelMetadata = Annotated[MlModelInfo | JsonValue, Field(union_mode="left_to_right")]
 
 
 class ModelArtifact(BaseModel):
-    """A model, or several: any number of files, and what is known about them.
+    """One or more models: any number of files, with metadata about them.
 
     Attributes:
         files: The files.
-        metadata: What each file needs to run, by the file's name; and whatever else was published with them.
+        metadata: The requirements of each file, by the file's name, and any other metadata by its own name.
     """
 
     files: list[Path]
     metadata: dict[str, ModelMetadata]
 
     def get_file(self, model_id: str | MlModelId) -> Path:
-        """Return the file that a model id names: the first of several, the first of all where it names none.
+        """Return the first file that a model id names, or the artifact's first file if it names none.
 
         Raises:
             RepoIdError: the id is malformed.
-            ArtifactNotFoundError: the artifact does not have it.
+            ArtifactNotFoundError: the artifact does not have the file.
         """
         found = find_paths(MlModelId.from_any(model_id), self.files)
         if not found:
-            message = f"{model_id} names no file, and the artifact has none"
+            message = f"the artifact of {model_id} has no files"
             raise ArtifactNotFoundError(message)
         return found[0]
 
@@ -53,11 +53,11 @@ def plan_model(
 
     Args:
         path: The folder, whose files keep their relative paths; or the file.
-        metadata: What is known about them; see `ModelManager.upload_model`.
-        repo_id: The repository that the files' model ids are in.
+        metadata: The metadata about the files; see `ModelManager.upload_model`.
+        repo_id: The repository for the model ids of the files.
 
     Raises:
-        ArtifactModelError: there is no file, one that cannot be an artifact's, or the metadata is wrong.
+        ArtifactModelError: there is no file, a file cannot be an artifact file, or the metadata is invalid.
         OSError: the path is missing or cannot be read.
     """
     name = ModelArtifact.__name__
@@ -76,21 +76,21 @@ def plan_model(
 
 
 def _write(key: object, value: object, names: list[str], repo_id: RitualRepoId | None) -> Json:
-    """Turn one item of metadata into JSON; what is known about a file gets the file's model id."""
-    if not isinstance(key, str):  # of those who call this without a type checker
-        message = f"metadata has the name {key!r}, and names are texts"
+    """Convert one item of metadata to JSON; the metadata of a file gets the file's model id."""
+    if not isinstance(key, str):  # callers without a type checker
+        message = f"the names of metadata must be strings, got {key!r}"
         raise ArtifactModelError(message)
-    if isinstance(value, BaseModel):  # infernet-ml's own MlModelInfo is as good as ours
+    if isinstance(value, BaseModel):  # infernet-ml's MlModelInfo is accepted too
         value = value.model_dump(mode="json")
     if not isinstance(value, Mapping):
         return _write_json(key, value)
     if key not in names:
-        message = f"metadata tells of a file {key!r} that is not there; there are {listed(names)}"
+        message = f"metadata names a file {key!r} that does not exist; the files are {format_names(names)}"
         raise ArtifactModelError(message)
     try:
         info = MlModelInfo.model_validate(dict(value))
     except ValidationError as error:
-        message = f"metadata of {key!r} is not what MlModelInfo takes: {explain(error, 'the item')}"
+        message = f"metadata of {key!r} is not a valid MlModelInfo: {explain(error, 'the item')}"
         raise ArtifactModelError(message) from None
     if repo_id is not None:
         info.id = f"{repo_id}:{key}"
@@ -102,6 +102,6 @@ def _write_json(key: str, value: object) -> Json:
     try:
         written: Any = _JSON.validate_python(value)
     except ValidationError:  # it may be a secret, so it is not shown
-        message = f"metadata {key!r} is a {type(value).__name__}, where MlModelInfo or JSON is due"
+        message = f"metadata {key!r} must be MlModelInfo or JSON, got {type(value).__name__}"
         raise ArtifactModelError(message) from None
     return written  # type: ignore[no-any-return] # JsonValue is the same type by another name

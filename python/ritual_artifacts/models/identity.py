@@ -1,4 +1,4 @@
-"""Model ids: `{repository id}:{file},{file}`, a repository and the files in it that are the model."""
+"""Model ids, `{repository id}:{file},{file}`: a repository, and the model's files in it."""
 
 import os
 from collections import Counter
@@ -15,19 +15,19 @@ from ritual_artifacts.names import path_problem
 from ritual_artifacts.repo_id import RitualRepoId, decode_web3, encode_web3
 
 _WEB3_TYPES: Final = ("bytes", "string")
-_SHOWN: Final = 20
-"""Names of files that an error lists."""
+_MAX_SHOWN: Final = 20
+"""Number of file names that an error message lists."""
 
 
 class MlModelId(BaseModel):
     """A model: files of one repository.
 
-    Two ids are equal when repository and files are, whatever their `ml_type`.
+    Two ids are equal if their repositories and files are equal; `ml_type` is ignored.
 
     Attributes:
         repo_id: The repository.
-        files: Names of the model's files in it; none means all of them.
-        ml_type: What kind of model it is, where that is known.
+        files: Names of the model's files in it; empty for all files.
+        ml_type: The kind of model, if known.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -42,7 +42,7 @@ class MlModelId(BaseModel):
             """Check every part.
 
             Raises:
-                RepoIdError: a file is named twice, or its name could not be that of an artifact's file.
+                RepoIdError: a file is named twice, or its name cannot be that of an artifact file.
             """
             try:
                 super().__init__(**data)
@@ -56,7 +56,7 @@ class MlModelId(BaseModel):
     @classmethod
     def _check_repo_id(cls, repo_id: RitualRepoId) -> RitualRepoId:
         if ":" in repo_id.to_unique_id():
-            message = f"the repository id {repo_id} holds ':', after which a model id has its files"
+            message = f"the repository id {repo_id} contains ':', which precedes the files in a model id"
             raise ValueError(message)
         return repo_id
 
@@ -64,12 +64,14 @@ class MlModelId(BaseModel):
     @classmethod
     def _check_files(cls, files: list[str]) -> list[str]:
         for name in files:
-            problem = "holds ',', which separates files in a model id" if "," in name else path_problem(name)
+            problem = path_problem(name)
+            if "," in name:
+                problem = "contains ',', which separates the files in a model id"
             if problem:
                 message = f"the file name {name!r} {problem}"
                 raise ValueError(message)
-        if twice := [name for name, count in Counter(files).items() if count > 1]:
-            message = f"the file {twice[0]!r} is named twice"
+        if duplicates := [name for name, count in Counter(files).items() if count > 1]:
+            message = f"the file {duplicates[0]!r} is named twice"
             raise ValueError(message)
         return files
 
@@ -98,7 +100,7 @@ class MlModelId(BaseModel):
 
     @property
     def unique_id(self) -> str:
-        """`{repository id}:{file},{file}`, or the repository id where no file is named."""
+        """`{repository id}:{file},{file}`, or the repository id alone if no file is named."""
         files = f":{','.join(self.files)}" if self.files else ""
         return f"{self.repo_id}{files}"
 
@@ -111,47 +113,47 @@ class MlModelId(BaseModel):
         """
         try:
             repo_id, colon, files = unique_id.partition(":")
-        except (AttributeError, TypeError):  # of those who call this without a type checker
-            message = f"model id {unique_id!r} is no text"
+        except (AttributeError, TypeError):  # callers without a type checker
+            message = f"a model id must be a string, got {unique_id!r}"
             raise RepoIdError(message) from None
         if colon and not files:
-            message = f"model id {unique_id!r} names no file after ':'; leave that out to mean every file"
+            message = f"model id {unique_id!r} names no file after ':'; remove the ':' to mean all files"
             raise RepoIdError(message)
         names = files.split(",") if colon else []
         return MlModelId(repo_id=RitualRepoId.from_unique_id(repo_id), files=names, ml_type=ml_type)
 
     @classmethod
     def from_any(cls, model: "MlModelId | str", ml_type: MLType | None = None) -> "MlModelId":
-        """Return the id that is given, as an id or as a text, with `ml_type` where that is given.
+        """Return the id that is given as an id or a string, with `ml_type` if that is given.
 
         Raises:
-            RepoIdError: it is neither, or does not have the form of an id.
+            RepoIdError: it is neither, or is malformed.
         """
         if not isinstance(model, MlModelId):
             return cls.from_unique_id(model, ml_type)
         return model if ml_type is None else model.model_copy(update={"ml_type": ml_type})
 
     def to_local_dir(self, cache: Path | str | None = None) -> Path:
-        """Return the folder of the cache (default `RITUAL_CACHE_DIR`) that belongs to the repository."""
+        """Return the repository's folder in the cache (default `RITUAL_CACHE_DIR`)."""
         return self.repo_id.to_local_dir(cache)
 
     @property
     def to_web3(self) -> bytes:
-        """The ABI encoding `(bytes,string)` that goes on chain: the repository's, and the files.
+        """The on-chain ABI encoding, `(bytes,string)`: the repository id's encoding, and the files.
 
-        Needs the extra `web3`. It is a property here, and a method of `RitualRepoId`, as in infernet-ml.
+        Needs the extra `web3`. As in infernet-ml, this is a property, but a method in `RitualRepoId`.
         """
         return encode_web3(_WEB3_TYPES, [self.repo_id.to_web3(), ",".join(self.files)])
 
     @classmethod
     def from_web3(cls, encoding: bytes | str) -> "MlModelId":
-        """Read what `to_web3` gave.
+        """Decode the value of `to_web3`.
 
         Args:
             encoding: The encoding, as bytes or as hex digits with or without `0x`.
 
         Raises:
-            RepoIdError: the bytes are not such an encoding.
+            RepoIdError: the encoding is invalid.
         """
         repo_id, files = decode_web3(_WEB3_TYPES, encoding, "model id")
         names = files.split(",") if files else []
@@ -171,10 +173,10 @@ class MlModelId(BaseModel):
 
 
 class DownloadedModel(MlModelId):
-    """A model whose files are here.
+    """A downloaded model, with the paths of its files.
 
     Attributes:
-        file_paths: Where they are, in the order of `files`.
+        file_paths: The paths, in the order of `files`.
     """
 
     file_paths: list[Path]
@@ -185,7 +187,7 @@ class DownloadedModel(MlModelId):
 
     @classmethod
     def from_model(cls, model_id: MlModelId, file_paths: Sequence[Path]) -> Self:
-        """Find the files that an id names among `file_paths`.
+        """Return the downloaded model, whose files are found by name in `file_paths`.
 
         Raises:
             ArtifactNotFoundError: a file is not among them.
@@ -195,10 +197,10 @@ class DownloadedModel(MlModelId):
 
 
 def find_paths(model_id: MlModelId, paths: Iterable[Path]) -> list[Path]:
-    """Return those of `paths` that are the model's files, in the id's order; see `find_names`.
+    """Return the paths of the model's files from `paths`, in the id's order; see `find_names`.
 
-    Their names are relative to the innermost folder that all of them are in. Where these are not enough, as
-    for the files of one subfolder, the folders above count too.
+    The names of the paths are relative to their innermost common folder. If the id names more folders than
+    that, as for the files of one subfolder, the full paths are used.
 
     Raises:
         ArtifactNotFoundError: a file is not among them.
@@ -212,44 +214,45 @@ def find_paths(model_id: MlModelId, paths: Iterable[Path]) -> list[Path]:
 
 
 def _find_top(paths: Iterable[Path]) -> str:
-    """Return the innermost folder that all of the paths are in; nothing where there is none."""
+    """Return the innermost common folder of the paths, or an empty string if there is none."""
     try:
         return Path(os.path.commonpath([path.parent for path in paths])).as_posix().rstrip("/")
-    except ValueError:  # none at all, or on several drives
+    except ValueError:  # no paths, or paths on different drives
         return ""
 
 
 def find_names(model_id: MlModelId, names: Sequence[str], where: str) -> list[str]:
-    """Return those of `names` that are the model's files, in the id's order; all where it names none.
+    """Return the names of the model's files from `names`, in the id's order; all if it names none.
 
-    An id may leave out the folders that a file is in. Of several files that it could mean then, the outermost
-    is meant.
+    An id may leave out the folders of a file. If several files match, the one in the fewest folders is used.
 
     Args:
         model_id: The model.
-        names: Paths with `/`.
-        where: Whose they are, for messages.
+        names: Relative paths with `/`.
+        where: The artifact or folder with these files, for error messages.
 
     Raises:
-        ArtifactNotFoundError: a file is not among them, or several are equally near.
+        ArtifactNotFoundError: a file is not among `names`, or several match in equally few folders.
     """
     if not model_id.files:
         return list(names)
     found = []
     missing = []
     for wanted in model_id.files:
-        may_be = sorted(_find_matching(wanted, names), key=_depth)
-        nearest = [name for name in may_be if _depth(name) == _depth(may_be[0])]
-        if len(nearest) > 1:
-            message = f"{wanted!r} could be any of {listed(nearest)} in {where}; name it with its folders"
+        matching = sorted(_find_matching(wanted, names), key=_depth)
+        outermost = [name for name in matching if _depth(name) == _depth(matching[0])]
+        if len(outermost) > 1:
+            shown = format_names(outermost)
+            message = f"{wanted!r} is ambiguous in {where}: it could be {shown}; include its folders"
             raise ArtifactNotFoundError(message)
-        found += nearest
-        missing += [] if nearest else [wanted]
+        found += outermost
+        missing += [] if outermost else [wanted]
     if missing:
-        message = f"{where} has no file {listed(missing)}; it has {listed(names) or 'no file'}"
+        message = f"{where} has no file {format_names(missing)}; it has {format_names(names) or 'no files'}"
         raise ArtifactNotFoundError(message)
     if len(set(found)) < len(found):
-        message = f"two of the names {listed(model_id.files)} are one file of {where}; name each file once"
+        shown = format_names(model_id.files)
+        message = f"two of the names {shown} are the same file of {where}; name each file once"
         raise ArtifactNotFoundError(message)
     return found
 
@@ -262,7 +265,7 @@ def _depth(name: str) -> int:
     return name.count("/")
 
 
-def listed(names: Sequence[str]) -> str:
-    """Return names as an error shows them, the first of them where there are many."""
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(repr(name) for name in names[:_SHOWN]) + more
+def format_names(names: Sequence[str]) -> str:
+    """Format names for an error message; of many names, only the first ones are shown."""
+    more = f" and {len(names) - _MAX_SHOWN} more" if len(names) > _MAX_SHOWN else ""
+    return ", ".join(repr(name) for name in names[:_MAX_SHOWN]) + more

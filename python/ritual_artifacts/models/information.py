@@ -1,4 +1,4 @@
-"""What is known about a model: its kind, and what it needs to run."""
+"""Metadata about a model: its kind, and the requirements to run it."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -14,7 +14,7 @@ _OLDEST_CUDA: Final = 12.1
 
 
 class MLType(StrEnum):
-    """The kinds of models, and of engines that run them."""
+    """The kinds of models and inference engines."""
 
     CSS = "css"
     """Closed-source models behind an API."""
@@ -22,9 +22,9 @@ class MLType(StrEnum):
     TORCH = "torch"
     LLAMA_CPP = "llama_cpp"
     TGI_CLIENT = "tgi_client"
-    """A client of a text-generation-inference server."""
+    """Models behind a text-generation-inference server."""
     HF_CLIENT = "hf_client"
-    """A client of Hugging Face's inference API."""
+    """Models behind Hugging Face's inference API."""
 
 
 def _is_none(value: object) -> bool:
@@ -32,25 +32,25 @@ def _is_none(value: object) -> bool:
 
 
 class MlModelInfo(BaseModel):
-    """What one file of a model needs to run.
+    """The requirements to run one file of a model.
 
     Attributes:
-        id: The model id of the file, such as `local/me/iris:iris.onnx`; an upload sets it.
-        cpu_cores: Fewest cores that it runs on.
-        memory_requirements: Memory that it needs, in bytes.
-        max_position_embeddings: Tokens that one forward pass can take.
-        quantization_type: How it is quantized.
-        inference_engine: What runs it.
-        inference_engine_hash: Digest of the engine's program or source code.
-        cuda_capability: Lowest compute capability of the graphics card.
-        cuda_version: Lowest version of CUDA, 12.1 or later.
+        id: The model id of the file, such as `local/me/iris:iris.onnx`; set by an upload.
+        cpu_cores: Minimum number of CPU cores.
+        memory_requirements: Required memory in bytes.
+        max_position_embeddings: Maximum number of tokens in one forward pass.
+        quantization_type: The type of quantization.
+        inference_engine: The engine that runs the file.
+        inference_engine_hash: Digest of the engine's binary or source code.
+        cuda_capability: Minimum compute capability of the GPU.
+        cuda_version: Minimum version of CUDA, 12.1 or later.
     """
 
-    # A misspelled requirement would be no requirement at all.
+    # Without this, a misspelled requirement would be ignored.
     model_config = ConfigDict(extra="forbid")
 
     id: str = ""
-    # infernet-ml cannot read a null here that it writes itself; it can read a manifest without the key.
+    # infernet-ml writes null here, but cannot read it; it can read a manifest without the key.
     cpu_cores: int | None = Field(default=None, exclude_if=_is_none)
     memory_requirements: int
     max_position_embeddings: int | None = None
@@ -70,31 +70,31 @@ class MlModelInfo(BaseModel):
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """Build the information from its fields.
+        """Create the information from a dictionary of its fields.
 
         Raises:
-            pydantic.ValidationError: a field is missing, unknown, or has a value that it cannot have.
+            pydantic.ValidationError: a field is missing, unknown, or invalid.
         """
         return cls(**data)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields."""
+        """Return the fields as a dictionary."""
         return dict(self)
 
     @classmethod
     def calculate_hashes(cls, ritual_manifest: Mapping[str, Any]) -> dict[str, str]:
-        """Hash the files of a dictionary whose `files` are paths.
+        """Hash the files whose paths are listed in a dictionary under `files`.
 
         Returns:
-            The SHA-256 of each, in lower-case hex, by its path as it was given.
+            The SHA-256 of each file in lower-case hex, by its path as given.
 
         Raises:
-            ManifestError: `files` is no list of paths.
+            ManifestError: `files` is not a list of paths.
             OSError: a file cannot be read.
         """
         files = ritual_manifest.get("files", [])
         if not isinstance(files, list | tuple) or not all(isinstance(file, str | Path) for file in files):
-            message = f"files must be a list of paths, not {files!r}"
+            message = f"files must be a list of paths, got {files!r}"
             raise ManifestError(message)
         digests = hash_files(files)
         return {file: digest.sha256 for file, digest in zip(files, digests, strict=True)}

@@ -1,4 +1,4 @@
-"""`ModelManager`: publishes models from folders, and downloads them by their ids."""
+"""`ModelManager`: upload of models from folders, download by model id, and the models in the cache."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
@@ -29,36 +29,36 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 _FILES: Final = "files"
-"""The field of `ModelArtifact` that holds them."""
+"""The field of `ModelArtifact` that has the files."""
 
 
-class _OnTheClassToo(Generic[P, R]):
-    """A method that can be called on the class too, where it uses a default manager, as in infernet-ml."""
+class _HybridMethod(Generic[P, R]):
+    """A method that can also be called on the class, and then uses a default instance, as in infernet-ml."""
 
     def __init__(self, method: Callable[Concatenate[Any, P], R]) -> None:
         self._method = method
 
-    def __get__(self, manager: object | None, cls: Callable[[], object]) -> Callable[P, R]:
-        return MethodType(self._method, cls() if manager is None else manager)
+    def __get__(self, instance: object | None, cls: Callable[[], object]) -> Callable[P, R]:
+        return MethodType(self._method, cls() if instance is None else instance)
 
 
 class ModelManager:
-    """Publishes and downloads models, and lists the ones on this machine.
+    """Publishes and downloads models, and lists the models in the cache.
 
     Attributes:
-        cache_dir: Where downloaded models are.
-        default_ml_type: The kind of the models, where a call does not say it.
+        cache_dir: The folder of downloaded models.
+        default_ml_type: The kind of the models, unless a call says otherwise.
     """
 
     def __init__(self, cache_dir: str | Path | None = None, default_ml_type: MLType | None = None) -> None:
-        """Choose the cache; nothing is read or written yet.
+        """Set the cache; nothing is read or written yet.
 
         Args:
-            cache_dir: Where downloaded models are; default `RITUAL_CACHE_DIR`.
-            default_ml_type: The kind of the models, where a call does not say it.
+            cache_dir: The folder of downloaded models; default `RITUAL_CACHE_DIR`.
+            default_ml_type: The kind of the models, unless a call says otherwise.
 
         Raises:
-            ArtifactError: the environment has a setting that cannot be used.
+            ArtifactError: the environment has an invalid setting.
         """
         chosen = load_settings().cache_dir if cache_dir is None else Path(cache_dir).expanduser()
         self.cache_dir = chosen.absolute()
@@ -78,17 +78,17 @@ class ModelManager:
         progress: ProgressCallback | None = None,
         executor: Executor | None = None,
     ) -> UploadResult:
-        """Publish a folder of files, with what is known about them.
+        """Publish a folder of files, with metadata about them.
 
-        It is the artifact that `ritual-artifacts upload FOLDER` publishes. Files in subfolders keep their
-        relative paths.
+        `ritual-artifacts upload FOLDER` publishes the same artifact. Files in subfolders keep their relative
+        paths.
 
         Args:
             directory: The folder, or a single file.
             repo_id: `{storage}/{owner}/{name}[/{version}]`.
-            metadata: A `MlModelInfo`, or its fields as a dictionary, for each file that something is known
-                about, by the file's name; and anything else that JSON can say, except a dictionary, by any
-                name. The `id` of each `MlModelInfo` is set to the file's model id.
+            metadata: The requirements of files, by the file's name, each as a `MlModelInfo` or a dictionary
+                of its fields; and other metadata under any name, as any JSON except an object. The `id` of
+                each `MlModelInfo` is set to the file's model id.
             hf_token: Token for Hugging Face.
             wallet_path: Wallet for Arweave.
             repo_manager_kwargs: Options of the backend.
@@ -97,19 +97,19 @@ class ModelManager:
             executor: A thread pool for this call's threads.
 
         Returns:
-            Where it went, under which digest, and what was sent.
+            The repository id, the digest, and the number of bytes sent and reused.
 
         Raises:
             RepoIdError: the id is malformed.
-            ArtifactModelError: the folder has no file, or one that cannot be an artifact's; or the metadata
-                is wrong, or tells of a file that is not there.
-            SourceChangedError: a file changed while it was read; nothing was published.
+            ArtifactModelError: the folder has no file, or one that cannot be an artifact file; or the
+                metadata is invalid, or names a file that does not exist.
+            SourceChangedError: a file changed while it was being read; nothing was published.
             BackendError: the storage is not available, refused or failed.
         """
         context = Context.create(progress=progress, executor=executor)
         folder = Path(directory)
         repo = _parse(repo_id)
-        plan_model(folder, metadata)  # what is wrong with it shows before a wallet is opened
+        plan_model(folder, metadata)  # find errors before a wallet is opened
         storage = find_storage(repo.storage)
         credentials = {"hf_token": hf_token, "wallet_path": wallet_path}
         backend = storage.connect(add_credentials(storage, repo_manager_kwargs, credentials), context)
@@ -121,7 +121,7 @@ class ModelManager:
                 info.id = f"{repo}:{name}"
         return result
 
-    @_OnTheClassToo
+    @_HybridMethod
     def download_model(
         self,
         model: str | MlModelId | None = None,
@@ -138,22 +138,22 @@ class ModelManager:
         progress: ProgressCallback | None = None,
         executor: Executor | None = None,
     ) -> ModelArtifact:
-        """Download a model; a file appears in its folder only after its SHA-256 was checked.
+        """Download a model. A file appears in the target folder only after its SHA-256 was checked.
 
-        Only the files that the id names are downloaded. Files that are there already are verified and kept;
-        an interrupted download is continued.
+        Only the files that the id names are downloaded. Existing files are verified and kept. An interrupted
+        download is resumed.
 
         Args:
-            model: The model's id, `{repository id}[:{file},{file}…]`; without files every file is meant.
-            ml_type: What kind of model it is; taken for the sake of infernet-ml, and changes nothing.
-            repo_id: The repository, in place of `model`.
-            file_name: The file or files in `repo_id`, as texts or relative paths; default all.
+            model: The model's id, `{repository id}[:{file},{file}…]`; without files, all files.
+            ml_type: The kind of model; accepted for compatibility with infernet-ml, and has no effect.
+            repo_id: The repository, instead of `model`.
+            file_name: The file or files in `repo_id`, as strings or relative paths; default all.
             directory: Folder for the files; default the cache.
-            output_dir: The same.
+            output_dir: The same as `directory`.
             hf_token: Token for Hugging Face.
             repomanager_kwargs: Options of the backend.
             expected_digest: Accept only the artifact with this digest.
-            overwrite: Replace files in the folder that differ and are not known to be an artifact's.
+            overwrite: Replace files in the folder that differ and are not known to belong to an artifact.
             progress: Called while bytes arrive.
             executor: A thread pool for this call's threads.
 
@@ -161,17 +161,18 @@ class ModelManager:
             The files that the id names, in its order, and the whole metadata.
 
         Raises:
-            RepoIdError: the id is malformed, or not given exactly once.
+            RepoIdError: the id is malformed, missing, or given twice.
             ArtifactNotFoundError: there is no such repository or version, or it has no such file; the error
-                lists those that it has.
-            ManifestError: the manifest is malformed or hostile, or is not that of a folder of files.
-            IntegrityError: the artifact or a file differs from the manifest; no wrong byte is in its place.
-            ConflictError: another file is in the way in the folder.
+                lists its files.
+            ManifestError: the manifest is malformed or hostile, or does not describe a folder of files.
+            IntegrityError: the artifact or a file differs from the manifest; no wrong byte is at a final
+                path.
+            ConflictError: a file in the folder would be overwritten.
             BackendError: the storage is not available or failed.
         """
         wanted = _identify(model, repo_id, file_name, ml_type or self.default_ml_type)
         if directory is not None and output_dir is not None and Path(directory) != Path(output_dir):
-            message = f"directory {directory} and output_dir {output_dir} mean the same; give one of them"
+            message = f"directory {directory} and output_dir {output_dir} differ; pass only one of them"
             raise ArtifactError(message)
         repo, given = wanted.repo_id, output_dir if directory is None else directory
         context = Context.create(progress=progress, executor=executor)
@@ -198,7 +199,7 @@ class ModelManager:
         return build(fetched.folder, fetched.manifest, fetched.selection)
 
     def has_model(self, model_id: str | MlModelId) -> bool:
-        """Return whether the cache has every file that the id names. The files are not read.
+        """Return whether the cache has all files that the id names. The files are not read.
 
         Raises:
             RepoIdError: the id is malformed.
@@ -215,23 +216,23 @@ class ModelManager:
         return folder.has(names)
 
     def get_cached_models(self, default_ml_type: MLType | None = None) -> list[BroadcastedArtifact]:
-        """List the models of which the cache has every file, as what a service tells the network.
+        """List the complete models in the cache, in the form that a service announces to the network.
 
         Args:
-            default_ml_type: Taken for the sake of infernet-ml, and changes nothing.
+            default_ml_type: Accepted for compatibility with infernet-ml; has no effect.
         """
         del default_ml_type
         return RitualArtifactManager.get_broadcasted_artifacts_typed(ModelArtifact, self.cache_dir)
 
     def clear_cache(self, *, incomplete: bool = False) -> int:
-        """Remove the models in the cache, whole or in part, each with its folder.
+        """Remove complete and partial models from the cache, with their folders.
 
-        Artifacts of other types and files of other programs stay. A folder whose manifest cannot be read
-        stays as it is. Folders that another process is downloading into are skipped.
+        Artifacts of other types, files of other programs, and folders with an unreadable manifest are kept.
+        Folders that another process is downloading into are skipped.
 
         Args:
-            incomplete: Also remove downloads that were interrupted before it was known whether they are
-                models. Without it they are kept for the next download to continue.
+            incomplete: Also remove downloads that were interrupted before their type was known. By default
+                they are kept, so that the next download resumes them.
 
         Returns:
             Bytes freed.
@@ -250,20 +251,20 @@ def _identify(
     file_name: str | PurePath | Sequence[str | PurePath] | None,
     ml_type: MLType | None,
 ) -> MlModelId:
-    """Return the model's id from what names it in a call: an id, or a repository and files in it."""
+    """Return the model's id from the arguments of a call: an id, or a repository and files in it."""
     if model is not None and repo_id is None and file_name is None:
         return MlModelId.from_any(model, ml_type)
     if model is not None or repo_id is None:
-        message = "name the model once: by its id, or by repo_id and file_name"
+        message = "expected either a model id, or repo_id and optionally file_name"
         raise RepoIdError(message)
     return MlModelId(repo_id=_parse(repo_id), files=_name_files(file_name), ml_type=ml_type)
 
 
 def _name_files(file_name: object) -> list[str]:
-    """Return the names of files as a model id has them.
+    """Return the file names of a model id.
 
     Raises:
-        RepoIdError: it is neither a name nor a list of names.
+        RepoIdError: `file_name` is neither a name nor a list of names.
     """
     if file_name is None:
         return []
@@ -273,7 +274,7 @@ def _name_files(file_name: object) -> list[str]:
     names = [name.as_posix() if isinstance(name, PurePath) else name for name in given]
     found = [name for name in names if isinstance(name, str)]
     if len(found) < len(names):
-        message = f"file_name must be a name of a file or a list of names, not {file_name!r}"
+        message = f"file_name must be the name of a file or a list of names, got {file_name!r}"
         raise RepoIdError(message)
     return found
 
@@ -283,17 +284,17 @@ def _choose(wanted: MlModelId, manifest: AnyManifest, where: str) -> list[str]:
 
     Raises:
         ManifestError: the artifact is not a folder of files.
-        ArtifactNotFoundError: it does not have one of them.
+        ArtifactNotFoundError: it does not have one of the files.
     """
     try:
         names = file_names(ModelArtifact, manifest.fields)[_FILES]
     except ManifestError as error:
-        message = f"{where} is a {manifest.artifact_type}, not a model that ModelManager published: {error}"
+        message = f"{where} is a {manifest.artifact_type}, not a model published by ModelManager: {error}"
         raise ManifestError(message) from None
     return find_names(wanted, names, where)
 
 
 def _rebuild_in(folder: Path, manifest: AnyManifest, names: Sequence[str]) -> ModelArtifact:
-    """Build the artifact of those files only."""
+    """Build the artifact with only these files."""
     values = {**manifest.fields, _FILES: list(names)}
     return rebuild(ModelArtifact, values, lambda name: manifest.resolve(folder, name))

@@ -23,7 +23,7 @@ from ritual_artifacts.errors import (
 )
 from ritual_artifacts.events import Progress
 from ritual_artifacts.manager import RitualArtifactManager
-from ritual_artifacts.testing.harness import BackendHarness, Pair, Sample, names_below, write_file
+from ritual_artifacts.testing.harness import BackendHarness, Number, Pair, Sample, names_below, write_file
 
 
 class BackendContract(BackendHarness):
@@ -201,6 +201,21 @@ class BackendContract(BackendHarness):
 
         pinned = self.storage.is_pinned(self.repo("v1"), self.connection_options)
         assert not pinned or self.open("v1").name == first.revision
+
+    def test_versions_of_one_digest_keep_their_own_values(self, sample: Sample, tmp_path: Path) -> None:
+        values = {"v1": 1, "v2": 1.0}
+        uploaded = {v: self.upload(Number(file=sample.circuit, value=n), v) for v, n in values.items()}
+
+        for version, value in values.items():
+            found = RitualArtifactManager.from_repo(
+                Number,
+                self.repo(version),
+                tmp_path / version,
+                repomanager_kwargs=self.connection_options,
+            )
+            assert repr(found.artifact.value) == repr(value)
+        assert uploaded["v1"].digest == uploaded["v2"].digest
+        assert uploaded["v1"].revision != uploaded["v2"].revision
 
     # --- uploads ---
 

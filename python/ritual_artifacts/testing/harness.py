@@ -43,6 +43,13 @@ class Pair(BaseModel):
     proof: Path | None = None
 
 
+class Number(BaseModel):
+    """An artifact whose digest is the same for 1 and 1.0, which canonical JSON writes alike."""
+
+    file: Path
+    value: int | float
+
+
 class BackendHarness(ABC):
     """A storage under test, empty at the start of each test.
 

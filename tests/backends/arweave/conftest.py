@@ -1,6 +1,7 @@
 """An artifact, and Arweave as the manager sees it."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,14 +9,20 @@ import pytest
 from pydantic import BaseModel
 
 from ritual_artifacts import RitualArtifactManager
-from ritual_artifacts.backends import http
-from ritual_artifacts.backends.arweave import ArweaveUploadResult, delivery, network
-from tests.backends.sample import Sample, make_sample
+from ritual_artifacts.backends.arweave import ArweaveBackend, ArweaveUploadResult, Timing
+from ritual_artifacts.backends.arweave.options import ConnectionOptions
+from ritual_artifacts.backends.arweave.weave import Weave
+from ritual_artifacts.backends.registry import connect
+from ritual_artifacts.context import Context
+from tests.backends.sample import Sample, contents, make_sample
+from tests.servers.arweave.fixtures import MakeArweave
 from tests.servers.arweave.node import ArweaveNode
 from tests.servers.arweave.signing import Key
 
 PLENTY = 10**15
 REPO = "arweave/me/model"
+QUICK = Timing(poll_seconds=0.01, recheck_seconds=0.0)
+"""Looks often at a chain on which blocks come at once, and again at everything that was posted."""
 
 
 @pytest.fixture
@@ -31,7 +38,19 @@ class Client:
         self.node = nodes[0]
         self.wallet = wallet
         gateways = [node.url for node in nodes]
-        self.connection = {"gateways": gateways, "timeout": 5.0} | connection
+        self.connection = {"gateways": gateways, "timeout": 5.0, "timing": QUICK} | connection
+
+    def connect(self) -> ArweaveBackend:
+        backend = connect("arweave", self.connection, Context.create())
+        assert isinstance(backend, ArweaveBackend)
+        return backend
+
+    def weave(self) -> Weave:
+        context = Context.create()
+        return Weave(ConnectionOptions.parse(self.connection).fill_in(context.settings), context)
+
+    def change_timing(self, **seconds: float) -> None:
+        self.connection["timing"] = replace(QUICK, **seconds)
 
     def upload(self, sample: BaseModel, repo: str = REPO, **options: Any) -> ArweaveUploadResult:
         result = RitualArtifactManager(artifact=sample).to_repo(
@@ -60,6 +79,29 @@ def client(arweave_node: ArweaveNode, wallet: Key) -> Client:
 
 @pytest.fixture(autouse=True)
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http, "FIRST_WAIT", 0.001)
-    monkeypatch.setattr(network, "POLL_SECONDS", 0.01)
-    monkeypatch.setattr(delivery, "RECHECK_SECONDS", 0.0)
+    monkeypatch.setenv("RITUAL_RETRY_WAIT", "0.001")
+
+
+@pytest.fixture
+def published(client: Client, sample: Sample) -> dict[str, str]:
+    """Publish the sample and return where its files are."""
+    result = client.upload(sample, "arweave/me/model/v1")
+    client.node.mine()
+    client.node.ledger.forget()
+    return {**result.transactions, "": result.transaction_id}
+
+
+@pytest.fixture
+def pair(client: Client, make_arweave: MakeArweave) -> Client:
+    """Return a client with two gateways to the same chain; faults are the first one's."""
+    second = make_arweave(weave=client.node.weave)
+    return Client(client.node, second, wallet=client.wallet, timeout=1.0)
+
+
+def has_path_manifest(client: Client) -> bool:
+    return any(t.tag("Type") == "manifest" for t in client.node.transactions())
+
+
+def is_published(client: Client, sample: Sample, folder: Path) -> bool:
+    client.node.mine()
+    return contents(client.download(folder).artifact) == contents(sample)

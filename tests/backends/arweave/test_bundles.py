@@ -9,8 +9,8 @@ import pytest
 from pydantic import BaseModel
 
 from ritual_artifacts import RitualArtifactManager
-from ritual_artifacts.backends.arweave import bundle
-from ritual_artifacts.backends.arweave.backend import ArweaveBackend
+from ritual_artifacts.backends.arweave.upload.bundle import choose_bundled
+from ritual_artifacts.backends.arweave.upload.unsigned import UnsignedData
 from ritual_artifacts.errors import ArtifactNotFoundError, BackendError
 from tests.backends.arweave.conftest import PLENTY, Client
 from tests.backends.sample import Sample, contents
@@ -137,7 +137,7 @@ WAY_NAMES = ["raw", "raw and plain"]
 
 @pytest.mark.usefixtures("bundle_id")
 @pytest.mark.parametrize("kinds", WAYS, ids=WAY_NAMES)
-def test_what_every_gateway_lacks_at_one_address_comes_from_the_next(
+def test_a_bundle_missing_at_one_address_is_read_from_the_next(
     kinds: list[str], client: Client, second: ArweaveNode, sample: Sample, tmp_path: Path
 ) -> None:
     for node in (client.node, second):
@@ -156,12 +156,14 @@ def test_a_bundle_that_no_gateway_has_is_an_error(client: Client, sample: Sample
         client.node.faults.add("*", node_faults.refuse(404), kind=kind)
 
     with pytest.raises(ArtifactNotFoundError, match=f"of the bundle {result.final_transaction}"):
-        ArweaveBackend(**client.connection).identify(result.transaction_id)
+        client.connect().identify(result.transaction_id)
 
 
 @pytest.mark.usefixtures("bundle_id")
 @pytest.mark.parametrize("kind", ["raw", "data", "chunk"])
-def test_what_may_pass_is_waited_out(kind: str, client: Client, sample: Sample, tmp_path: Path) -> None:
+def test_temporary_failures_of_a_bundle_are_retried(
+    kind: str, client: Client, sample: Sample, tmp_path: Path
+) -> None:
     for other in {"raw", "data", "chunk"} - {kind}:
         client.node.faults.add("*", node_faults.refuse(404), kind=other)
     client.node.faults.add("*", node_faults.refuse(503), kind=kind, times=2)
@@ -201,7 +203,7 @@ def flip_bit_in_an_item(data: bytes) -> bytes:
     ],
     ids=["swapped", "hidden", "flipped", "empty", "huge", "no items", "html", "large item"],
 )
-def test_who_lies_about_a_bundle_is_passed_over(
+def test_a_wrong_bundle_is_skipped(
     lie: Callable[[bytes], bytes], kinds: list[str], client: Client, bundle_id: str, sample: Sample
 ) -> None:
     told = lie(client.node.read(bundle_id))
@@ -211,7 +213,7 @@ def test_who_lies_about_a_bundle_is_passed_over(
     assert contents(client.download(None).artifact) == contents(sample)
 
 
-def test_the_next_gateway_tells_the_truth_about_a_bundle(
+def test_a_right_bundle_is_read_from_the_next_gateway(
     client: Client, second: ArweaveNode, bundle_id: str, sample: Sample, tmp_path: Path
 ) -> None:
     told = flip_bit_in_an_item(client.node.read(bundle_id))
@@ -223,7 +225,7 @@ def test_the_next_gateway_tells_the_truth_about_a_bundle(
     assert client.node.ledger.count("data", "chunk") == 0
 
 
-def test_where_everybody_lies_about_a_bundle_there_is_an_error_and_no_file(
+def test_wrong_bundles_from_every_gateway_are_an_error_and_leave_no_file(
     client: Client, bundle_id: str, tmp_path: Path
 ) -> None:
     told = flip_bit_in_an_item(client.node.read(bundle_id))
@@ -232,13 +234,13 @@ def test_where_everybody_lies_about_a_bundle_there_is_an_error_and_no_file(
     garbage = faults.change_json(lambda values: values.update(chunk=b64(b"x")))
     client.node.faults.add("*", garbage, kind="chunk")
 
-    with pytest.raises(BackendError, match="not what its owner has signed"):
+    with pytest.raises(BackendError, match="not what its owner signed"):
         client.download(tmp_path / "out")
 
     assert not (tmp_path / "out" / "weights.bin").exists()
 
 
-def test_an_index_that_claims_a_transaction_is_seen_through(
+def test_an_index_of_a_bundle_cannot_claim_a_transaction(
     client: Client, big_sample: Sample, tmp_path: Path
 ) -> None:
     result = client.upload(big_sample, bundle=True)
@@ -253,7 +255,7 @@ def test_an_index_that_claims_a_transaction_is_seen_through(
 
 
 @pytest.mark.parametrize("kinds", [[], ["raw"]], ids=["all there", "no raw"])
-def test_items_of_a_bundle_inside_a_bundle_come_back(
+def test_items_of_a_bundle_inside_a_bundle_are_downloaded(
     kinds: list[str], client: Client, tmp_path: Path
 ) -> None:
     hashes = {"w.bin": hashlib.sha256(b"weights").hexdigest()}
@@ -278,7 +280,7 @@ def test_items_of_a_bundle_inside_a_bundle_come_back(
 # --- whose, and what fits -----------------------------------------------------------------------------------
 
 
-def test_a_bundle_of_another_owners_items_is_not_the_owners(
+def test_a_bundle_of_another_owner_is_not_the_owners(
     client: Client, other_wallet: Key, sample: Sample
 ) -> None:
     client.node.mint(other_wallet.address, PLENTY)
@@ -289,15 +291,11 @@ def test_a_bundle_of_another_owners_items_is_not_the_owners(
         client.download(None)
 
 
-def test_what_does_not_fit_into_a_bundle_has_a_transaction_of_its_own(
-    client: Client, sample: Sample, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(bundle, "MAX_BUNDLE_BYTES", 50_000)
+def test_what_does_not_fit_into_a_bundle_is_left_out() -> None:
+    sizes = {"a": 30_000, "large": 4 * MIB + 1, "b": 20_001, "c": 20_000, "d": 1}
+    files = [
+        UnsignedData(name=name, source=b"", size=size, data_root=b"", tags=()) for name, size in sizes.items()
+    ]
 
-    result = client.upload(sample, bundle=True)
-    client.node.mine()
-
-    own = {t.id for t in client.node.transactions()}
-    loose = {name for name, place in result.transactions.items() if place in own}
-    assert loose == {"weights.bin", "a.safetensors"}
-    assert contents(client.download(tmp_path / "out").artifact) == contents(sample)
+    assert [file.name for file in choose_bundled(files, max_bytes=50_000)] == ["a", "c"]
+    assert [file.name for file in choose_bundled(files)] == ["a", "b", "c", "d"]

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from ritual_artifacts.backends.arweave.backend import ArweaveBackend
 from ritual_artifacts.errors import (
     ArtifactNotFoundError,
     ConflictError,
@@ -116,7 +115,7 @@ def test_a_version_in_a_bundle_is_listed_once(client: Client, sample: Sample, *,
         hide = node_faults.lie_in_edges(lambda edges: [e for e in edges if not e["node"].get("bundledIn")])
         client.node.faults.add("/graphql", hide, kind="graphql")
 
-    versions = ArweaveBackend(**client.connection).repositories.list_versions(
+    versions = client.weave().versions.list_labels(
         RitualRepoId.from_arweave_repo_id(client.repo().removeprefix("arweave/"))
     )
 
@@ -124,7 +123,7 @@ def test_a_version_in_a_bundle_is_listed_once(client: Client, sample: Sample, *,
 
 
 @pytest.mark.parametrize("inside", ["another owner", "another repository", "nothing", "no id", "no tag"])
-def test_a_bundle_with_something_else_inside_is_passed_over(
+def test_a_bundle_with_something_else_inside_is_skipped(
     closed: Client, other_wallet: Key, sample: Sample, tmp_path: Path, inside: str
 ) -> None:
     closed.upload(sample)
@@ -146,7 +145,7 @@ def test_a_bundle_with_something_else_inside_is_passed_over(
     assert contents(manager.artifact) == contents(sample)
 
 
-def test_a_bundle_without_an_artifact_is_none(closed: Client) -> None:
+def test_a_bundle_without_an_artifact_is_not_found(closed: Client) -> None:
     tags = [*BUNDLE_TAGS, ("Type", "bundle"), ("App-Name", "Ritual"), ("Repo-Name", "model")]
     publish(closed.node, closed.wallet, make_bundle([]), tags)
 

@@ -7,8 +7,6 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from ritual_artifacts.backends.arweave import delivery
-from ritual_artifacts.backends.arweave.network import Network, Status
 from ritual_artifacts.errors import (
     ArtifactError,
     BackendError,
@@ -51,10 +49,8 @@ def is_whole(client: Client, sample: Sample, folder: Path) -> bool:
 # --- chunks that nodes have forgotten -------------------------------------------------------------------
 
 
-def test_chunks_that_were_acknowledged_long_ago_are_not_believed_unseen(
-    client: Client, sample: Sample, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(delivery, "KEPT_SECONDS", 0.0)
+def test_chunks_acknowledged_long_ago_are_checked(client: Client, sample: Sample, tmp_path: Path) -> None:
+    client.change_timing(kept_seconds=0.0)
     interrupt(client, sample, after=3)
     client.node.forget_roots()
     with pytest.raises(TransferError, match="data_root_not_found"):  # known, and without its root
@@ -69,24 +65,22 @@ def test_chunks_that_were_acknowledged_long_ago_are_not_believed_unseen(
     assert is_whole(client, sample, tmp_path / "out")
 
 
-def test_chunks_that_are_there_still_are_not_sent_again_however_old(
-    client: Client, sample: Sample, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_chunks_that_are_there_still_are_not_sent_again_however_old(client: Client, sample: Sample) -> None:
     interrupt(client, sample, after=3)
     client.node.mine()
     client.node.ledger.forget()
-    monkeypatch.setattr(delivery, "KEPT_SECONDS", 0.0)
+    client.change_timing(kept_seconds=0.0)
 
     client.upload(sample)
 
     assert client.node.ledger.count("post-chunk") == 1
 
 
-def test_chunks_go_with_a_root_that_is_forgotten_in_mid_upload(
-    client: Client, sample: Sample, monkeypatch: pytest.MonkeyPatch
+def test_chunks_are_posted_again_when_their_root_is_forgotten_in_mid_upload(
+    client: Client, sample: Sample
 ) -> None:
     client.connection["max_workers"] = 1
-    monkeypatch.setattr(delivery, "KEPT_SECONDS", 0.0)
+    client.change_timing(kept_seconds=0.0)
 
     def forget() -> None:
         for transaction in client.node.transactions():
@@ -143,10 +137,8 @@ def test_a_file_that_was_dropped_when_the_path_manifest_was_mined_is_posted_agai
     assert not list(own_folders.rglob("upload.json"))
 
 
-def test_confirmations_are_those_of_every_file(
-    client: Client, sample: Sample, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(delivery, "RECHECK_SECONDS", 300.0)  # so that only what waits asks for the status
+def test_confirmations_are_those_of_every_file(client: Client, sample: Sample, tmp_path: Path) -> None:
+    client.change_timing(recheck_seconds=300.0)  # so that only what waits asks for the status
 
     def drop() -> None:
         for transaction in client.node.transactions():
@@ -159,7 +151,7 @@ def test_confirmations_are_those_of_every_file(
     with pytest.raises(NotFinalizedError, match="no gateway knows"):
         client.upload(sample, confirmations=1)
 
-    monkeypatch.setattr(delivery, "RECHECK_SECONDS", 0.0)
+    client.change_timing()
     client.upload(sample)
     assert is_whole(client, sample, tmp_path / "out")
 
@@ -196,7 +188,7 @@ def test_a_lost_path_manifest_is_posted_again(
 
 
 @pytest.mark.parametrize("is_new", [False, True])
-def test_what_cannot_be_brought_back_now_can_be_tried_again(
+def test_lost_chunks_that_cannot_be_posted_now_are_a_retryable_error(
     client: Client, sample: Sample, *, is_new: bool
 ) -> None:
     result = client.upload(sample)
@@ -214,7 +206,7 @@ def test_what_cannot_be_brought_back_now_can_be_tried_again(
     assert caught.value.retryable
 
 
-def test_equal_files_are_looked_after_once(client: Client, write: Callable[..., Path]) -> None:
+def test_equal_files_are_checked_once(client: Client, write: Callable[..., Path]) -> None:
     class Many(BaseModel):
         files: list[Path]
 
@@ -232,7 +224,7 @@ def test_equal_files_are_looked_after_once(client: Client, write: Callable[..., 
 # --- what this machine knows before an index does -------------------------------------------------------
 
 
-def test_what_this_machine_has_posted_is_not_paid_again_before_an_index_knows(
+def test_files_posted_from_this_machine_are_not_paid_again_before_an_index_lists_them(
     client: Client, sample: Sample
 ) -> None:
     first = client.upload(sample)
@@ -247,7 +239,7 @@ def test_what_this_machine_has_posted_is_not_paid_again_before_an_index_knows(
     assert second.transactions["weights.bin"] == first.transactions["weights.bin"]
 
 
-def test_a_journal_of_another_upload_that_cannot_be_read_hinders_nobody(
+def test_an_invalid_journal_of_another_upload_is_skipped(
     client: Client, sample: Sample, own_folders: Path
 ) -> None:
     client.upload(sample, "arweave/me/other")
@@ -296,7 +288,7 @@ def test_an_older_artifact_becomes_the_newest_again_although_another_waits(
 def test_a_continued_upload_that_the_wallet_cannot_pay_posts_nothing(
     arweave_node: ArweaveNode, wallet: Key, sample: Sample, write: Callable[..., Path]
 ) -> None:
-    client = Client(arweave_node, wallet=wallet)
+    client = Client(arweave_node, wallet=wallet, max_workers=1)
     price = arweave_node.weave.price
     arweave_node.mint(wallet.address, price(4 * CHUNK) + 5 * price(CHUNK))
     arweave_node.faults.add("/tx", node_faults.refuse(400, "no"), kind="post-tx")
@@ -313,7 +305,8 @@ def test_a_continued_upload_that_the_wallet_cannot_pay_posts_nothing(
     assert len(arweave_node.transactions()) == before
 
 
-def test_a_price_that_has_risen_is_paid_anew(client: Client, sample: Sample, tmp_path: Path) -> None:
+def test_a_price_that_has_risen_is_signed_again(client: Client, sample: Sample, tmp_path: Path) -> None:
+    client.connection["max_workers"] = 1
     client.node.faults.add("/tx", node_faults.refuse(400, "no"), kind="post-tx")
     with pytest.raises(BackendError, match="refuses"):
         client.upload(sample)
@@ -341,9 +334,7 @@ def test_a_price_that_rises_within_max_cost_only_is_paid(client: Client, sample:
     assert client.upload(sample).cost > cost
 
 
-def test_max_cost_holds_although_a_gateway_takes_what_it_says_it_refuses(
-    client: Client, sample: Sample
-) -> None:
+def test_max_cost_holds_when_a_gateway_takes_what_it_refuses(client: Client, sample: Sample) -> None:
     taken = node_faults.refuse(400, STALE, applied=True)
     client.node.faults.add("/tx", taken, kind="post-tx")
     client.node.faults.add("/tx/*/status", node_faults.refuse(404), kind="tx-status")
@@ -369,7 +360,7 @@ def test_a_gateway_that_is_greedy_for_small_files_is_not_paid(
     assert not arweave_node.transactions()
 
 
-def test_the_reason_of_the_node_that_did_answer_is_told(
+def test_the_refusal_of_a_node_that_answered_is_reported(
     arweave_node: ArweaveNode, make_arweave: MakeArweave, wallet: Key, sample: Sample
 ) -> None:
     down = make_arweave(weave=arweave_node.weave)
@@ -392,20 +383,8 @@ def test_only_what_is_signed_again_costs_again(client: Client, sample: Sample) -
     assert again.bytes_sent == 0
 
 
-def test_many_confirmations_have_the_time_that_they_take(
-    client: Client, sample: Sample, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    waited: list[float] = []
+def test_many_confirmations_have_the_time_that_they_take(client: Client) -> None:
+    client.change_timing(confirmation_seconds=3600.0, block_seconds=300.0)
+    network = client.weave().network
 
-    def wait_for(_: Network, __: str, ___: int, *, timeout: float) -> Status:
-        waited.append(timeout)
-        return Status("pending")
-
-    monkeypatch.setattr(Network, "wait_for", wait_for)
-    result = client.upload(sample)
-
-    result.wait_for()
-    result.wait_for(40)
-    result.wait_for(40, timeout=7)
-
-    assert waited == [3600, 40 * 300, 7]
+    assert [network.default_timeout(count) for count in (1, 12, 40)] == [3600, 3600, 40 * 300]

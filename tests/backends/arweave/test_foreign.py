@@ -46,7 +46,7 @@ FILES = write_as_infernet_ml(
 
 @pytest.mark.parametrize("tool", ["0.1.1", "0.2.0"])
 @pytest.mark.parametrize("max_size", [300_000, 256 * KIB, 5_120_000])
-def test_what_ritual_arweave_wrote_comes_back(
+def test_repositories_of_ritual_arweave_are_downloaded(
     client: Client, tool: str, max_size: int, tmp_path: Path
 ) -> None:
     repo = publish_ritual_repo(client.node, client.wallet, "old", FILES, tool=tool, max_upload_size=max_size)
@@ -59,7 +59,7 @@ def test_what_ritual_arweave_wrote_comes_back(
     assert (manager.artifact.notes.read_bytes(), manager.artifact.layers) == (b"notes", 3)
 
 
-def test_of_several_uploads_the_last_one_comes(client: Client, tmp_path: Path) -> None:
+def test_of_several_uploads_the_last_one_is_downloaded(client: Client, tmp_path: Path) -> None:
     for layers, time in ((1, 3.5), (2, 1.5), (3, 2.5)):
         files = write_as_infernet_ml(
             {"w.bin": b"w", "n.txt": b"n"}, weights="w.bin", notes="n.txt", layers=layers
@@ -74,7 +74,7 @@ def test_of_several_uploads_the_last_one_comes(client: Client, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("name", ["ritual_repo_0.1.1.json", "ritual_repo_0.2.0.json"])
-def test_the_recorded_repositories_come_back(client: Client, name: str, tmp_path: Path) -> None:
+def test_the_recorded_repositories_are_downloaded(client: Client, name: str, tmp_path: Path) -> None:
     repo = publish_recorded_repo(client.node, VECTORS / name)
     recorded = json.loads((VECTORS / name).read_text())
     backend_files = {path for path in repo.files if path != "ritual_manifest.json"}
@@ -139,7 +139,7 @@ def test_sections_in_the_wrong_order_are_seen(client: Client, tmp_path: Path) ->
     assert not (tmp_path / "out" / "w.bin").exists()
 
 
-def test_a_flipped_bit_in_a_section_is_seen_and_mended(client: Client, tmp_path: Path) -> None:
+def test_a_flipped_bit_in_a_section_is_repaired(client: Client, tmp_path: Path) -> None:
     repo = publish_ritual_repo(client.node, client.wallet, "old", FILES, max_upload_size=300_000)
     client.node.faults.add(f"/raw/{repo.sections['w.bin'][1]}", faults.flip_bit(7))
 
@@ -171,7 +171,7 @@ def split_small(size: int) -> list[tuple[int, int]]:
 
 
 @pytest.mark.parametrize("size", [100_000, 700_000])
-def test_a_false_manifest_of_data_that_is_split_in_its_own_way_is_an_error(
+def test_a_false_manifest_of_unusually_split_data_is_an_error(
     size: int, client: Client, tmp_path: Path
 ) -> None:
     weights = publish(client.node, client.wallet, g2(size), split=split_small)
@@ -198,7 +198,7 @@ def test_a_false_manifest_of_sections_is_an_error(client: Client, tmp_path: Path
 
 @pytest.mark.parametrize("kinds", [["raw"], ["raw", "data", "tx-data"]], ids=["raw", "all but chunks"])
 @pytest.mark.parametrize("place", [25_000, 690_000])
-def test_lies_about_data_that_is_split_in_its_own_way_are_seen_through_with_few_proofs(
+def test_wrong_bytes_of_unusually_split_data_are_found_with_few_proofs(
     kinds: list[str], place: int, client: Client, tmp_path: Path
 ) -> None:
     data = g2(700_000)

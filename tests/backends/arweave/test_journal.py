@@ -1,17 +1,37 @@
 import json
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from ritual_artifacts.backends.arweave.journal import Entry, Journal, Record, open_journal
 from ritual_artifacts.backends.arweave.transaction import Transaction
+from ritual_artifacts.backends.arweave.upload import journal as journals
+from ritual_artifacts.backends.arweave.upload.journal import Entry, Journal, Record
 from ritual_artifacts.backends.arweave.wallet import Wallet
+from ritual_artifacts.context import SystemClock
 from ritual_artifacts.errors import BackendError, ConflictError
+from ritual_artifacts.settings import load_settings
 
 KEY = Path(__file__).parents[2] / "vectors" / "arweave" / "test_key_rsa4096.json"
 ADDRESS = Wallet.load(KEY).address
 PARTS = ("arweave/me/repo", "sha256:1")
+
+
+class FixedClock(SystemClock):
+    """A clock that stands still."""
+
+    def __init__(self, now: float) -> None:
+        self._now = now
+
+    def time(self) -> float:
+        return self._now
+
+
+def open_journal(
+    address: str, parts: tuple[str, ...], now: float = 1000.0
+) -> AbstractContextManager[Journal]:
+    return journals.open_journal(load_settings().state_dir, address, parts, FixedClock(now))
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +73,7 @@ def test_what_was_signed_is_there_for_the_next_process(record: Record) -> None:
         assert record.ids == {"a.bin": record.entries[0].transaction.id, "b.bin": "B" * 43}
 
 
-def test_data_inside_of_a_transaction_is_not_written_down(record: Record, folder: Path) -> None:
+def test_data_inside_a_transaction_is_not_written_to_the_journal(record: Record, folder: Path) -> None:
     entry = record.entries[0]
     whole = Entry(name=entry.name, transaction=entry.transaction.with_data(b"abc"))
 
@@ -71,7 +91,7 @@ def test_another_upload_has_another_journal(record: Record) -> None:
         assert journal.read() is None
 
 
-def test_two_processes_are_not_at_the_same_upload() -> None:
+def test_two_processes_cannot_open_one_journal() -> None:
     with (
         open_journal(ADDRESS, PARTS),
         pytest.raises(ConflictError, match="another process"),
@@ -85,7 +105,7 @@ def test_only_its_owner_reads_a_journal(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"version": 2}', '{"version": 1}', "[" * 100_000])
-def test_a_journal_that_cannot_be_read_is_not_passed_over(folder: Path, content: str) -> None:
+def test_an_invalid_journal_is_an_error(folder: Path, content: str) -> None:
     (folder / "upload.json").write_text(content)
 
     with (
@@ -102,7 +122,7 @@ def test_a_journal_whose_transactions_were_altered_is_refused(record: Record, fo
     values["transactions"][0]["tx"]["reward"] = "6"
     (folder / "upload.json").write_text(json.dumps(values))
 
-    with open_journal(ADDRESS, PARTS) as journal, pytest.raises(BackendError, match="cannot be read"):
+    with open_journal(ADDRESS, PARTS) as journal, pytest.raises(BackendError, match="is not valid"):
         journal.read()
 
 
@@ -110,7 +130,7 @@ def test_a_journal_of_another_wallet_is_refused(record: Record) -> None:
     with open_journal("another", PARTS) as journal:
         journal.write(record)
 
-        with pytest.raises(BackendError, match="cannot be read"):
+        with pytest.raises(BackendError, match="is not valid"):
             journal.read()
 
 
@@ -123,7 +143,7 @@ def test_a_journal_of_another_wallet_is_refused(record: Record) -> None:
         {"copies": {"c.bin": "nowhere.bin"}},
     ],
 )
-def test_a_journal_with_ids_that_are_none_is_refused(
+def test_a_journal_with_invalid_ids_is_refused(
     record: Record, folder: Path, change: dict[str, object]
 ) -> None:
     with open_journal(ADDRESS, PARTS) as journal:
@@ -131,11 +151,11 @@ def test_a_journal_with_ids_that_are_none_is_refused(
         values = json.loads((folder / "upload.json").read_text())
         (folder / "upload.json").write_text(json.dumps(values | change))
 
-        with pytest.raises(BackendError, match="cannot be read"):
+        with pytest.raises(BackendError, match="is not valid"):
             journal.read()
 
 
-def test_what_was_posted_stays_noted(transaction: Transaction) -> None:
+def test_posted_transactions_survive_the_process(transaction: Transaction) -> None:
     with open_journal(ADDRESS, PARTS) as journal:
         assert not journal.is_posted(transaction)
         journal.note_posted(transaction)
@@ -145,13 +165,13 @@ def test_what_was_posted_stays_noted(transaction: Transaction) -> None:
         assert journal.is_posted(transaction)
 
 
-def test_a_note_that_was_cut_short_counts_as_none(transaction: Transaction, folder: Path) -> None:
+def test_an_incomplete_line_is_ignored(transaction: Transaction, folder: Path) -> None:
     (folder / "posted").write_text(transaction.id)
 
-    assert not Journal(folder, ADDRESS).is_posted(transaction)
+    assert not Journal(folder, ADDRESS, FixedClock(0)).is_posted(transaction)
 
 
-def test_chunks_stay_noted(transaction: Transaction) -> None:
+def test_acknowledged_chunks_survive_the_process(transaction: Transaction) -> None:
     with open_journal(ADDRESS, PARTS) as journal:
         assert journal.read_chunks(transaction, 5) == [False] * 5
         journal.note_chunk(transaction, 3)
@@ -161,7 +181,7 @@ def test_chunks_stay_noted(transaction: Transaction) -> None:
         assert journal.read_chunks(transaction, 5) == [True, False, False, True, False]
 
 
-def test_forgotten_chunks_are_noted_no_more(transaction: Transaction) -> None:
+def test_forgotten_chunks_are_removed_from_the_journal(transaction: Transaction) -> None:
     with open_journal(ADDRESS, PARTS) as journal:
         journal.note_posted(transaction)
         journal.note_chunk(transaction, 0)
@@ -172,19 +192,16 @@ def test_forgotten_chunks_are_noted_no_more(transaction: Transaction) -> None:
         assert journal.read_chunks(transaction, 2) == [False, False]
 
 
-def test_the_last_time_at_which_something_was_posted_counts(
-    transaction: Transaction, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_last_time_at_which_something_was_posted_counts(transaction: Transaction) -> None:
     for now in (1000.0, 2000.0):
-        monkeypatch.setattr("time.time", lambda now=now: now)
-        with open_journal(ADDRESS, PARTS) as journal:
+        with open_journal(ADDRESS, PARTS, now) as journal:
             journal.note_posted(transaction)
 
     with open_journal(ADDRESS, PARTS) as journal:
         assert journal.posted_at(transaction) == 2000
 
 
-def test_what_is_signed_anew_is_not_finished(record: Record) -> None:
+def test_an_upload_that_is_signed_again_is_not_finished(record: Record) -> None:
     with open_journal(ADDRESS, PARTS) as journal:
         journal.write(record)
         journal.note_finished()

@@ -9,9 +9,8 @@ import pytest
 from pydantic import BaseModel, create_model
 
 from ritual_artifacts import RitualArtifactManager
-from ritual_artifacts.backends import http
-from ritual_artifacts.backends.arweave import delivery
 from ritual_artifacts.backends.arweave.encoding import format_ar
+from ritual_artifacts.context import RetryPolicy
 from ritual_artifacts.errors import (
     BackendError,
     ConflictError,
@@ -123,7 +122,7 @@ def test_small_files_are_not_waited_for(client: Client, write: Callable[..., Pat
     assert client.upload(sample).cost > 0
 
 
-def test_of_two_machines_with_one_label_nobody_is_told_of_a_success_too_early(
+def test_two_machines_with_one_label_do_not_both_succeed(
     client: Client, sample: Sample, another_machine: Callable[[], None], tmp_path: Path
 ) -> None:
     first_bytes = contents(sample)
@@ -146,7 +145,7 @@ def test_of_two_machines_with_one_label_nobody_is_told_of_a_success_too_early(
         assert client.upload(sample, f"{REPO}/v1").cost == 0
 
 
-def test_a_label_that_was_taken_meanwhile_is_a_conflict(
+def test_a_label_taken_during_the_upload_is_a_conflict(
     client: Client, sample: Sample, another_machine: Callable[[], None], tmp_path: Path
 ) -> None:
     first = client.upload(sample, f"{REPO}/v1")
@@ -193,7 +192,7 @@ def test_an_index_that_is_down_for_a_moment_is_asked_again(
     assert second.transactions["weights.bin"] == first.transactions["weights.bin"]
 
 
-def test_an_index_that_stays_down_is_said_so_once_and_hinders_nobody(
+def test_an_index_that_stays_down_is_reported_once_and_skipped(
     arweave_node: ArweaveNode,
     make_arweave: MakeArweave,
     wallet: Key,
@@ -207,13 +206,13 @@ def test_an_index_that_stays_down_is_said_so_once_and_hinders_nobody(
 
     Client(down, arweave_node, wallet=wallet).upload(many, bundle=True)
 
-    said = [r for r in caplog.records if "the other indexes are believed" in r.getMessage()]
+    said = [r for r in caplog.records if "only the other indexes are used" in r.getMessage()]
     assert len(said) == 1
     assert down.url in said[0].getMessage()
-    assert down.ledger.count("graphql") < 2 * http.MAX_ATTEMPTS
+    assert down.ledger.count("graphql") < 2 * RetryPolicy().max_attempts
 
 
-def test_an_index_that_cannot_be_asked_does_not_hinder_a_download(
+def test_an_index_that_stays_down_does_not_stop_a_download(
     arweave_node: ArweaveNode, make_arweave: MakeArweave, wallet: Key, sample: Sample, tmp_path: Path
 ) -> None:
     second = make_arweave(weave=arweave_node.weave)
@@ -227,7 +226,7 @@ def test_an_index_that_cannot_be_asked_does_not_hinder_a_download(
     assert contents(manager.artifact) == contents(sample)
 
 
-def test_a_stored_file_that_cannot_be_looked_at_now_is_not_paid_again(client: Client, sample: Sample) -> None:
+def test_a_stored_file_that_is_not_available_now_is_not_paid_again(client: Client, sample: Sample) -> None:
     first = client.upload(sample)
     client.node.mine()
     sample.config.write_bytes(b"new")
@@ -319,9 +318,7 @@ def test_an_upload_goes_on_when_the_fields_of_the_class_have_another_order(
     assert again.model_dump()["weights"].read_bytes() == weights.read_bytes()
 
 
-def test_data_that_the_journal_has_lost_is_missed_with_words(
-    client: Client, sample: Sample, own_folders: Path
-) -> None:
+def test_data_missing_from_the_journal_is_an_error(client: Client, sample: Sample, own_folders: Path) -> None:
     client.node.faults.add("/chunk", node_faults.refuse_chunk("invalid_proof"), kind="post-chunk", times=1)
     with pytest.raises(BackendError, match="invalid_proof"):
         client.upload(sample)
@@ -348,7 +345,7 @@ def test_gateways_that_disagree_about_the_price_are_not_paid(
     assert not arweave_node.transactions()
 
 
-def test_a_gateway_without_a_price_contradicts_nobody(
+def test_a_gateway_without_a_price_is_not_compared(
     arweave_node: ArweaveNode, make_arweave: MakeArweave, wallet: Key, sample: Sample
 ) -> None:
     silent = make_arweave(weave=arweave_node.weave)
@@ -358,7 +355,7 @@ def test_a_gateway_without_a_price_contradicts_nobody(
     assert Client(arweave_node, silent, wallet=wallet).upload(sample).cost > 0
 
 
-def test_what_is_signed_again_has_to_be_affordable_with_the_path_manifest(
+def test_signing_again_must_be_affordable_with_the_path_manifest(
     client: Client, write: Callable[..., Path]
 ) -> None:
     stale = node_faults.refuse(400, "Invalid anchor (last_tx).")
@@ -410,9 +407,9 @@ def test_an_upload_counts_all_that_it_posts(client: Client, sample: Sample, *, b
 
 
 def test_a_journal_goes_once_an_index_knows_what_it_has(
-    client: Client, sample: Sample, own_folders: Path, monkeypatch: pytest.MonkeyPatch
+    client: Client, sample: Sample, own_folders: Path
 ) -> None:
-    monkeypatch.setattr(delivery, "RECHECK_SECONDS", 300.0)  # so that only what waits asks for the status
+    client.change_timing(recheck_seconds=300.0)  # so that only what waits asks for the status
     client.node.faults.add("/tx/*/status", faults.run(client.node.mine), kind="tx-status", times=1)
     client.upload(sample, confirmations=1)
     with hidden(client):

@@ -1,4 +1,4 @@
-"""Many requests at once, waiting, and who has sent what."""
+"""Many requests at once, waiting, and which gateway sent which bytes."""
 
 import random
 import threading
@@ -7,13 +7,14 @@ import tracemalloc
 
 import pytest
 
-from ritual_artifacts.backends.arweave import network
-from ritual_artifacts.backends.arweave.gateway import Gateway, make_client
-from ritual_artifacts.backends.arweave.network import Network
-from ritual_artifacts.backends.arweave.options import make_connection
-from ritual_artifacts.backends.arweave.reader import DataReader
-from ritual_artifacts.backends.arweave.repository import Repositories
-from ritual_artifacts.backends.arweave.routes import BY_CHUNKS, Route, Senders
+from ritual_artifacts.backends.arweave.client import HttpClient
+from ritual_artifacts.backends.arweave.gateway import Gateway
+from ritual_artifacts.backends.arweave.reading.chunks import ChunkReader
+from ritual_artifacts.backends.arweave.reading.paths import PathManifest
+from ritual_artifacts.backends.arweave.reading.provenance import Provenance
+from ritual_artifacts.backends.arweave.reading.routes import BY_CHUNKS, Route
+from ritual_artifacts.backends.arweave.weave import Weave
+from ritual_artifacts.context import SystemClock
 from ritual_artifacts.errors import ArtifactNotFoundError, BackendError, NotFinalizedError
 from tests.backends.arweave.conftest import Client
 from tests.servers import faults
@@ -47,157 +48,157 @@ class Crowd:
 
 
 @pytest.fixture
-def gateways(client: Client) -> Network:
-    return Network(make_connection(client.connection))
+def weave(client: Client) -> Weave:
+    client.connection["max_workers"] = WORKERS
+    return client.weave()
 
 
-@pytest.fixture
-def reader(gateways: Network) -> DataReader:
-    return DataReader(gateways, max_workers=WORKERS)
+def chunks_of(weave: Weave, name: str) -> ChunkReader:
+    return weave.reader.read_transaction(name).chunks
 
 
 # --- many requests ------------------------------------------------------------------------------------------
 
 
-def test_lost_chunks_are_looked_for_several_at_a_time(client: Client, reader: DataReader) -> None:
+def test_lost_chunks_are_looked_for_several_at_a_time(client: Client, weave: Weave) -> None:
     name = publish(client.node, client.wallet, g2(9 * CHUNK + 1000))
     client.node.lose_chunks(name, [0, 3 * CHUNK, 8 * CHUNK])
     crowd = Crowd()
     client.node.faults.add("*", crowd.fault(), kind="chunk")
 
-    lost = reader.find_lost_chunks(reader.read_by_id(name))
+    lost = chunks_of(weave, name).find_lost()
 
     assert lost == [0, 3, 8]
     assert crowd.most == WORKERS
 
 
-def test_of_no_data_no_chunk_is_lost(client: Client, reader: DataReader) -> None:
+def test_of_no_data_no_chunk_is_lost(client: Client, weave: Weave) -> None:
     name = publish(client.node, client.wallet, b"")
 
-    assert reader.find_lost_chunks(reader.read_by_id(name)) == []
+    assert chunks_of(weave, name).find_lost() == []
 
 
-def test_a_chunk_that_nobody_tells_the_truth_about_is_not_called_lost(
-    client: Client, reader: DataReader
-) -> None:
+def test_a_chunk_that_every_gateway_forges_is_not_called_lost(client: Client, weave: Weave) -> None:
     name = publish(client.node, client.wallet, g2(5 * CHUNK))
     garbage = faults.change_json(lambda values: values.update(chunk=b64(b"x")))
     client.node.faults.add("*", garbage, kind="chunk", skip=3)
 
     with pytest.raises(BackendError, match="does not match its proof") as caught:
-        reader.find_lost_chunks(reader.read_by_id(name))
+        chunks_of(weave, name).find_lost()
 
     assert not isinstance(caught.value, ArtifactNotFoundError)
 
 
-def test_sections_are_proven_several_at_a_time(client: Client, gateways: Network, reader: DataReader) -> None:
+def test_sections_are_proven_several_at_a_time(client: Client, weave: Weave) -> None:
     content = g2(100_000)
     repo = publish_ritual_repo(client.node, client.wallet, "old", {"w.bin": content}, max_upload_size=10_000)
     crowd = Crowd()
     client.node.faults.add("*", crowd.fault(), kind="tx")
-    repositories = Repositories(gateways, reader)
-    snapshot = repositories.open(reader.read_by_id(repo.manifest))
+    manifest = PathManifest(weave.reader, weave.reader.find(repo.manifest))
 
-    parts = repositories.find_parts(snapshot, "w.bin")
+    parts = manifest.find_parts("w.bin")
 
     assert [part.id for part in parts] == list(repo.sections["w.bin"])
     assert crowd.most == WORKERS
 
 
-def test_a_section_that_is_gone_ends_it(client: Client, gateways: Network, reader: DataReader) -> None:
+def test_a_missing_section_is_an_error(client: Client, weave: Weave) -> None:
     files = {"w.bin": g2(100_000)}
     repo = publish_ritual_repo(client.node, client.wallet, "old", files, max_upload_size=10_000)
     gone = repo.sections["w.bin"][7]
     client.node.drop(gone)
-    repositories = Repositories(gateways, reader)
-    snapshot = repositories.open(reader.read_by_id(repo.manifest))
+    manifest = PathManifest(weave.reader, weave.reader.find(repo.manifest))
 
     with pytest.raises(ArtifactNotFoundError, match=gone):
-        repositories.find_parts(snapshot, "w.bin")
+        manifest.find_parts("w.bin")
 
 
 # --- waiting ------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
-def slow_polls(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(network, "POLL_SECONDS", 60.0)
+def patient(client: Client) -> Client:
+    """Return a client that looks once a minute."""
+    client.change_timing(poll_seconds=60.0)
+    return client
 
 
-@pytest.mark.usefixtures("slow_polls")
-def test_the_last_look_is_when_the_time_is_over(client: Client, gateways: Network) -> None:
-    name = publish(client.node, client.wallet, b"1")
-    client.node.faults.add("*", node_faults.refuse(202, "Pending"), kind="tx-status", times=1)
+def test_the_last_look_is_when_the_time_is_over(patient: Client) -> None:
+    name = publish(patient.node, patient.wallet, b"1")
+    patient.node.faults.add("*", node_faults.refuse(202, "Pending"), kind="tx-status", times=1)
 
-    assert gateways.wait_for(name, 1, timeout=0.1).confirmations == 1
+    assert patient.weave().network.wait_for(name, 1, timeout=0.1).confirmations == 1
 
 
-@pytest.mark.usefixtures("slow_polls")
-def test_after_the_last_look_nobody_waits(client: Client, gateways: Network) -> None:
-    name = publish(client.node, client.wallet, b"1", mine=False)
+def test_after_the_last_look_there_is_no_wait(patient: Client) -> None:
+    name = publish(patient.node, patient.wallet, b"1", mine=False)
 
     for timeout, looks in ((0.1, 2), (0.0, 1), (-1.0, 1)):
-        client.node.ledger.forget()
+        patient.node.ledger.forget()
         with pytest.raises(NotFinalizedError, match="expected 1"):
-            gateways.wait_for(name, 1, timeout=timeout)
-        assert client.node.ledger.count("tx-status") == looks
+            patient.weave().network.wait_for(name, 1, timeout=timeout)
+        assert patient.node.ledger.count("tx-status") == looks
 
 
-# --- who has sent what --------------------------------------------------------------------------------------
+# --- which gateway sent which bytes -------------------------------------------------------------------------
 
 
 @pytest.fixture
 def routes() -> list[Route]:
-    client = make_client(1.0, 1)
-    client.close()
-    return [Route(Gateway(f"http://127.0.0.1:{port}", client), "/raw/{}") for port in range(3)]
+    client = HttpClient(1.0, 1)
+    urls = [f"http://127.0.0.1:{port}" for port in range(3)]
+    return [Route(Gateway(url, client, SystemClock()), "/raw/{}") for url in urls]
 
 
-def test_who_sent_the_wrong_byte_is_blamed_and_nobody_else(routes: list[Route]) -> None:
-    senders = Senders()
+@pytest.fixture
+def provenance() -> Provenance:
+    return Provenance("name")
+
+
+def test_only_the_route_of_the_wrong_byte_is_distrusted(routes: list[Route], provenance: Provenance) -> None:
     for index, route in enumerate(routes):
-        senders.note("name", route, 10 * index, 10 * index + 10)
+        provenance.note(route, 10 * index, 10 * index + 10)
 
-    assert senders.blame("name", 19, 20)
-    assert [senders.is_liar("name", route) for route in routes] == [False, True, False]
-    assert not senders.is_liar("other", routes[1])
-
-
-def test_chunks_prove_themselves(routes: list[Route]) -> None:
-    senders = Senders()
-    senders.note("name", routes[0], 0, 10)
-    senders.note("name", BY_CHUNKS, 10, 20)
-
-    assert not senders.blame("name", 10, 20)
-    assert not senders.is_liar("name", BY_CHUNKS)
+    assert provenance.distrust(19, 20)
+    assert [provenance.is_distrusted(route) for route in routes] == [False, True, False]
 
 
-def test_what_nobody_here_has_sent_is_worth_another_try(routes: list[Route]) -> None:
-    senders = Senders()
-    senders.note("name", BY_CHUNKS, 10, 20)
+def test_chunks_are_never_distrusted(routes: list[Route], provenance: Provenance) -> None:
+    provenance.note(routes[0], 0, 10)
+    provenance.note(BY_CHUNKS, 10, 20)
 
-    assert senders.blame("name", 9, 20)
-    assert senders.blame("other", 0, 1)
-    assert not any(senders.is_liar("name", route) for route in routes)
-
-
-def test_of_no_bytes_none_are_wrong() -> None:
-    assert not Senders().blame("name", 0, 0)
+    assert not provenance.distrust(10, 20)
+    assert not provenance.is_distrusted(BY_CHUNKS)
 
 
-def test_routes_that_alternate_for_long_cost_little_memory_and_are_still_found(routes: list[Route]) -> None:
-    senders = Senders()
+def test_bytes_from_an_earlier_process_are_worth_another_try(
+    routes: list[Route], provenance: Provenance
+) -> None:
+    provenance.note(BY_CHUNKS, 10, 20)
+
+    assert provenance.distrust(9, 20)
+    assert provenance.distrust(0, 1)
+    assert not any(provenance.is_distrusted(route) for route in routes)
+
+
+def test_of_no_bytes_none_are_wrong(provenance: Provenance) -> None:
+    assert not provenance.distrust(0, 0)
+
+
+def test_routes_that_alternate_for_long_cost_little_memory_and_are_still_found(
+    routes: list[Route], provenance: Provenance
+) -> None:
     places = random.Random(1)  # noqa: S311 - test data
     tracemalloc.start()
     try:
         for start in range(100_000):
-            senders.note("name", routes[places.randrange(2)], start, start + 1)
+            provenance.note(routes[places.randrange(2)], start, start + 1)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    senders.note("name", routes[2], 100_000, 100_001)
+    provenance.note(routes[2], 100_000, 100_001)
 
     assert peak < 1 << 20
-    assert senders.blame("name", 50_000, 50_001)
-    assert senders.is_liar("name", routes[0]) or senders.is_liar("name", routes[1])
-    assert not senders.is_liar("name", routes[2])
+    assert provenance.distrust(50_000, 50_001)
+    assert provenance.is_distrusted(routes[0]) or provenance.is_distrusted(routes[1])
+    assert not provenance.is_distrusted(routes[2])

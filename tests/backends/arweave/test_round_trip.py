@@ -3,7 +3,9 @@ from pathlib import Path
 import pytest
 
 from ritual_artifacts import RitualArtifactManager
-from ritual_artifacts.backends.arweave import ArweaveBackend
+from ritual_artifacts.artifact.planning import plan_files
+from ritual_artifacts.backends.arweave.encoding import format_ar
+from ritual_artifacts.backends.arweave.options import UploadOptions
 from ritual_artifacts.errors import (
     ArtifactNotFoundError,
     BackendError,
@@ -13,13 +15,15 @@ from ritual_artifacts.errors import (
     RepoIdError,
     WalletError,
 )
-from tests.backends.arweave.conftest import PLENTY, Client
+from ritual_artifacts.repo_id import RitualRepoId
+from tests.backends.arweave.conftest import PLENTY, REPO, Client
 from tests.backends.sample import Sample, contents
+from tests.servers import faults
 from tests.servers.arweave.node import ArweaveNode
 from tests.servers.arweave.signing import Key
 
 
-def test_what_goes_up_comes_back_equal(client: Client, sample: Sample, tmp_path: Path) -> None:
+def test_a_download_equals_the_upload(client: Client, sample: Sample, tmp_path: Path) -> None:
     result = client.upload(sample)
     client.node.mine()
 
@@ -102,7 +106,7 @@ def test_the_owner_is_the_wallet(client: Client, sample: Sample, caplog: pytest.
     assert client.wallet.address in caplog.text
 
 
-def test_the_address_of_somebody_else_is_refused(client: Client, sample: Sample, other_wallet: Key) -> None:
+def test_the_address_of_another_wallet_is_refused(client: Client, sample: Sample, other_wallet: Key) -> None:
     with pytest.raises(RepoIdError, match="owned by another wallet"):
         client.upload(sample, f"arweave/{other_wallet.address}/model")
 
@@ -128,7 +132,7 @@ def test_an_empty_wallet_posts_nothing(arweave_node: ArweaveNode, wallet: Key, s
     assert arweave_node.ledger.count("post-tx", "post-chunk") == 0
 
 
-def test_an_upload_costs_what_was_said_before(client: Client, sample: Sample) -> None:
+def test_the_result_states_what_was_paid(client: Client, sample: Sample) -> None:
     result = client.upload(sample)
     client.node.mine()
 
@@ -137,7 +141,37 @@ def test_an_upload_costs_what_was_said_before(client: Client, sample: Sample) ->
     assert result.cost == PLENTY - balance > 0
 
 
-def test_an_upload_that_may_not_cost_so_much_posts_nothing(client: Client, sample: Sample) -> None:
+def test_the_summary_says_what_was_paid(client: Client, sample: Sample) -> None:
+    first = client.upload(sample)
+    client.node.mine()
+    again = client.upload(sample)
+
+    assert first.summary() == [f"paid {format_ar(first.cost)}"]
+    assert again.summary() == ["nothing to pay"]
+
+
+def test_an_estimate_is_the_price_of_all_files_and_both_manifests(client: Client, sample: Sample) -> None:
+    backend = client.connect()
+    plan = plan_files(sample)
+
+    price = backend.estimate(plan, RitualRepoId.from_unique_id(REPO), UploadOptions())
+
+    assert price is not None
+    assert price.amount == client.upload(sample).cost
+    assert price.text == format_ar(price.amount)
+    assert price.details == {"winston": str(price.amount), "ar": price.text.removesuffix(" AR")}
+
+
+def test_what_costs_nothing_has_no_price(client: Client, sample: Sample) -> None:
+    client.node.faults.add("/price/*", faults.set_body(b"0"), kind="price")
+
+    assert (
+        client.connect().estimate(plan_files(sample), RitualRepoId.from_unique_id(REPO), UploadOptions())
+        is None
+    )
+
+
+def test_an_upload_above_max_cost_posts_nothing(client: Client, sample: Sample) -> None:
     with pytest.raises(BackendError, match=r"max_cost allows 0.00000000001 AR; nothing was posted"):
         client.upload(sample, max_cost=10)
 
@@ -205,7 +239,7 @@ def test_an_older_artifact_can_become_the_newest_again(
 # --- versions -------------------------------------------------------------------------------------------
 
 
-def test_without_a_version_the_newest_comes(client: Client, sample: Sample, tmp_path: Path) -> None:
+def test_without_a_version_the_newest_is_downloaded(client: Client, sample: Sample, tmp_path: Path) -> None:
     client.upload(sample)
     client.node.mine()
     sample.config.write_bytes(b"new")
@@ -227,11 +261,11 @@ def test_a_version_stays_what_it_is(client: Client, sample: Sample, tmp_path: Pa
     assert contents(client.download(tmp_path / "out", client.repo("v1")).artifact) == before
 
 
-def test_a_version_that_is_not_there_names_those_that_are(client: Client, sample: Sample) -> None:
+def test_a_missing_version_names_the_existing_ones(client: Client, sample: Sample) -> None:
     client.upload(sample, "arweave/me/model/v1")
     client.node.mine()
 
-    with pytest.raises(ArtifactNotFoundError, match=r"has the versions v1"):
+    with pytest.raises(ArtifactNotFoundError, match=r"its versions are v1"):
         client.download(None, client.repo("v2"))
 
 
@@ -240,15 +274,15 @@ def test_a_repository_that_is_not_there_is_an_error(client: Client) -> None:
         client.download(None)
 
 
-def test_an_owner_that_is_no_address_is_an_error(client: Client) -> None:
-    with pytest.raises(ArtifactNotFoundError, match="no Arweave address"):
+def test_an_owner_that_is_not_an_address_is_an_error(client: Client) -> None:
+    with pytest.raises(ArtifactNotFoundError, match="not an Arweave address"):
         client.download(None, "arweave/me/model")
 
 
 def test_what_is_not_mined_yet_says_so(client: Client, sample: Sample) -> None:
     client.upload(sample)
 
-    with pytest.raises(NotFinalizedError, match=r"not mined yet.*try again later"):
+    with pytest.raises(NotFinalizedError, match=r"not mined yet; try again"):
         client.download(None)
 
 
@@ -278,7 +312,7 @@ def test_a_dropped_transaction_is_not_waited_for(client: Client, sample: Sample)
 def test_the_status_of_what_is_not_mined_yet_can_be_asked_for(client: Client, sample: Sample) -> None:
     result = client.upload(sample)
 
-    found = ArweaveBackend(**client.connection).find_transaction(result.repo_id)
+    found = client.connect().find_transaction(result.repo_id)
 
     assert found == result.transaction_id
 
@@ -287,6 +321,6 @@ def test_a_data_item_is_confirmed_with_its_bundle(client: Client, sample: Sample
     result = client.upload(sample, bundle=True)
     client.node.mine()
 
-    holder = ArweaveBackend(**client.connection).find_holder(result.transaction_id)
+    holder = client.connect().find_holder(result.transaction_id)
 
     assert holder == result.final_transaction

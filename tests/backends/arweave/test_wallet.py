@@ -45,15 +45,9 @@ def test_what_a_wallet_signs_is_signed(place: Path) -> None:
     assert not is_signed(wallet.owner, signature, b"massage")
 
 
-def test_the_environment_names_the_wallet(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ARWEAVE_WALLET_FILE_PATH", str(place))
-
-    assert Wallet.load().address == ADDRESS
-
-
 def test_without_any_wallet_the_message_says_how_to_name_one() -> None:
     with pytest.raises(WalletError, match=r"wallet_path=.*ARWEAVE_WALLET_FILE_PATH"):
-        Wallet.load()
+        Wallet.load(None)
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
@@ -61,22 +55,22 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         Wallet.load(tmp_path / "nothing.json")
 
 
-def test_a_fifo_is_no_wallet_and_does_not_block(tmp_path: Path) -> None:
+def test_a_fifo_is_refused_without_blocking(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
 
-    with pytest.raises(WalletError, match="no file"):
+    with pytest.raises(WalletError, match="is not a file"):
         Wallet.load(tmp_path / "fifo")
 
 
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"kty": "EC"}, "no RSA key"),
+        ({"kty": "EC"}, "not an RSA key"),
         ({"d": None}, "public key, which cannot sign"),
-        ({"p": None}, "no whole key: it lacks p"),
+        ({"p": None}, "incomplete: it lacks p"),
         ({"n": "AQAB"}, "24 bits"),
         ({"e": "Aw"}, "exponent 3"),
-        ({"d": "not base64url!"}, "no base64url"),
+        ({"d": "not base64url!"}, "is not base64url"),
         ({"p": "AQAB"}, "cannot be used"),
     ],
     ids=["kind", "public", "part", "short", "exponent", "encoding", "contradiction"],
@@ -95,7 +89,7 @@ def test_a_key_that_cannot_be_used_is_refused_without_its_parts(
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", "null", '"text"', "[" * 100_000])
-def test_what_is_no_key_at_all_is_refused(place: Path, text: str) -> None:
+def test_other_files_than_keys_are_refused(place: Path, text: str) -> None:
     place.write_text(text)
 
     with pytest.raises(WalletError):
@@ -111,7 +105,7 @@ def test_a_wallet_shows_nothing_but_its_address(place: Path, jwk: dict[str, Any]
     assert not any(jwk[name][:20] in shown for name in PRIVATE)
 
 
-def test_a_wallet_is_not_copied_to_where_somebody_may_read_it(place: Path) -> None:
+def test_a_wallet_cannot_be_pickled_or_copied(place: Path) -> None:
     wallet = Wallet.load(place)
 
     with pytest.raises(WalletError):
@@ -120,7 +114,9 @@ def test_a_wallet_is_not_copied_to_where_somebody_may_read_it(place: Path) -> No
         copy.deepcopy(wallet)
 
 
-def test_a_wallet_that_others_can_read_is_warned_about(place: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_wallet_that_others_can_read_causes_a_warning(
+    place: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     place.chmod(0o640)
 
     with caplog.at_level(logging.WARNING):
@@ -129,7 +125,7 @@ def test_a_wallet_that_others_can_read_is_warned_about(place: Path, caplog: pyte
     assert "chmod 600" in caplog.text
 
 
-def test_a_wallet_of_ones_own_is_not_warned_about(place: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_private_wallet_causes_no_warning(place: Path, caplog: pytest.LogCaptureFixture) -> None:
     Wallet.load(place)
 
     assert not caplog.text

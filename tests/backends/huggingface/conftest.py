@@ -56,6 +56,15 @@ class Client:
         fetch(Request(repo_id=repo_id, options=self.connection, directory=folder), context)
 
 
+def final_files(folder: Path) -> list[str]:
+    """Return the names of the files in a folder, without partial files."""
+    return sorted(
+        str(path.relative_to(folder))
+        for path in folder.rglob("*")
+        if path.is_file() and ".ritual-partial" not in path.parts
+    )
+
+
 @dataclass
 class NotingClock(SystemClock):
     """A clock that notes pauses instead of making them."""

@@ -1,4 +1,4 @@
-"""Commits that meet other people's, answers that say nothing, and branches that nobody should find."""
+"""Commits made at the same time, unreadable answers, and branches that must not be left behind."""
 
 import pytest
 from huggingface_hub import HfApi
@@ -11,7 +11,7 @@ from tests.servers.faults import Fault
 from tests.servers.hub import Hub
 
 
-def test_a_new_version_is_whole_although_main_gets_the_same_files_meanwhile(
+def test_a_new_version_is_complete_although_main_gets_the_same_files_during_the_upload(
     client: Client, sample: Sample
 ) -> None:
     repo = client.hub.create_repo("alice/model")
@@ -25,7 +25,9 @@ def test_a_new_version_is_whole_although_main_gets_the_same_files_meanwhile(
     assert set(files) <= set(version.files)
 
 
-def test_the_parent_commit_holds_when_somebody_commits_meanwhile(client: Client, sample: Sample) -> None:
+def test_the_parent_commit_is_compared_with_a_commit_made_during_the_upload(
+    client: Client, sample: Sample
+) -> None:
     repo = client.hub.create_repo("alice/model")
     parent = repo.head.oid
     act = faults.run(lambda: client.hub.put(repo, {"notes.txt": b"hello"}))
@@ -43,7 +45,7 @@ def test_the_parent_commit_holds_when_somebody_commits_meanwhile(client: Client,
     ids=["507", "524", "unreadable"],
 )
 @pytest.mark.parametrize("create_pr", [False, True], ids=["branch", "pull-request"])
-def test_an_answer_that_says_nothing_is_looked_into(
+def test_after_an_unreadable_answer_the_repository_is_read(
     *, create_pr: bool, fault: Fault, client: Client, sample: Sample
 ) -> None:
     repo = client.hub.create_repo("alice/model")
@@ -56,7 +58,7 @@ def test_an_answer_that_says_nothing_is_looked_into(
     assert client.hub.ledger.count("commit") == 1
 
 
-def test_a_pull_request_that_takes_long_is_not_opened_twice(
+def test_a_pull_request_whose_request_timed_out_is_not_opened_twice(
     hub: Hub, sample: Sample, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     repo = hub.create_repo("alice/model")
@@ -68,7 +70,7 @@ def test_a_pull_request_that_takes_long_is_not_opened_twice(
     assert len(repo.pulls) == 1
 
 
-def test_a_change_of_a_file_that_was_there_already_is_a_conflict(client: Client, sample: Sample) -> None:
+def test_a_commit_that_changes_an_existing_file_is_a_conflict(client: Client, sample: Sample) -> None:
     client.upload(sample)
     repo = client.hub.repo("alice/model")
     sample.config.write_bytes(b'{"layers": 3}\n')
@@ -81,9 +83,7 @@ def test_a_change_of_a_file_that_was_there_already_is_a_conflict(client: Client,
     assert client.hub.read(repo, "weights.bin") == b"other"
 
 
-def test_a_branch_that_is_missing_is_made_although_nothing_is_to_be_committed(
-    client: Client, sample: Sample
-) -> None:
+def test_a_new_branch_is_created_even_if_there_is_nothing_to_commit(client: Client, sample: Sample) -> None:
     first = client.upload(sample)
 
     second = client.upload(sample, revision="v7")

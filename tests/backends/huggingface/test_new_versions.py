@@ -1,4 +1,4 @@
-"""A new version shows up with the artifact in it, or not at all, whatever happens on the way."""
+"""A new version appears with the artifact in it, or not at all."""
 
 import itertools
 from collections.abc import Callable
@@ -29,7 +29,7 @@ def repo(hub: Hub) -> Repository:
     return hub.create_repo("alice/model")
 
 
-def test_nobody_sees_a_new_version_without_its_artifact(
+def test_a_new_version_is_never_visible_without_its_artifact(
     client: Client, sample: Sample, repo: Repository
 ) -> None:
     seen: list[bool] = []
@@ -66,7 +66,7 @@ def test_a_lost_answer_about_a_branch_changes_nothing(
     assert repo.branches["v1"] == result.revision
     assert len(list(repo.history(repo.commits[result.revision]))) == 2
     left = set(repo.branches) - {"main", "v1"}
-    assert len(left) == (stage == 2 and not applied)  # a branch that nobody could remove does no harm
+    assert len(left) == (stage == 2 and not applied)  # a branch that could not be removed does no harm
 
 
 @pytest.mark.parametrize("kind", ["branch", "commit", "tag", "preupload", "lfs-put"])
@@ -82,7 +82,7 @@ def test_a_version_that_cannot_be_published_leaves_no_branch(
     assert kind != "tag" or is_whole(repo)
 
 
-def test_what_a_killed_upload_left_is_cleaned_up_by_the_next(
+def test_the_next_upload_removes_what_a_killed_one_left(
     client: Client, sample: Sample, repo: Repository
 ) -> None:
     other = f"{STAGING_PREFIX}-v1-2-{'0' * 16}"  # of another version
@@ -94,7 +94,7 @@ def test_what_a_killed_upload_left_is_cleaned_up_by_the_next(
     assert is_whole(repo)
 
 
-def test_a_leftover_goes_also_where_nothing_is_to_be_committed(
+def test_a_leftover_is_removed_even_if_there_is_nothing_to_commit(
     client: Client, sample: Sample, repo: Repository
 ) -> None:
     client.upload(sample, f"{REPO}/v1")
@@ -105,7 +105,7 @@ def test_a_leftover_goes_also_where_nothing_is_to_be_committed(
     assert set(repo.branches) == {"main", "v1"}
 
 
-def test_two_uploads_of_one_artifact_to_a_new_version_make_it_once(
+def test_two_uploads_of_one_artifact_create_a_new_version_once(
     client: Client, sample: Sample, repo: Repository
 ) -> None:
     act = faults.run(lambda: Client(client.hub).upload(sample, f"{REPO}/v1"))
@@ -132,7 +132,7 @@ def test_two_artifacts_for_a_new_version_are_a_conflict(
     assert set(repo.branches) == {"main", "v1"}
 
 
-def test_an_upload_whose_temporary_branch_was_removed_makes_another(
+def test_an_upload_whose_temporary_branch_was_removed_creates_another(
     client: Client, sample: Sample, repo: Repository
 ) -> None:
     def remove() -> None:
@@ -147,7 +147,7 @@ def test_an_upload_whose_temporary_branch_was_removed_makes_another(
     assert is_whole(repo)
 
 
-def test_a_branch_that_is_removed_during_the_upload_is_not_made_again(
+def test_a_branch_that_is_removed_during_the_upload_is_not_created_again(
     client: Client, sample: Sample, repo: Repository
 ) -> None:
     client.upload(sample, f"{REPO}/v1")
@@ -163,7 +163,7 @@ def test_a_branch_that_is_removed_during_the_upload_is_not_made_again(
 def test_a_branch_that_git_does_not_allow_is_refused_before_anything_is_sent(
     name: str, client: Client, sample: Sample, repo: Repository
 ) -> None:
-    with pytest.raises(RepoIdError, match="git allows none"):
+    with pytest.raises(RepoIdError, match="git does not allow"):
         client.upload(sample, f"{REPO}/{name}")
 
     assert set(repo.branches) == {"main"}
@@ -171,7 +171,7 @@ def test_a_branch_that_git_does_not_allow_is_refused_before_anything_is_sent(
 
 
 @pytest.mark.parametrize("name", ["con", "a" * 256, "default"])
-def test_a_revision_that_no_id_can_have_is_refused_before_anything_is_asked(
+def test_a_revision_that_no_id_can_have_is_refused_before_any_request(
     name: str, client: Client, sample: Sample
 ) -> None:
     with pytest.raises(RepoIdError):
@@ -180,13 +180,13 @@ def test_a_revision_that_no_id_can_have_is_refused_before_anything_is_asked(
     assert client.hub.ledger.of() == []
 
 
-# --- repositories that go ---
+# --- removed repositories ---
 
 
 @pytest.mark.usefixtures("repo")
 @pytest.mark.parametrize("version", ["", "/v1"], ids=["main", "new-version"])
 @pytest.mark.parametrize("kind", ["tree", "preupload", "lfs-batch", "lfs-put", "lfs-verify", "commit"])
-def test_a_repository_that_is_removed_during_the_upload_is_not_made_again(
+def test_a_repository_that_is_removed_during_the_upload_is_not_created_again(
     kind: str, version: str, client: Client, sample: Sample
 ) -> None:
     remove = faults.run(client.hub.repositories.clear)
@@ -200,7 +200,7 @@ def test_a_repository_that_is_removed_during_the_upload_is_not_made_again(
 
 
 @pytest.mark.usefixtures("repo")
-def test_a_repository_that_is_removed_while_the_commit_is_in_doubt_is_not_made_again(
+def test_a_repository_that_is_removed_after_a_lost_answer_is_not_created_again(
     client: Client, sample: Sample
 ) -> None:
     client.hub.faults.add("*/commit/*", faults.run(client.hub.repositories.clear), times=1)
@@ -235,7 +235,7 @@ def test_a_tag_does_not_take_the_name_of_a_branch(tag: str, client: Client, samp
     assert {e.method for e in client.hub.ledger.of()} == {"GET"}
 
 
-def test_a_tag_that_somebody_makes_during_the_upload_is_seen(
+def test_a_tag_that_is_created_during_the_upload_is_noticed(
     client: Client, sample: Sample, repo: Repository
 ) -> None:
     old = repo.head.oid

@@ -57,13 +57,13 @@ def each(table: list[tuple[str, list[object]]]) -> list[Any]:
 
 
 @pytest.mark.parametrize(("name", "value"), each(CONNECTION))
-def test_a_value_that_makes_no_sense_is_refused_by_name(name: str, value: object) -> None:
+def test_an_invalid_value_is_refused_by_name(name: str, value: object) -> None:
     with pytest.raises(BackendError, match=f"'{name}'"):
         connect(StorageId.Huggingface, {name: value}, Context.create())
 
 
 @pytest.mark.parametrize(("name", "value"), each(UPLOAD))
-def test_an_upload_option_that_makes_no_sense_is_refused_by_name(
+def test_an_invalid_upload_option_is_refused_by_name(
     name: str, value: Any, client: Client, sample: Sample
 ) -> None:
     with pytest.raises(BackendError, match=f"'{name}'"):
@@ -82,20 +82,20 @@ def test_a_pull_request_for_another_branch_than_main_is_refused(
     assert client.hub.ledger.of() == []
 
 
-def test_none_stands_for_what_is_not_given() -> None:
+def test_none_means_not_given() -> None:
     names = [name for name, _ in CONNECTION]
 
     connect(StorageId.Huggingface, dict.fromkeys(names), Context.create())
 
 
-def test_a_revision_of_no_characters_is_none(client: Client, sample: Sample) -> None:
+def test_an_empty_revision_means_none_was_given(client: Client, sample: Sample) -> None:
     client.upload(sample, revision="")
 
     assert "ritual_manifest.json" in client.hub.repo("alice/model").head.files
 
 
 @pytest.mark.parametrize("token", ["", " \n"])
-def test_an_upload_option_that_says_nothing_takes_nothing_away(
+def test_a_blank_token_of_an_upload_leaves_that_of_the_connection(
     token: str, client: Client, sample: Sample
 ) -> None:
     client.upload(sample, token=token)
@@ -103,7 +103,7 @@ def test_an_upload_option_that_says_nothing_takes_nothing_away(
     assert "weights.bin" in client.hub.repo("alice/model").head.files
 
 
-def test_the_librarys_name_for_the_timeout_counts_for_an_upload_too() -> None:
+def test_an_upload_also_takes_the_librarys_name_for_the_timeout() -> None:
     options = HubUpload.merge({"etag_timeout": 7}, HubConnection.parse({"timeout": 5}))
 
     assert options.connection.timeout == 7
@@ -135,12 +135,12 @@ def test_offline_an_upload_is_refused_before_a_file_is_read(
     ("how", "token"),
     [
         *itertools.product(["connection", "upload"], BAD_TOKENS),
-        # An environment holds no NUL, and where the library reads, it takes line breaks out by itself.
+        # The environment cannot contain a NUL, and the library removes line breaks from what it reads.
         *itertools.product(["environment"], [t for t in BAD_TOKENS if "\0" not in t and "\n" not in t]),
         *itertools.product(["login"], [t for t in BAD_TOKENS if "\n" not in t]),
     ],
 )
-def test_a_token_that_cannot_be_one_is_refused_early_and_not_shown(
+def test_a_malformed_token_is_refused_early_and_not_shown(
     how: str, token: str, hub: Hub, sample: Sample, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client, options = Client(hub, token=None), {}
@@ -163,20 +163,20 @@ def test_a_token_that_cannot_be_one_is_refused_early_and_not_shown(
     assert hub.ledger.of() == []
 
 
-def test_white_space_around_a_token_is_no_part_of_it(hub: Hub, sample: Sample) -> None:
+def test_white_space_around_a_token_is_removed(hub: Hub, sample: Sample) -> None:
     Client(hub, token=f" {hub.token}\n").upload(sample)
 
     assert "weights.bin" in hub.repo("alice/model").head.files
 
 
-def test_a_login_that_was_asked_for_and_is_not_there_is_missed(hub: Hub, sample: Sample) -> None:
+def test_a_missing_login_is_an_error_if_it_was_requested(hub: Hub, sample: Sample) -> None:
     with pytest.raises(AuthenticationError, match="hf auth login"):
         Client(hub, token=True).upload(sample)
 
     assert hub.ledger.of() == []
 
 
-def test_a_header_that_cannot_be_one_is_not_shown() -> None:
+def test_a_malformed_header_is_not_shown() -> None:
     with pytest.raises(BackendError, match="'headers'") as caught:
         HubConnection.parse({"headers": {"x-key": "my-secret\r\nx: y"}})
 

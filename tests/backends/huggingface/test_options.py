@@ -1,4 +1,4 @@
-"""Versions, pull requests, tags, cards, and everything else that a user can say."""
+"""Versions, pull requests, tags, cards, and all other options."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -21,7 +21,7 @@ from tests.servers.hub import Hub
 # --- versions ---
 
 
-def test_a_version_is_a_branch_that_is_made_when_it_is_missing(
+def test_a_version_is_a_branch_that_is_created_if_it_does_not_exist(
     client: Client, sample: Sample, tmp_path: Path
 ) -> None:
     result = client.upload(sample, f"{REPO}/v1")
@@ -60,7 +60,7 @@ def test_a_tag_and_a_commit_do_not_move(client: Client, sample: Sample) -> None:
 
     client.upload(other)
     for version in ("v1.0", result.revision, "0" * 40):
-        with pytest.raises(ConflictError, match="no branch"):
+        with pytest.raises(ConflictError, match="is not a branch"):
             client.upload(other, f"{REPO}/{version}")
     assert set(client.hub.repo("alice/model").branches) == {"main"}
 
@@ -84,7 +84,7 @@ def test_a_tag_that_is_taken_is_refused_before_anything_is_sent(client: Client, 
     assert {e.method for e in client.hub.ledger.of()} == {"GET"}
 
 
-def test_a_tag_whose_answer_is_lost_is_looked_for(client: Client, sample: Sample) -> None:
+def test_a_tag_is_found_after_a_lost_answer(client: Client, sample: Sample) -> None:
     client.hub.faults.add("*/tag/*", faults.fail(500, applied=True), times=1)
 
     result = client.upload(sample, tag="v1.0")
@@ -102,7 +102,7 @@ def test_the_revision_can_be_an_option(client: Client, sample: Sample, tmp_path:
         client.upload(sample, f"{REPO}/v2", revision="v1")
 
 
-def test_a_revision_that_is_missing_is_not_found(client: Client, sample: Sample, tmp_path: Path) -> None:
+def test_a_revision_that_does_not_exist_is_not_found(client: Client, sample: Sample, tmp_path: Path) -> None:
     client.upload(sample)
 
     for version in ("v9", "0" * 40, "a%2Fb"):
@@ -154,7 +154,7 @@ def test_a_pull_request_can_be_added_to(client: Client, sample: Sample, tmp_path
 # --- what the commit says, and who sees it ---
 
 
-def test_message_and_description_are_the_users(client: Client, sample: Sample) -> None:
+def test_message_and_description_are_those_of_the_user(client: Client, sample: Sample) -> None:
     result = client.upload(sample, commit_message="New weights", commit_description="Trained longer.")
 
     head = client.hub.repo("alice/model").head
@@ -163,7 +163,7 @@ def test_message_and_description_are_the_users(client: Client, sample: Sample) -
 
 
 @pytest.mark.parametrize(("asked", "private"), [(None, True), (True, True), (False, False)])
-def test_a_new_repository_is_private_unless_asked_otherwise(
+def test_a_new_repository_is_private_by_default(
     *, asked: bool | None, private: bool, client: Client, sample: Sample
 ) -> None:
     client.upload(sample, private=asked)
@@ -198,7 +198,9 @@ def test_a_parent_commit_does_not_hide_that_the_commit_was_made(client: Client, 
     assert client.hub.repo("alice/model").head.oid == new.revision
 
 
-def test_files_that_match_delete_patterns_go_in_the_same_commit(client: Client, sample: Sample) -> None:
+def test_files_that_match_delete_patterns_are_deleted_in_the_same_commit(
+    client: Client, sample: Sample
+) -> None:
     repo = client.hub.create_repo("alice/model")
     client.hub.put(repo, {"old.bin": b"x", "notes.txt": b"y", "README.md": b"z"})
 
@@ -212,7 +214,7 @@ def test_files_that_match_delete_patterns_go_in_the_same_commit(client: Client, 
 # --- the card ---
 
 
-def test_the_card_tells_what_is_there_and_how_to_get_it(client: Client, sample: Sample) -> None:
+def test_the_card_lists_the_files_and_how_to_download_them(client: Client, sample: Sample) -> None:
     result = client.upload(
         sample, license="apache-2.0", base_model="alice/base", pipeline_tag="text-generation"
     )
@@ -269,13 +271,13 @@ def test_an_artifacts_own_readme_is_the_card(client: Client, write: Callable[...
     assert client.hub.read(client.hub.repo("alice/model"), "README.md") == own.read_bytes()
 
 
-def test_without_a_card_there_is_none(client: Client, sample: Sample) -> None:
+def test_no_card_is_written_if_none_is_wanted(client: Client, sample: Sample) -> None:
     client.upload(sample, card=False)
 
     assert "README.md" not in client.hub.repo("alice/model").head.files
 
 
-def test_names_are_no_markup_in_the_card(client: Client, write: Callable[..., Path]) -> None:
+def test_names_are_quoted_in_the_card(client: Client, write: Callable[..., Path]) -> None:
     class Files(BaseModel):
         files: list[Path]
 
@@ -287,7 +289,7 @@ def test_names_are_no_markup_in_the_card(client: Client, write: Callable[..., Pa
     assert "`` `x`.bin ``" in card
 
 
-# --- options that are no options ---
+# --- other options ---
 
 
 @pytest.mark.parametrize(
@@ -303,7 +305,7 @@ def test_names_are_no_markup_in_the_card(client: Client, write: Callable[..., Pa
         ({"endpoint": "https://[x"}, "URL"),
     ],
 )
-def test_an_option_that_makes_no_sense_is_refused(options: dict[str, Any], message: str) -> None:
+def test_an_unknown_or_invalid_option_is_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(BackendError, match=message) as caught:
         connect(StorageId.Huggingface, options, Context.create())
 
@@ -311,14 +313,14 @@ def test_an_option_that_makes_no_sense_is_refused(options: dict[str, Any], messa
 
 
 @pytest.mark.parametrize("name", ["allow_patterns", "path_in_repo", "run_as_future", "folder_path"])
-def test_an_upload_option_that_makes_no_sense_is_refused(name: str, client: Client, sample: Sample) -> None:
+def test_an_unknown_upload_option_is_refused(name: str, client: Client, sample: Sample) -> None:
     with pytest.raises(BackendError, match=name):
         client.upload(sample, **{name: "x"})
 
     assert client.hub.ledger.of() == []
 
 
-def test_options_of_huggingface_hub_that_change_nothing_are_taken(
+def test_options_of_huggingface_hub_that_change_nothing_are_accepted(
     client: Client, sample: Sample, tmp_path: Path
 ) -> None:
     client.upload(sample)
@@ -362,7 +364,7 @@ def test_the_client_says_who_it_is(client: Client, sample: Sample) -> None:
     assert all(agent.startswith("ritual-artifacts/") for agent in agents)
 
 
-def test_a_revision_has_a_place_of_its_own_in_the_cache(
+def test_a_revision_has_its_own_folder_in_the_cache(
     client: Client, sample: Sample, own_folders: Path
 ) -> None:
     client.upload(sample)
@@ -377,14 +379,16 @@ def test_a_revision_has_a_place_of_its_own_in_the_cache(
 
 
 @pytest.mark.parametrize("name", ["mo?del", "mo#del", "a%2Fb", "a--b", "m" * 97])
-def test_a_name_that_would_be_another_address_is_never_asked_for(name: str, client: Client) -> None:
+def test_a_name_that_would_be_another_address_is_refused(name: str, client: Client) -> None:
     with pytest.raises(RepoIdError, match="does not allow this name"):
         client.download(None, f"huggingface/alice/{name}")
 
     assert client.hub.ledger.of() == []
 
 
-def test_an_empty_token_is_none(client: Client, sample: Sample, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_empty_token_means_none_was_given(
+    client: Client, sample: Sample, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("HF_TOKEN", client.hub.token)
 
     assert Client(client.hub, token="").upload(sample).bytes_sent > 0

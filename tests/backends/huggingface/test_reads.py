@@ -1,4 +1,4 @@
-"""How often an upload reads a byte: to hash it, to send it, and never a third time."""
+"""How often an upload reads a byte: to hash it, and to send it."""
 
 import os
 import subprocess
@@ -74,7 +74,7 @@ def test_a_large_file_is_read_once_to_hash_and_once_to_send(
 
 
 @COUNTED
-def test_a_file_in_parts_is_read_as_often(
+def test_a_file_sent_in_parts_is_read_once_to_hash_and_once_to_send(
     hub: Hub, write: Callable[..., Path], count_reads: Callable[..., int]
 ) -> None:
     size = 16_000_000
@@ -92,7 +92,7 @@ def test_a_regular_file_is_read_once_to_hash_and_once_to_send(
 ) -> None:
     size = 3_000_000
     repo = hub.create_repo("alice/model")
-    hub.put(repo, {"a.txt": bytes(size)})  # of the same size, so that its git id has to be compared
+    hub.put(repo, {"a.txt": bytes(size)})  # of the same size, so that git ids are compared
 
     read = count_reads(hub, Files(files=[write("regular/a.txt", size), write("regular/b.txt", size)]))
 
@@ -124,7 +124,7 @@ def test_a_large_file_that_is_there_already_is_read_to_hash_it_only(
     assert size <= read < size + SLACK
 
 
-def test_a_file_that_became_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+def test_a_file_that_became_a_pipe_is_refused_without_waiting(tmp_path: Path) -> None:
     if not hasattr(os, "mkfifo"):
         pytest.skip("this system has no FIFOs")
     path = tmp_path / "a.bin"

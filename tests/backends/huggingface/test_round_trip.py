@@ -1,4 +1,4 @@
-"""What goes to the Hub comes back, by one commit and as few requests as possible."""
+"""Uploads and downloads without faults: equal artifacts, one commit, few requests, and progress."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +18,7 @@ from tests.backends.sample import Sample, contents
 from tests.servers.hub import Hub
 
 
-def test_an_artifact_comes_back_equal(any_hub: Hub, sample: Sample, tmp_path: Path) -> None:
+def test_a_downloaded_artifact_equals_the_uploaded_one(any_hub: Hub, sample: Sample, tmp_path: Path) -> None:
     client = Client(any_hub)
     result = client.upload(sample)
 
@@ -96,6 +96,20 @@ def test_the_same_artifact_again_makes_no_commit_and_sends_no_file(any_hub: Hub,
     assert {e.method for e in any_hub.ledger.of()} == {"GET"}
 
 
+def test_a_large_file_that_is_part_of_the_commit_itself_is_recognized(
+    client: Client, write: Callable[..., Path]
+) -> None:
+    class One(BaseModel):
+        file: Path
+
+    client.hub.rules.large_from = 1 << 40
+    one = One(file=write("large.txt", 17 << 20))
+    client.upload(one)
+
+    assert client.upload(one).bytes_sent == 0
+    assert client.hub.ledger.count("commit") == 1
+
+
 def test_only_what_changed_is_sent(client: Client, sample: Sample, write: Callable[..., Path]) -> None:
     client.upload(sample)
     client.hub.ledger.forget()
@@ -143,7 +157,7 @@ def test_a_download_is_pinned_and_asks_only_for_the_files_of_the_manifest(
     assert not (tmp_path / "out" / "other.bin").exists()
 
 
-def test_a_repository_without_a_manifest_says_what_is_there(client: Client, tmp_path: Path) -> None:
+def test_the_error_for_a_missing_manifest_lists_the_files(client: Client, tmp_path: Path) -> None:
     repo = client.hub.create_repo("alice/model")
     client.hub.put(repo, {"pytorch_model.bin": b"x", "config.json": b"{}"})
 
@@ -153,7 +167,7 @@ def test_a_repository_without_a_manifest_says_what_is_there(client: Client, tmp_
         client.download(tmp_path / "out")
 
 
-def test_snapshot_download_brings_what_was_published(any_hub: Hub, sample: Sample, tmp_path: Path) -> None:
+def test_snapshot_download_gets_what_was_published(any_hub: Hub, sample: Sample, tmp_path: Path) -> None:
     Client(any_hub).upload(sample)
 
     folder = Path(
@@ -205,9 +219,7 @@ def test_the_files_of_an_upload_and_a_download_are_counted(
     assert {report.files_total for report in reports if report.stage == stage} == {4}
 
 
-def test_what_hf_xet_does_is_reported_byte_by_byte_and_file_by_file(
-    xet_hub: Hub, write: Callable[..., Path]
-) -> None:
+def test_hf_xet_reports_bytes_and_files(xet_hub: Hub, write: Callable[..., Path]) -> None:
     large = {path.name: path for path in (write("a.bin", 200_000), write("b.bin", 100_000))}
     additions = [
         Addition(name, path, sha256(path.read_bytes()).hexdigest(), path.stat().st_size)
@@ -224,7 +236,7 @@ def test_what_hf_xet_does_is_reported_byte_by_byte_and_file_by_file(
     assert all(size >= 0 and files >= 0 for size, files in reports)
 
 
-def test_other_uploads_by_xet_are_nobodys_business(xet_hub: Hub, write: Callable[..., Path]) -> None:
+def test_other_uploads_by_xet_are_not_reported(xet_hub: Hub, write: Callable[..., Path]) -> None:
     api = HfApi(endpoint=xet_hub.endpoint, token=xet_hub.token)
     api.create_repo("alice/model")
     reports: list[tuple[int, int]] = []

@@ -1,4 +1,4 @@
-"""A Hub, a line or a person that gets in the way of an upload: one commit or none, and never a wrong one."""
+"""Faults during an upload: there is one commit or none, and never a wrong one."""
 
 import os
 from collections.abc import Callable
@@ -37,14 +37,14 @@ def artifact_commits(hub: Hub, branch: str = "main") -> list[Any]:
     return [commit for commit in repo.history(newest) if commit.parent is not None]
 
 
-# --- nobody knows whether the commit was made ---
+# --- it is not known whether the commit was made ---
 
 
 @pytest.mark.parametrize("applied", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize(
     "make", [partial(faults.fail, 500), partial(faults.fail, 504), faults.drop], ids=["500", "504", "cut"]
 )
-def test_an_answer_that_is_lost_leads_to_one_commit(
+def test_a_lost_answer_leads_to_one_commit(
     *, make: Callable[..., Fault], applied: bool, client: Client, sample: Sample, tmp_path: Path
 ) -> None:
     client.hub.faults.add("*/commit/*", make(applied=applied), times=1)
@@ -87,7 +87,7 @@ def test_a_busy_server_is_given_the_pause_that_it_asks_for(
     assert len(artifact_commits(client.hub)) == 1
 
 
-# --- lines that are cut ---
+# --- lost connections ---
 
 STAGES = ["refs", "create", "tree", "preupload", "branch", "validate-yaml", "commit", "tag"]
 LFS_STAGES = ["lfs-batch", "lfs-put", "lfs-verify"]
@@ -98,7 +98,7 @@ LFS_STAGES = ["lfs-batch", "lfs-put", "lfs-verify"]
     ("kind", "xet"),
     [*((kind, False) for kind in [*STAGES, *LFS_STAGES]), *((k, True) for k in [*STAGES, "xet-token"])],
 )
-def test_a_line_that_is_cut_at_any_stage_leaves_all_or_nothing(
+def test_a_lost_connection_at_any_stage_leaves_all_or_nothing(
     *, kind: str, xet: bool, applied: bool, make_hub: MakeHub, sample: Sample, tmp_path: Path
 ) -> None:
     hub = make_hub(xet=xet)
@@ -120,10 +120,12 @@ def test_a_line_that_is_cut_at_any_stage_leaves_all_or_nothing(
     assert contents(client.download(tmp_path / "out", version).artifact) == contents(sample)
 
 
-# --- somebody else commits meanwhile ---
+# --- other commits during the upload ---
 
 
-def test_a_commit_of_somebody_else_is_built_upon(client: Client, sample: Sample, tmp_path: Path) -> None:
+def test_another_commit_during_the_upload_becomes_the_parent(
+    client: Client, sample: Sample, tmp_path: Path
+) -> None:
     repo = client.hub.create_repo("alice/model")
     client.hub.faults.add(
         "*/commit/*", faults.run(lambda: client.hub.put(repo, {"notes.txt": b"hello"})), times=1
@@ -144,14 +146,14 @@ def test_a_change_of_the_same_file_is_a_conflict(client: Client, sample: Sample)
         "*/commit/*", faults.run(lambda: client.hub.put(repo, {"weights.bin": b"other"})), times=1
     )
 
-    with pytest.raises(ConflictError, match=r"weights\.bin.*somebody else"):
+    with pytest.raises(ConflictError, match=r"another commit changed .*weights\.bin"):
         client.upload(sample)
 
     assert client.hub.read(repo, "weights.bin") == b"other"
     assert "ritual_manifest.json" not in repo.head.files
 
 
-def test_a_card_that_somebody_writes_meanwhile_stays(client: Client, sample: Sample) -> None:
+def test_a_card_that_is_added_during_the_upload_is_kept(client: Client, sample: Sample) -> None:
     repo = client.hub.create_repo("alice/model")
     client.hub.faults.add(
         "*/commit/*", faults.run(lambda: client.hub.put(repo, {"README.md": b"# mine"})), times=1
@@ -162,7 +164,9 @@ def test_a_card_that_somebody_writes_meanwhile_stays(client: Client, sample: Sam
     assert client.hub.read(repo, "README.md") == b"# mine"
 
 
-def test_the_same_artifact_from_elsewhere_meanwhile_is_enough(client: Client, sample: Sample) -> None:
+def test_the_same_artifact_published_during_the_upload_is_not_published_again(
+    client: Client, sample: Sample
+) -> None:
     client.hub.create_repo("alice/model")
     client.hub.faults.add("*/commit/*", faults.run(lambda: Client(client.hub).upload(sample)), times=1)
 
@@ -191,7 +195,7 @@ def test_a_file_that_changes_during_the_upload_is_not_published(
     assert artifact_commits(any_hub) == []
 
 
-def test_a_file_that_vanishes_during_the_upload_is_not_missed(client: Client, sample: Sample) -> None:
+def test_a_file_that_is_removed_during_the_upload_is_an_error(client: Client, sample: Sample) -> None:
     client.hub.create_repo("alice/model")
     client.hub.faults.add("*", faults.run(sample.weights.unlink), kind="preupload", times=1)
 
@@ -209,7 +213,7 @@ def test_a_file_that_vanishes_during_the_upload_is_not_missed(client: Client, sa
     [(faults.forbidden(), AuthenticationError), (faults.expired_token(), AuthenticationError)],
 )
 @pytest.mark.parametrize("kind", ["create", "preupload", "lfs-batch", "commit"])
-def test_what_the_token_does_not_allow_is_said_and_not_repeated(
+def test_a_request_that_the_token_does_not_allow_is_not_repeated(
     kind: str, fault: Fault, error: type[BackendError], client: Client, sample: Sample
 ) -> None:
     rule = client.hub.faults.add("*", fault, kind=kind)
@@ -221,7 +225,7 @@ def test_what_the_token_does_not_allow_is_said_and_not_repeated(
 
 
 @pytest.mark.parametrize("kind", ["preupload", "lfs-batch", "lfs-put"])
-def test_a_server_that_is_busy_for_a_moment_is_asked_again(
+def test_a_request_to_a_busy_server_is_repeated(
     kind: str, client: Client, sample: Sample, no_waiting: list[float]
 ) -> None:
     client.hub.faults.add("*", faults.unavailable(), kind=kind, times=1)
@@ -232,7 +236,9 @@ def test_a_server_that_is_busy_for_a_moment_is_asked_again(
     assert len(artifact_commits(client.hub)) == 1
 
 
-def test_a_file_that_the_repository_ignores_is_not_left_out_silently(client: Client, sample: Sample) -> None:
+def test_a_file_that_the_repository_ignores_is_published_or_named_in_an_error(
+    client: Client, sample: Sample
+) -> None:
     repo = client.hub.create_repo("alice/model")
     client.hub.put(repo, {".gitignore": b"*.bin\n"})
 

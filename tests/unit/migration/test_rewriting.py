@@ -181,10 +181,10 @@ def test_what_is_not_infernet_mls_is_left_alone(source: str) -> None:
             f"import infernet_ml.services.onnx\n{AM}.CachedArtifact\n",
             ["1: import infernet_ml.services.onnx", f"2: {AM}.CachedArtifact"],
         ),
-        (f"patch('{AM}.RitualArtifactManager')\n", [f"1: the text '{AM}.RitualArtifactManager'"]),
-        (f"x = f'{{y}} {MM}.log'\n", [f"1: the text '{MM}.log'"]),
-        (f'"""One.\n\nTwo {MM}.\n"""\n', [f"3: the text '{MM}'"]),
-        ("__import__('infernet_ml')\n", ["1: the text 'infernet_ml'"]),
+        (f"patch('{AM}.RitualArtifactManager')\n", [f"1: the string '{AM}.RitualArtifactManager'"]),
+        (f"x = f'{{y}} {MM}.log'\n", [f"1: the string '{MM}.log'"]),
+        (f'"""One.\n\nTwo {MM}.\n"""\n', [f"3: the string '{MM}'"]),
+        ("__import__('infernet_ml')\n", ["1: the string 'infernet_ml'"]),
     ],
 )
 def test_what_cannot_be_decided_is_reported_and_means_what_it_meant(source: str, problems: list[str]) -> None:
@@ -198,16 +198,16 @@ def test_what_cannot_be_decided_is_reported_and_means_what_it_meant(source: str,
 @pytest.mark.parametrize(
     ("use", "problem"),
     [
-        (f"x: '{AM}.calculate_sha256'", f"the text '{AM}.calculate_sha256'"),
-        (f"x: 'dict[{AM}.CachedArtifact, {AM}.X]'", f"the text '{AM}.X'"),
-        (f"A = list['{AM}.CachedArtifact']", f"the text '{AM}.CachedArtifact'"),
-        (f"eval('{AM}.CachedArtifact')", f"the text '{AM}.CachedArtifact'"),
-        ("x: 'infernet_ml'", "the text 'infernet_ml'"),
+        (f"x: '{AM}.calculate_sha256'", f"the string '{AM}.calculate_sha256'"),
+        (f"x: 'dict[{AM}.CachedArtifact, {AM}.X]'", f"the string '{AM}.X'"),
+        (f"A = list['{AM}.CachedArtifact']", f"the string '{AM}.CachedArtifact'"),
+        (f"eval('{AM}.CachedArtifact')", f"the string '{AM}.CachedArtifact'"),
+        ("x: 'infernet_ml'", "the string 'infernet_ml'"),
         ("x: 'infernet_ml . resource'", "infernet_ml"),
-        ("__all__ = ['infernet_ml']", "the text 'infernet_ml'"),
+        ("__all__ = ['infernet_ml']", "the string 'infernet_ml'"),
         (
             "x: ('infernet_ml.resource.' 'artifact_manager.CachedArtifact')",
-            "the text 'infernet_ml.resource'",
+            "the string 'infernet_ml.resource'",
         ),
     ],
 )
@@ -224,7 +224,7 @@ def test_a_docstring_needs_no_import() -> None:
     text, problems = migrate(f'"""About {AM}."""\nimport {AM}\n{AM}.CachedArtifact\n')
 
     assert text == f'"""About {AM}."""\nimport ritual_artifacts\nritual_artifacts.CachedArtifact\n'
-    assert problems == [f"1: the text '{AM}'"]
+    assert problems == [f"1: the string '{AM}'"]
 
 
 def test_a_text_that_stays_and_names_that_move_need_both_imports() -> None:
@@ -233,7 +233,7 @@ def test_a_text_that_stays_and_names_that_move_need_both_imports() -> None:
     assert text == (
         f"import {AM}, ritual_artifacts\nx: 'ritual_artifacts.CachedArtifact' = {AM}.y\nz: '{AM}.y'\n"
     )
-    assert problems == [f"2: {AM}.y", f"3: the text '{AM}.y'"]
+    assert problems == [f"2: {AM}.y", f"3: the string '{AM}.y'"]
 
 
 def test_an_import_stays_for_a_use_that_nothing_here_binds() -> None:

@@ -54,8 +54,8 @@ def test_a_model_id_knows_its_repository() -> None:
         ("iris:iris.onnx", "must start with a storage"),
         ("local/me:iris.onnx", "must have an owner, a name"),
         ("", "must start with a storage"),
-        (None, "is no text"),
-        (b"local/me/iris", "is no text"),
+        (None, "a model id must be a string"),
+        (b"local/me/iris", "a model id must be a string"),
     ],
 )
 def test_a_malformed_model_id_is_refused(unique_id: Any, problem: str) -> None:
@@ -66,8 +66,8 @@ def test_a_malformed_model_id_is_refused(unique_id: Any, problem: str) -> None:
 @pytest.mark.parametrize(
     ("repo_id", "files", "problem"),
     [
-        (RitualRepoId.from_unique_id("local/me/iris"), ["a,b"], "holds ','"),
-        (RitualRepoId.from_unique_id("local/me/ab:c"), [], "holds ':'"),
+        (RitualRepoId.from_unique_id("local/me/iris"), ["a,b"], "contains ','"),
+        (RitualRepoId.from_unique_id("local/me/ab:c"), [], "contains ':'"),
         (RitualRepoId.from_unique_id("local/me/iris"), "iris.onnx", "files"),
         ("local/me/iris", [], "repo_id"),
     ],
@@ -98,7 +98,7 @@ def test_any_form_of_an_id_is_taken_and_none_is_changed() -> None:
     assert (as_onnx.ml_type, model_id.ml_type) == (MLType.ONNX, None)
     assert MlModelId.from_any(model_id) is model_id
     assert MlModelId.from_any(IRIS, MLType.ONNX) == model_id
-    with pytest.raises(RepoIdError, match="is no text"):
+    with pytest.raises(RepoIdError, match="a model id must be a string"):
         MlModelId.from_any(3)  # type: ignore[arg-type] # what a caller without a type checker could do
 
 

@@ -140,19 +140,19 @@ def test_an_owner_that_cannot_publish_is_refused(model: Path) -> None:
     [
         (
             {"iris.onx": {"memory_requirements": 1}},
-            r"file 'iris\.onx' that is not there; there are 'iris\.onnx', 'iris\.torch', 'shards/a\.bin'",
+            r"'iris\.onx' that does not exist; the files are 'iris\.onnx', 'iris\.torch', 'shards/a\.bin'",
         ),
-        ({"a.bin": MlModelInfo(memory_requirements=1)}, r"file 'a\.bin' that is not there"),
-        ({"../iris.onnx": {"memory_requirements": 1}}, "is not there"),
+        ({"a.bin": MlModelInfo(memory_requirements=1)}, r"file 'a\.bin' that does not exist"),
+        ({"../iris.onnx": {"memory_requirements": 1}}, "does not exist"),
         ({"iris.onnx": {"cpu_cores": 1}}, "memory_requirements: Field required"),
         ({"iris.onnx": {"memory_requirements": 1, "cpu_core": 1}}, "cpu_core: Extra inputs"),
         ({"iris.onnx": {"memory_requirements": 1, "cuda_version": 11}}, r"at least 12\.1"),
-        ({"iris.onnx": {1: 2}}, "not what MlModelInfo takes"),
-        ({"iris.onnx": object()}, "is a object, where MlModelInfo or JSON is due"),
+        ({"iris.onnx": {1: 2}}, "not a valid MlModelInfo"),
+        ({"iris.onnx": object()}, "must be MlModelInfo or JSON, got object"),
         ({"accuracy": float("nan")}, "cannot be published: nan"),
         ({"parameters": 2**53}, "cannot be published: 9007199254740992"),
         ({"text": "\ud800"}, "cannot be published"),
-        ({1: "one"}, "names are texts"),
+        ({1: "one"}, "names of metadata must be strings, got 1"),
     ],
 )
 def test_wrong_metadata_is_refused_before_anything_is_stored(
@@ -197,7 +197,7 @@ def test_two_files_that_are_one_on_some_disks_are_refused(model: Path) -> None:
         pytest.skip("they are one on this disk")
     (model / "IRIS.ONNX").write_bytes(b"another")
 
-    with pytest.raises(ArtifactModelError, match="cannot exist side by side"):
+    with pytest.raises(ArtifactModelError, match="collide on some file systems"):
         ModelManager.upload_model(model, REPO)
 
 

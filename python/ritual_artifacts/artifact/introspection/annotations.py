@@ -1,5 +1,6 @@
-"""Annotations: what stands behind a name or a note, and what JSON makes of it."""
+"""Annotations: the types behind aliases and wrappers, and their JSON kinds."""
 
+import sys
 import types
 import typing
 from collections import abc
@@ -24,9 +25,9 @@ _WRAPPERS: Final = (
 )
 _ALIAS_TYPES: Final = (
     typing_extensions.TypeAliasType,
-    getattr(typing, "TypeAliasType", typing_extensions.TypeAliasType),  # another one from Python 3.12 on
+    getattr(typing, "TypeAliasType", typing_extensions.TypeAliasType),  # a different class since Python 3.12
 )
-# What JSON makes of a type. Two members of a union can be told apart in a manifest when these differ.
+# The JSON kind of each type. Two members of a union are distinct in a manifest if their kinds differ.
 _JSON_KINDS: Final[dict[type, str]] = {
     types.NoneType: "null",
     bool: "boolean",
@@ -39,15 +40,31 @@ _JSON_KINDS: Final[dict[type, str]] = {
 
 
 def alias_value(annotation: object) -> object:
-    """Return the type that a type alias stands for; else the annotation itself."""
+    """Return the value of a type alias; any other annotation is returned unchanged."""
     if isinstance(annotation, _ALIAS_TYPES):
-        return annotation.__value__
+        return _resolve_names(annotation)
     origin = get_origin(annotation)
-    return origin.__value__[get_args(annotation)] if isinstance(origin, _ALIAS_TYPES) else annotation
+    return (
+        _resolve_names(origin)[get_args(annotation)] if isinstance(origin, _ALIAS_TYPES) else annotation  # type: ignore[index]  # an alias with parameters
+    )
 
 
-def stands_for(annotation: object) -> object:
-    """Return the type that a type variable, a NewType, or a type with notes stands for; else itself."""
+def _resolve_names(alias: typing_extensions.TypeAliasType) -> object:
+    """Return the value of an alias, with the types that it names in strings, such as itself."""
+    holder = type("Holder", (), {"__annotations__": {"value": alias.__value__}})
+    module = sys.modules.get(alias.__module__ or "")
+    names = {**vars(module)} if module is not None else {}
+    try:
+        hints = typing_extensions.get_type_hints(
+            holder, globalns=names, localns={alias.__name__: alias}, include_extras=True
+        )
+    except NameError:  # a name inside a function; `_compile` refuses what is left of it
+        return alias.__value__
+    return hints["value"]
+
+
+def underlying_type(annotation: object) -> object:
+    """Return the type behind a type variable, a NewType or a wrapper; any other annotation unchanged."""
     if isinstance(annotation, TypeVar | typing_extensions.TypeVar):
         default = getattr(annotation, "__default__", typing_extensions.NoDefault)
         if default is not typing_extensions.NoDefault:
@@ -58,16 +75,16 @@ def stands_for(annotation: object) -> object:
     return get_args(annotation)[0] if get_origin(annotation) in _WRAPPERS else annotation
 
 
-def bare(annotation: object) -> object:
-    """Strip what does not change how JSON looks: notes, names of types, type variables."""
-    while (inner := alias_value(stands_for(annotation))) is not annotation:
+def unwrap(annotation: object) -> object:
+    """Strip aliases, wrappers and type variables, which do not affect the JSON."""
+    while (inner := alias_value(underlying_type(annotation))) is not annotation:
         annotation = inner
     return annotation
 
 
 def json_kinds(annotation: object) -> frozenset[str]:
-    """Return what JSON makes of a type without files; records are told apart by their fields."""
-    annotation = bare(annotation)
+    """Return the JSON kinds of a type without files; all records have one kind, and differ by fields."""
+    annotation = unwrap(annotation)
     origin, args = get_origin(annotation), get_args(annotation)
     if origin in {Union, types.UnionType}:
         return frozenset[str]().union(*map(json_kinds, args))

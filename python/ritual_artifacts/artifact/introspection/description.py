@@ -1,5 +1,7 @@
-"""Description of a model: its fields as JSON, with a reference wherever its type has a file."""
+"""Description of a model: its fields as JSON, with a reference for each file."""
 
+import json
+import math
 from collections.abc import Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import Path, PurePath
@@ -22,64 +24,124 @@ from ritual_artifacts.artifact.introspection.shapes import (
     Record,
     Shape,
     Values,
+    expand,
     record_fields,
 )
-from ritual_artifacts.artifact.introspection.unions import choose_by_value
+from ritual_artifacts.artifact.introspection.unions import choose_by_value, has_files
 from ritual_artifacts.errors import ArtifactModelError
 
 
 def describe(artifact: BaseModel) -> dict[str, Node]:
-    """Turn `artifact` into JSON by field name, with a `FileRef` wherever its type has a file.
+    """Turn `artifact` into JSON by field name, with a `FileRef` for each file.
 
-    Metadata is what `model_dump(mode="json")` makes of it; sets are sorted, so that the same artifact gives
-    the same JSON on every run. Computed, private and excluded fields are not part of it.
+    Metadata is the output of `model_dump(mode="json")`. Sets are sorted, so that the same artifact gives the
+    same JSON on every run. Computed, private and excluded fields are left out.
 
     Raises:
-        ArtifactModelError: a field is reserved or secret, or JSON cannot hold a value.
+        ArtifactModelError: a field is reserved or secret, or JSON cannot represent a value.
     """
     cls = type(artifact)
     check_model(cls)
     refuse_reserved(cls.__name__, artifact.model_extra or {})
+    dumped = _dump(artifact)
+    refuse_reserved(f"the serialized {cls.__name__}", dumped)
+    return _describe_record(cls, artifact, dumped, ())
+
+
+def _dump(artifact: BaseModel) -> dict[str, Json]:
+    """Return the output of `model_dump(mode="json")`, checked field by field."""
+    cls = type(artifact)
+    try:
+        whole = artifact.model_dump(mode="json", by_alias=False, round_trip=True, warnings="error")
+    except (PydanticSerializationError, ValueError, TypeError, RecursionError) as error:
+        for name in (*cls.model_fields, *(artifact.model_extra or {})):
+            _dump_field(artifact, name)  # which raises for the field that is the cause
+        raise _not_json(cls.__name__, error) from None
+    if not isinstance(whole, dict):
+        message = f"{cls.__name__} has a custom serializer that hides its files"
+        raise ArtifactModelError(message)
     dumped: dict[str, Json] = {}
-    for name in (*cls.model_fields, *(artifact.model_extra or {})):
+    for name, part in whole.items():
         try:
-            part = artifact.model_dump(
-                mode="json", include={name}, by_alias=False, round_trip=True, warnings="error"
-            )
             canonical_bytes(part)
-        except (PydanticSerializationError, ValueError, TypeError, RecursionError) as error:
-            hint = ""
-            if "codec can't decode" in str(error):
-                hint = "; for binary data set ser_json_bytes and val_json_bytes to 'base64' in model_config"
-            message = f"{cls.__name__}.{name} holds a value that JSON cannot hold: {error}{hint}"
-            raise ArtifactModelError(message) from None
-        if is_too_deep(part):
+        except ValueError as error:
+            part = _with_written_infinities(artifact, name, part, error)
+        if is_too_deep({name: part}):
             message = f"{cls.__name__}.{name} is nested deeper than {MAX_DEPTH}, the limit of a manifest"
             raise ArtifactModelError(message)
-        dumped.update(part)
-    refuse_reserved(f"the serializer of {cls.__name__}", dumped)
-    return _describe_record(cls, artifact, dumped, ())
+        dumped[name] = part
+    return dumped
+
+
+def _dump_field(artifact: BaseModel, name: str) -> None:
+    try:
+        artifact.model_dump(mode="json", include={name}, by_alias=False, round_trip=True, warnings="error")
+    except (PydanticSerializationError, ValueError, TypeError, RecursionError) as error:
+        raise _not_json(f"{type(artifact).__name__}.{name}", error) from None
+
+
+def _not_json(at: str, error: Exception) -> ArtifactModelError:
+    hint = ""
+    if "codec can't decode" in str(error):
+        hint = "; for binary data, set ser_json_bytes and val_json_bytes to 'base64' in model_config"
+    return ArtifactModelError(f"{at} has a value that JSON cannot represent: {error}{hint}")
+
+
+def _with_written_infinities(artifact: BaseModel, name: str, part: Json, problem: ValueError) -> Json:
+    """Return a field's JSON with infinities and NaN as strings, where the model's configuration asks for it.
+
+    Only `model_dump_json` regards `ser_json_inf_nan`; `model_dump` never does.
+    """
+    error = _not_json(f"{type(artifact).__name__}.{name}", problem)
+    try:
+        text = artifact.model_dump_json(by_alias=False, round_trip=True, warnings="error")
+        written: Json = json.loads(text)[name]
+        canonical_bytes(written)
+    except (PydanticSerializationError, LookupError, ValueError, TypeError):
+        raise error from None
+    if _loses_a_number(part, written):
+        raise error
+    return written
+
+
+def _loses_a_number(dumped: Json, written: Json) -> bool:
+    if isinstance(dumped, dict) and isinstance(written, dict):
+        return any(_loses_a_number(part, written.get(key)) for key, part in dumped.items())
+    if isinstance(dumped, list) and isinstance(written, list):
+        return any(map(_loses_a_number, dumped, written))
+    return isinstance(dumped, float) and not math.isfinite(dumped) and not isinstance(written, str)
 
 
 def _describe_record(cls: type, value: object, dumped: Json, at: At) -> dict[str, Node]:
     if not isinstance(dumped, dict):
-        message = f"{dotted(at) or cls.__name__} has a serializer of its own that hides its files"
+        message = f"{dotted(at) or cls.__name__} has a custom serializer that hides its files"
         raise ArtifactModelError(message)
     shapes = record_fields(cls)
-    described: dict[str, Node] = {}
-    for name, part in dumped.items():
-        held = value[name] if isinstance(value, dict) else getattr(value, name, None)
-        described[name] = _describe(shapes.get(name, METADATA), held, part, (*at, name))
-    return described
+    for name, shape in shapes.items():
+        if name not in dumped and shape != METADATA and has_files(shape, _held(value, name)):
+            message = (
+                f"{dotted((*at, name)) if at else f'{cls.__name__}.{name}'} has files, but a custom "
+                f"serializer renames it or leaves it out; keep its name, or exclude it with "
+                f"Field(exclude=True)"
+            )
+            raise ArtifactModelError(message)
+    return {
+        name: _describe(shapes.get(name, METADATA), _held(value, name), part, (*at, name))
+        for name, part in dumped.items()
+    }
+
+
+def _held(record: object, name: str) -> object:
+    return record.get(name) if isinstance(record, dict) else getattr(record, name, None)
 
 
 def _describe(shape: Shape, value: object, dumped: Json, at: At) -> Node:  # noqa: PLR0911 - one return per shape
-    match shape:
+    match expand(shape):
         case Metadata():
             return _describe_metadata(value, dumped, at)
         case Choice(members):
             return _describe(choose_by_value(members, value), value, dumped, at)
-        case File(kind) if isinstance(value, PurePath):  # what pydantic makes of os.PathLike is no Path
+        case File(kind) if isinstance(value, PurePath):  # pydantic parses os.PathLike as PurePath
             return FileRef(str(at[0]), Path(value), kind)
         case Items(item) if isinstance(value, Collection) and _is_array_of(dumped, len(value)):
             parts = list(zip(value, dumped, strict=True))
@@ -96,8 +158,8 @@ def _describe(shape: Shape, value: object, dumped: Json, at: At) -> Node:  # noq
         case Record(cls) if isinstance(value, dict if is_typeddict(cls) else cls):
             return _describe_record(cls, value, dumped, at)
     message = (
-        f"{dotted(at)} does not hold what its type says, or has a serializer of its own that hides "
-        f"its files: it holds a {type(value).__name__} and is written as a {type(dumped).__name__}"
+        f"{dotted(at)} does not match its declared type, or a custom serializer hides its files: "
+        f"its value is a {type(value).__name__}, serialized as a {type(dumped).__name__}"
     )
     raise ArtifactModelError(message)
 
@@ -111,12 +173,12 @@ def _is_object_of(dumped: Json, length: int) -> TypeIs[dict[str, Json]]:
 
 
 def _describe_metadata(value: object, dumped: Json, at: At) -> Node:
-    """Refuse what must not be published, and note which arrays are sets."""
+    """Refuse values that must not be published, and mark the arrays that are sets."""
     if isinstance(value, Path):
-        message = f"{dotted(at)} holds a path, but its type does not say so; declare it as Path, or use str"
+        message = f"{dotted(at)} has a path, but is not declared as Path; declare it as Path, or use str"
         raise ArtifactModelError(message)
     if isinstance(value, SECRETS):
-        message = f"{dotted(at)} holds a secret, and an artifact is published in clear"
+        message = f"{dotted(at)} has a secret, but artifacts are published unencrypted"
         raise ArtifactModelError(message)
     node: Node = dumped
     if isinstance(dumped, dict):

@@ -1,4 +1,4 @@
-"""Nodes: a manifest's fields as JSON in which files are still references, and sets unordered."""
+"""Nodes: a manifest's fields as JSON, with references in place of files, and with unordered sets."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from ritual_artifacts.artifact.canonical import Json, canonical_bytes
 from ritual_artifacts.artifact.introspection.shapes import FileKind
 
 At: TypeAlias = tuple[str | int, ...]
-"""Where a node is: the keys and indexes on the way to it."""
+"""The location of a node: the keys and indexes that lead to it."""
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class FileRef:
     Attributes:
         field: The top-level field it is in.
         path: Where it is.
-        kind: What the type says it is.
+        kind: What its type declares it to be.
     """
 
     field: str
@@ -35,12 +35,12 @@ Node: TypeAlias = Json | FileRef | Sequence["Node"] | Mapping[str, "Node"]
 
 
 def dotted(at: At) -> str:
-    """Write a place as messages show it."""
+    """Format a location for a message."""
     return ".".join(map(str, at))
 
 
 def fill(node: Node, name_of: Callable[[FileRef], str]) -> Json:
-    """Replace each file reference in `node` by the name that `name_of` gives it, and sort the sets."""
+    """Replace each file reference in `node` with the name that `name_of` returns for it; sort the sets."""
     if isinstance(node, FileRef):
         return name_of(node)
     if isinstance(node, Mapping):
@@ -52,7 +52,7 @@ def fill(node: Node, name_of: Callable[[FileRef], str]) -> Json:
 
 
 def file_refs(node: Node) -> list[FileRef]:
-    """List the file references in `node`, in an order that equal models have in common."""
+    """List the file references in `node`, in an order that is the same for equal models."""
     if isinstance(node, FileRef):
         return [node]
     parts: Iterable[Node] = ()
@@ -64,6 +64,6 @@ def file_refs(node: Node) -> list[FileRef]:
 
 
 def _set_order(node: Node) -> tuple[bytes, bytes]:
-    """Order the items of a set by what is the same on every machine first: names before whole paths."""
+    """Return a sort key for the items of a set: first the names, which are the same on every machine."""
     names = fill(node, lambda ref: ref.path.name)
     return canonical_bytes(names), canonical_bytes(fill(node, lambda ref: str(ref.path)))

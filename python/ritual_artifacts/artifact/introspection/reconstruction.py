@@ -1,4 +1,4 @@
-"""Reconstruction of a model from a manifest's fields, with paths in the places of file names."""
+"""Reconstruction of a model from a manifest's fields, with paths in place of file names."""
 
 import json
 import uuid
@@ -14,6 +14,7 @@ from ritual_artifacts.artifact.canonical import Json
 from ritual_artifacts.artifact.introspection.explanation import explain
 from ritual_artifacts.artifact.introspection.nodes import At, dotted
 from ritual_artifacts.artifact.introspection.requirements import check_model
+from ritual_artifacts.artifact.introspection.schemas import can_fill_in, path_tolerant_validator
 from ritual_artifacts.artifact.introspection.shapes import (
     METADATA,
     Choice,
@@ -25,6 +26,7 @@ from ritual_artifacts.artifact.introspection.shapes import (
     Record,
     Shape,
     Values,
+    expand,
     record_fields,
 )
 from ritual_artifacts.artifact.introspection.unions import choose_by_json, choose_by_value
@@ -41,11 +43,11 @@ def rebuild(cls: type[ModelT], values: Mapping[str, Json], resolve: Resolve) -> 
     Args:
         cls: The model's class; its types decide which values are file names.
         values: The manifest's fields.
-        resolve: Gives the path of a file or directory of the artifact; raises `ManifestError` for a name
+        resolve: Returns the path of a file or directory of the artifact; raises `ManifestError` for a name
             that the artifact does not have.
 
     Raises:
-        ArtifactModelError: `cls` cannot be an artifact, or copies a `NewPath` to where it has no files.
+        ArtifactModelError: `cls` cannot be an artifact, or copies a `NewPath` into another value.
         ManifestError: the values do not fit `cls`.
     """
     check_model(cls)
@@ -54,7 +56,7 @@ def rebuild(cls: type[ModelT], values: Mapping[str, Json], resolve: Resolve) -> 
 
     def place(name: str, kind: FileKind) -> str:
         path = resolve(name)
-        if kind == "new":  # pydantic refuses a NewPath that exists, and after a download it does
+        if kind == "new":  # pydantic refuses a NewPath that exists, and a downloaded file exists
             placeholder = path.with_name(f".{mark}-{len(placeholders)}{path.suffix}")
             placeholders[placeholder] = path
             path = placeholder
@@ -62,28 +64,46 @@ def rebuild(cls: type[ModelT], values: Mapping[str, Json], resolve: Resolve) -> 
 
     tree = _place_record(cls, values, place, ())
     try:
-        artifact = cls.model_validate_json(json.dumps(tree), by_alias=False, by_name=True)
+        artifact = _validate(cls, json.dumps(tree))
     except ValidationError as error:
         message = f"the manifest does not fit {cls.__name__}: {explain(error, 'the model')}"
         raise ManifestError(message) from None
     if placeholders:
-        _substitute(Record(cls), artifact, placeholders)
+        replace_paths(artifact, placeholders)
         if _mentions(artifact, mark):
             message = (
-                f"{cls.__name__} copies the path of a NewPath field to where it has no files, such as a "
-                f"private attribute or a text, and the copy would not come back; declare the field as Path"
+                f"{cls.__name__} copies the path of a NewPath field into a value that is not a file, such as "
+                f"a private attribute or a string, which a download cannot restore; declare the field as Path"
             )
             raise ArtifactModelError(message)
     return artifact
 
 
+def _validate(cls: type[ModelT], text: str) -> ModelT:
+    try:
+        return cls.model_validate_json(text, by_alias=False, by_name=True)
+    except ValidationError as error:
+        if not any(isinstance(problem["input"], PurePath) for problem in error.errors(include_url=False)):
+            raise
+    # A validator of the model made a path from the text, which pydantic does not expect in JSON.
+    artifact: ModelT = path_tolerant_validator(cls).validate_json(text, by_alias=False, by_name=True)
+    return artifact
+
+
+def replace_paths(artifact: BaseModel, paths: Mapping[Path, Path]) -> None:
+    """Replace the paths of files in an artifact; records change in place, even frozen ones."""
+    _substitute(Record(type(artifact)), artifact, paths)
+
+
 def file_names(cls: type[BaseModel], values: Mapping[str, Json]) -> dict[str, tuple[str, ...]]:
-    """Return, for each top-level field of `cls` that has files, the names that `values` gives it.
+    """Return the file names in `values` for each top-level field of `cls` that has files.
 
     Raises:
         ManifestError: the values do not fit `cls`, or lack a field that it requires.
     """
-    for name, info in cls.model_fields.items():
+    check_model(cls)
+    required = () if can_fill_in(cls) else cls.model_fields.items()
+    for name, info in required:
         if info.is_required() and not info.exclude and name not in values:
             message = f"the manifest has no field {name!r}, which {cls.__name__} requires"
             raise ManifestError(message)
@@ -108,7 +128,7 @@ def _place_record(cls: type, node: Mapping[str, Json], place: _Place, at: At) ->
 
 
 def _place(shape: Shape, node: Json, place: _Place, at: At) -> Json:  # noqa: PLR0911 - one branch per shape
-    match shape:
+    match expand(shape):
         case Metadata():
             return node
         case Choice(members):
@@ -126,13 +146,13 @@ def _place(shape: Shape, node: Json, place: _Place, at: At) -> Json:  # noqa: PL
             return _place(record_fields(cls)["root"], node, place, at)
         case Record(cls) if isinstance(node, dict):
             return _place_record(cls, node, place, at)
-    message = f"{dotted(at)} should name files, but the manifest has {type(node).__name__} there"
+    message = f"expected file names at {dotted(at)}, got {type(node).__name__}"
     raise ManifestError(message)
 
 
 def _substitute(shape: Shape, value: Any, paths: Mapping[Path, Path]) -> Any:  # noqa: ANN401, C901 - any value of a model; one branch per shape
-    """Replace paths inside a value that was just validated; records, frozen ones too, change in place."""
-    match shape:
+    """Replace paths inside a validated value. Records change in place, even frozen ones."""
+    match expand(shape):
         case File():
             return paths.get(value, value)
         case Choice(members):
@@ -156,7 +176,7 @@ def _substitute(shape: Shape, value: Any, paths: Mapping[Path, Path]) -> Any:  #
 
 
 def _mentions(value: object, mark: str) -> bool:
-    """Say whether a path or text in `value` has `mark` in it, private attributes and excluded fields too."""
+    """Return whether a path or string in `value`, even in a private or excluded field, contains `mark`."""
     pending, seen = [value], dict[int, object]()
     while pending:
         part = pending.pop()
@@ -164,7 +184,7 @@ def _mentions(value: object, mark: str) -> bool:
             if mark in str(part):
                 return True
         elif id(part) not in seen:
-            seen[id(part)] = part  # and so is kept, lest another gets its id
+            seen[id(part)] = part  # kept alive, so that its id is not reused
             if isinstance(part, Mapping):
                 pending += [*part, *part.values()]
             elif isinstance(part, list | tuple | set | frozenset):

@@ -1,4 +1,4 @@
-"""Fields of models, dataclasses and typed dictionaries, as Pydantic sees them."""
+"""Fields of models, dataclasses and typed dictionaries, as Pydantic defines them."""
 
 import dataclasses
 import functools
@@ -13,7 +13,7 @@ from ritual_artifacts.errors import ArtifactModelError
 
 
 def is_record(cls: type) -> bool:
-    """Say whether `cls` has named fields."""
+    """Return whether `cls` has named fields."""
     models = issubclass(cls, BaseModel) and not issubclass(cls, RootModel)
     return models or dataclasses.is_dataclass(cls) or typing_extensions.is_typeddict(cls)
 
@@ -22,7 +22,7 @@ def annotated_fields(cls: type) -> list[tuple[str, object, tuple[object, ...]]]:
     """List (name, annotation, metadata) of a record's fields, without the excluded ones.
 
     Raises:
-        ArtifactModelError: an annotation names a type that cannot be found.
+        ArtifactModelError: an annotation names a type that cannot be resolved.
     """
     if (infos := _field_infos(cls)) is not None:
         return [(name, i.annotation, tuple(i.metadata)) for name, i in infos.items() if not i.exclude]
@@ -41,7 +41,7 @@ def annotated_fields(cls: type) -> list[tuple[str, object, tuple[object, ...]]]:
 
 @functools.lru_cache(maxsize=1024)
 def required_fields(cls: type) -> frozenset[str]:
-    """Return the fields that an object needs in a manifest to be a `cls`."""
+    """Return the fields that a manifest's object must have to be a `cls`."""
     if (infos := _field_infos(cls)) is not None:
         return frozenset(name for name, info in infos.items() if info.is_required() and not info.exclude)
     if dataclasses.is_dataclass(cls):
@@ -52,7 +52,7 @@ def required_fields(cls: type) -> frozenset[str]:
 
 
 def _field_infos(cls: type) -> dict[str, FieldInfo] | None:
-    """Return Pydantic's own view of a model's or dataclass's fields, if there is one."""
+    """Return Pydantic's field information of a model or dataclass, or None if it has none."""
     if issubclass(cls, BaseModel):
         if not cls.__pydantic_complete__:
             cls.model_rebuild(raise_errors=False)

@@ -1,7 +1,7 @@
 """Shapes: which positions of a Pydantic model's type are files.
 
-An annotation is compiled once into a `Shape`, a tree that follows only the branches in which files are; all
-the rest is `METADATA`. The type alone decides, never a value and never a manifest.
+An annotation is compiled once into a `Shape`, a tree of the branches that have files; everything else is
+`METADATA`. The type alone decides, never a value or a manifest.
 """
 
 import functools
@@ -17,7 +17,12 @@ import typing_extensions
 from pydantic import RootModel, Secret, SecretBytes, SecretStr
 from pydantic.types import PathType
 
-from ritual_artifacts.artifact.introspection.annotations import alias_value, bare, json_kinds, stands_for
+from ritual_artifacts.artifact.introspection.annotations import (
+    alias_value,
+    json_kinds,
+    underlying_type,
+    unwrap,
+)
 from ritual_artifacts.artifact.introspection.records import annotated_fields, is_record
 from ritual_artifacts.errors import ArtifactModelError
 
@@ -31,7 +36,7 @@ class Metadata:
 
 @dataclass(frozen=True)
 class File:
-    """One `Path`: a file, a directory that is walked, or a file that need not exist when validated."""
+    """One `Path`: a file, a directory that is walked, or a file that need not exist at validation."""
 
     kind: FileKind
 
@@ -45,7 +50,7 @@ class Items:
 
 @dataclass(frozen=True)
 class FixedItems:
-    """A tuple of fixed length with files in some items."""
+    """A tuple of fixed length with files in at least one item."""
 
     items: tuple["Shape", ...]
 
@@ -69,9 +74,9 @@ class Choice:
     """A union in which at least one member has files.
 
     Attributes:
-        members: The shapes of the members; records are `Record` here, even those without files.
-        file_kinds: What JSON makes of the members with files.
-        other_kinds: What JSON makes of the others.
+        members: The shapes of the members; a record without files is also a `Record` here.
+        file_kinds: JSON kinds of the members with files.
+        other_kinds: JSON kinds of the others.
     """
 
     members: tuple["Shape", ...]
@@ -79,7 +84,18 @@ class Choice:
     other_kinds: frozenset[str]
 
 
-Shape: TypeAlias = Metadata | File | Items | FixedItems | Values | Record | Choice
+@dataclass(frozen=True)
+class Recursive:
+    """A type alias that contains itself and has files; see `expand`.
+
+    Attributes:
+        alias: The alias, with its parameters.
+    """
+
+    alias: object
+
+
+Shape: TypeAlias = Metadata | File | Items | FixedItems | Values | Record | Choice | Recursive
 
 METADATA: Final = Metadata()
 
@@ -99,6 +115,18 @@ def record_fields(cls: type) -> dict[str, Shape]:
     return _compile_fields(cls, ())
 
 
+@functools.lru_cache(maxsize=1024)
+def _alias_shape(alias: object) -> Shape:
+    return _compile(alias_value(alias), (), str(alias), ())
+
+
+def expand(shape: Shape) -> Shape:
+    """Return the shape of a recursive alias's value; any other shape is returned unchanged."""
+    while isinstance(shape, Recursive):
+        shape = _alias_shape(shape.alias)
+    return shape
+
+
 def _compile_fields(cls: type, open_names: tuple[object, ...]) -> dict[str, Shape]:
     return {
         name: _compile(annotation, metadata, f"{cls.__name__}.{name}", open_names)
@@ -115,12 +143,18 @@ def _compile(  # noqa: C901, PLR0911, PLR0912 - an annotation can be any object,
         return _compile(part, extra, at, open_names)
 
     if (value := alias_value(annotation)) is not annotation:
-        alias = origin or annotation
-        if alias in open_names:  # a recursive alias, such as JsonValue: the outer round sees the rest
+        if annotation in open_names:  # a recursive alias, such as JsonValue: the outer call compiles the rest
             return METADATA
-        return _compile(value, metadata, at, (*open_names, alias))
-    if (meant := stands_for(annotation)) is not annotation:
-        return inner(meant, *(args[1:] if origin is typing.Annotated else ()))
+        shape = _compile(value, metadata, at, (*open_names, annotation))
+        return Recursive(annotation) if shape != METADATA and _contains(value, annotation) else shape
+    if isinstance(annotation, str | typing.ForwardRef):
+        message = (
+            f"{at} has a type alias that names {annotation!r}, which cannot be resolved; "
+            f"define what it names at the top level of the alias's module"
+        )
+        raise ArtifactModelError(message)
+    if (underlying := underlying_type(annotation)) is not annotation:
+        return inner(underlying, *(args[1:] if origin is typing.Annotated else ()))
     if origin in {Union, types.UnionType}:
         return _compile_union(args, at, open_names)
 
@@ -129,8 +163,8 @@ def _compile(  # noqa: C901, PLR0911, PLR0912 - an annotation can be any object,
         return METADATA
     if issubclass(cls, SECRETS):
         message = (
-            f"{at} is a secret, and an artifact is published in clear; "
-            f"declare it as Field(exclude=True) to leave it out"
+            f"{at} is a secret, but artifacts are published unencrypted; "
+            f"declare it with Field(exclude=True) to leave it out"
         )
         raise ArtifactModelError(message)
     if issubclass(cls, Path) or cls is os.PathLike:
@@ -158,9 +192,26 @@ def _compile(  # noqa: C901, PLR0911, PLR0912 - an annotation can be any object,
 def _compile_path(metadata: tuple[object, ...], at: str) -> Shape:
     kind = next((note.path_type for note in metadata if isinstance(note, PathType)), "file")
     if kind not in _PATH_KINDS:
-        message = f"{at} is the path of a {kind}, which cannot be an artifact file; leave it out with exclude"
+        message = (
+            f"{at} is the path of a {kind}, which cannot be an artifact file; "
+            f"declare it with Field(exclude=True) to leave it out"
+        )
         raise ArtifactModelError(message)
     return File(_PATH_KINDS[kind])
+
+
+def _contains(annotation: object, alias: object, seen: tuple[object, ...] = ()) -> bool:
+    """Return whether an annotation uses an alias, directly or through other aliases and records."""
+    if annotation == alias:
+        return True
+    if annotation in seen:
+        return False
+    parts: tuple[object, ...] = get_args(annotation)
+    if (value := alias_value(annotation)) is not annotation:
+        parts = (*parts, value)
+    elif isinstance(annotation, type) and (is_record(annotation) or issubclass(annotation, RootModel)):
+        parts = (*parts, *(inner for _, inner, _ in annotated_fields(annotation)))
+    return any(_contains(part, alias, (*seen, annotation)) for part in parts)
 
 
 def _without_files(shapes: abc.Iterable[Shape], message: str) -> Shape:
@@ -170,7 +221,7 @@ def _without_files(shapes: abc.Iterable[Shape], message: str) -> Shape:
 
 
 def _compile_record(cls: type, open_names: tuple[object, ...]) -> Shape:
-    """Compile a nested record; one that refers to itself is decided by its other fields."""
+    """Compile a nested record. A field that refers to the record itself is ignored."""
     if cls in open_names:
         return METADATA
     shapes = _compile_fields(cls, (*open_names, cls)).values()
@@ -181,14 +232,14 @@ def _compile_union(members: tuple[object, ...], at: str, open_names: tuple[objec
     shapes = [_compile(member, (), at, open_names) for member in members]
     if all(shape == METADATA for shape in shapes):
         return METADATA
-    classes = [bare(member) for member in members]
+    classes = [unwrap(member) for member in members]
     files = frozenset[str]().union(*map(_file_kinds, shapes))
     others = frozenset[str]()
     for member, cls, shape in zip(members, classes, shapes, strict=True):
         kinds = frozenset[str]() if cls in open_names else _other_kinds(cls, shape)
         if "any" in kinds or not files.isdisjoint(kinds):
             message = (
-                f"{at} is a union in which a manifest cannot tell a file from {member!r}; "
+                f"{at} is a union in which a file and {member!r} are not distinct in a manifest; "
                 f"use a type that is either files or metadata"
             )
             raise ArtifactModelError(message)
@@ -199,8 +250,8 @@ def _compile_union(members: tuple[object, ...], at: str, open_names: tuple[objec
 
 
 def _file_kinds(shape: Shape) -> frozenset[str]:  # noqa: PLR0911 - one return per shape
-    """Return what JSON makes of a shape with files, and "record" where that hides what a record is."""
-    match shape:
+    """Return the JSON kinds of a shape with files, and "record" if it matches any record."""
+    match expand(shape):
         case File():
             return frozenset({"string"})
         case Items() | FixedItems():
@@ -211,16 +262,17 @@ def _file_kinds(shape: Shape) -> frozenset[str]:  # noqa: PLR0911 - one return p
             return _file_kinds(record_fields(cls)["root"])
         case Record():
             return frozenset({"object"})
-        case Choice():
-            return shape.file_kinds
-        case Metadata():
+        case Choice(_, file_kinds):
+            return file_kinds
+        case _:
             return frozenset()
 
 
 def _other_kinds(member: object, shape: Shape) -> frozenset[str]:
-    """Return what JSON makes of the parts of a union's member that have no files."""
+    """Return the JSON kinds of the parts of a union's member that have no files."""
     if shape == METADATA:
         return json_kinds(member)
+    shape = expand(shape)
     if isinstance(shape, Record) and issubclass(shape.cls, RootModel):
         shape = record_fields(shape.cls)["root"]
     return shape.other_kinds if isinstance(shape, Choice) else frozenset()

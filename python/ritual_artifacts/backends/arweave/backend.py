@@ -1,267 +1,177 @@
-"""Arweave as a backend."""
+"""Arweave as a backend: opens versions, starts uploads, and answers what the command line asks."""
 
 import contextlib
-import functools
 import logging
-import threading
 from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from ritual_artifacts.artifact.manifest import MAX_MANIFEST_BYTES, ManifestEntry
-from ritual_artifacts.artifact.planning import MANIFEST_FILENAME
-from ritual_artifacts.backends.arweave.encoding import is_id
-from ritual_artifacts.backends.arweave.network import Network
-from ritual_artifacts.backends.arweave.options import make_connection, make_upload_options
-from ritual_artifacts.backends.arweave.payment import estimate
-from ritual_artifacts.backends.arweave.reader import DataReader, Stored
-from ritual_artifacts.backends.arweave.repository import Repositories, Snapshot
-from ritual_artifacts.backends.arweave.upload import ArweaveUpload
+from ritual_artifacts.artifact.planning import ArtifactPlan
+from ritual_artifacts.backends.arweave.encoding import format_ar, is_id
+from ritual_artifacts.backends.arweave.network import Status
+from ritual_artifacts.backends.arweave.options import Connection, UploadOptions
+from ritual_artifacts.backends.arweave.revision import ArweaveRevision
+from ritual_artifacts.backends.arweave.upload.prices import Prices
+from ritual_artifacts.backends.arweave.upload.session import ArweaveUpload
 from ritual_artifacts.backends.arweave.wallet import Wallet
-from ritual_artifacts.backends.base import RemoteFile
-from ritual_artifacts.core.hashing import is_sha256
-from ritual_artifacts.errors import (
-    ArtifactNotFoundError,
-    IntegrityError,
-    Mismatch,
-    NotFinalizedError,
-    RepoIdError,
-    TransferError,
-)
-from ritual_artifacts.events import ProgressMeter
+from ritual_artifacts.backends.arweave.weave import Weave
+from ritual_artifacts.backends.base import Backend, Price
+from ritual_artifacts.context import Context
+from ritual_artifacts.errors import RepoIdError, TransferError
 from ritual_artifacts.repo_id import RitualRepoId
-from ritual_artifacts.workers import Job, run_jobs
 
 log = logging.getLogger(__name__)
 
-_SHOWN_FILES = 10
+_MANIFEST_BYTES: Final = 512
+"""For each file, in each of the two manifests; their sizes are not known before the files are hashed."""
 
 
-class ArweaveBackend:
-    """Repositories on Arweave, read through gateways that nobody trusts.
+class ArweaveBackend(Backend[UploadOptions]):
+    """Repositories on Arweave, read through gateways that are not trusted."""
 
-    Attributes:
-        network: The gateways.
-    """
-
-    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - each has a type of its own, see `Connection`
-        """Prepare; nothing is asked yet.
+    def __init__(self, connection: Connection, context: Context) -> None:
+        """Prepare; nothing is sent.
 
         Args:
-            options: `gateways`, `wallet_path`, `timeout` and `max_workers`; see `Connection`. Those of
-                ritual-arweave that make no difference here are accepted.
+            connection: How to talk to Arweave; see `ArweaveStorage.connect`.
+            context: The call that needs it.
+        """
+        self._connection = connection
+        self._weave = Weave(connection, context)
+
+    def upload_options(self, given: Mapping[str, Any]) -> UploadOptions:
+        """Check the options of an upload; see `Backend`."""
+        return UploadOptions.parse(given)
+
+    # --- reading ---
+
+    def open(self, repo_id: RitualRepoId) -> ArweaveRevision:
+        """Open the version that the id names now; see `Backend`.
 
         Raises:
-            BackendError: there is no such option, or it cannot have this value.
+            ArtifactNotFoundError: the owner has no such repository or version.
+            NotFinalizedError: it is not mined yet.
         """
-        self._connection = make_connection(options)
-        self.network = Network(self._connection)
-        self._reader = DataReader(self.network, max_workers=self._connection.max_workers)
-        self.repositories = Repositories(self.network, self._reader)
-        self._lock = threading.Lock()
-        self._snapshots: dict[str, Snapshot] = {}
-        self._parts: dict[tuple[str, str], tuple[Stored, ...]] = {}
+        return ArweaveRevision(self._weave, repo_id, self._weave.versions.find(repo_id))
+
+    def identify(self, name: str) -> RitualRepoId:
+        """Return the repository and version that the id of a path manifest stands for; see `Backend`.
+
+        Raises:
+            RepoIdError: that is not an id.
+            ArtifactNotFoundError: no gateway has it, or it is not a path manifest.
+            NotFinalizedError: it is not mined yet.
+        """
+        return self._weave.versions.identify(name)
 
     # --- writing ---
 
     @contextlib.contextmanager
-    def start_upload(self, repo_id: RitualRepoId, options: Mapping[str, Any]) -> Iterator[ArweaveUpload]:
-        """Start an upload, which takes the options of `UploadOptions`; see `Backend`.
+    def start_upload(
+        self, plan: ArtifactPlan, repo_id: RitualRepoId, options: UploadOptions, context: Context
+    ) -> Iterator[ArweaveUpload]:
+        """Start an upload; see `Backend`.
 
         Raises:
             WalletError: the wallet cannot be used.
-            RepoIdError: the id names the address of somebody else.
+            RepoIdError: the id names the address of another wallet.
         """
-        chosen = make_upload_options(options)
-        wallet = Wallet.load(self._connection.wallet_path)
-        yield ArweaveUpload(
-            self.network,
-            self._reader,
-            self.repositories,
-            wallet,
-            _own(repo_id, wallet.address),
-            connection=self._connection,
-            options=chosen,
-        )
+        wallet = self.load_wallet()
+        own = _with_owner(repo_id, wallet.address)
+        yield ArweaveUpload(self._weave, wallet, plan, own, options=options, context=context)
 
     def choose_owner(self, repo_id: RitualRepoId) -> RitualRepoId:
-        """Return the id with the wallet's address as its owner; see `ChoosesOwner`.
+        """Return the id with the wallet's address as its owner; see `Backend`.
 
         Raises:
             WalletError: the wallet cannot be used.
         """
-        return _own(repo_id, Wallet.load(self._connection.wallet_path).address)
+        return _with_owner(repo_id, self.load_wallet().address)
 
-    def estimate(self, sizes: list[int]) -> int:
-        """Return what it costs to store data of these sizes (bytes), in winston, a transaction each.
+    def estimate(self, plan: ArtifactPlan, repo_id: RitualRepoId, options: UploadOptions) -> Price | None:
+        """Return what it would cost to store all files anew, a transaction each; see `Backend`.
+
+        Raises:
+            TransferError: no gateway could be reached.
+            BackendError: the gateways disagree about the price.
+        """
+        del repo_id, options
+        manifests = [_MANIFEST_BYTES * (1 + len(plan.files))] * 2
+        winston = Prices(self._weave.network).total([*(file.size for file in plan.files), *manifests])
+        if not winston:
+            return None
+        text = format_ar(winston)
+        return Price(winston, text, {"winston": str(winston), "ar": text.removesuffix(" AR")})
+
+    # --- wallet and status ---
+
+    def load_wallet(self) -> Wallet:
+        """Return the wallet that the connection names.
+
+        Raises:
+            WalletError: there is none, or it cannot be used.
+        """
+        return Wallet.load(self._connection.wallet_path)
+
+    def read_balance(self, address: str) -> int:
+        """Return what a wallet holds, in winston.
 
         Raises:
             TransferError: no gateway could be reached.
         """
-        return estimate(self.network, sizes, max_workers=self._connection.max_workers)
+        return self._weave.network.read_balance(address)
 
-    # --- reading ---
-
-    def identify(self, transaction_id: str) -> RitualRepoId:
-        """Return the id of the repository and version that a path manifest's transaction stands for.
+    def read_status(self, transaction_id: str) -> Status:
+        """Return what the network knows about a transaction.
 
         Raises:
-            ArtifactNotFoundError: no gateway has it, or it is no path manifest.
-            NotFinalizedError: it is not mined yet.
+            TransferError: no gateway could be reached.
         """
-        return self.repositories.identify(transaction_id)
+        return self._weave.network.read_status(transaction_id)
 
     def find_transaction(self, repo_id: RitualRepoId) -> str:
-        """Return what has to be confirmed for this id: the path manifest, or the bundle with it.
+        """Return the transaction that has to be confirmed for an id: the path manifest, or its bundle.
 
         Raises:
             ArtifactNotFoundError: there is no such repository or version.
+            TransferError: no gateway could be reached.
         """
-        waiting: list[str] = []
-        try:
-            found = self.repositories.find_version(repo_id, pending=True, waiting=waiting)
-        except NotFinalizedError:  # nodes do not show it yet, and so nobody can prove what it is
-            return self.find_holder(waiting[0])
-        stored = found or self.repositories.find(repo_id)
-        return stored.bundle or stored.id
+        found = self._weave.versions.search(repo_id, pending=True)
+        if found.version is not None:
+            return found.version.manifest.holder
+        if found.waiting:  # nodes do not show it before it is mined
+            return self.find_holder(found.waiting[0])
+        return self._weave.versions.find(repo_id).holder
 
     def find_holder(self, name: str) -> str:
-        """Return what has to be confirmed for the id of a transaction or data item: that of the bundle."""
-        if self.network.read_status(name).state == "dropped":
-            with contextlib.suppress(TransferError):  # without an index, nobody knows of data items
-                listed = self.network.list_by_id([name]).get(name)
-                return (listed and listed.bundle) or name
+        """Return the transaction that has to be confirmed for an id: of a data item, its bundle.
+
+        Raises:
+            TransferError: no gateway could be reached.
+        """
+        if self.read_status(name).state == "dropped":
+            with contextlib.suppress(TransferError):  # only an index knows about data items
+                entry = self._weave.index.find([name]).get(name)
+                return name if entry is None else entry.holder
         return name
 
-    def resolve(self, repo_id: RitualRepoId) -> str:
-        """Return the path manifest that the id names; see `Backend`."""
-        stored = self.repositories.find(repo_id)
-        self._open(stored)
-        return stored.id
 
-    def _open(self, stored: Stored) -> Snapshot:
-        with self._lock:
-            if stored.id not in self._snapshots:
-                self._snapshots[stored.id] = self.repositories.open(stored)
-            return self._snapshots[stored.id]
-
-    def _snapshot(self, revision: str) -> Snapshot:
-        with self._lock:
-            if revision in self._snapshots:
-                return self._snapshots[revision]
-        return self._open(self._reader.read_by_id(revision))
-
-    def _find_parts(self, revision: str, path: str) -> tuple[Stored, ...]:
-        with self._lock:
-            known = self._parts.get((revision, path))
-        if known is None:
-            known = self.repositories.find_parts(self._snapshot(revision), path)
-            with self._lock:
-                self._parts[revision, path] = known
-        return known
-
-    def _find_promised(
-        self, repo_id: RitualRepoId, revision: str, entry: ManifestEntry
-    ) -> tuple[Stored, ...]:
-        """Return a file's parts, which together are as long as the manifest says.
-
-        Raises:
-            IntegrityError: they are not, so no gateway can ever send the file.
-        """
-        parts = self._find_parts(revision, entry.path)
-        size = sum(part.data_size for part in parts)
-        if entry.size not in {None, size}:
-            raise IntegrityError.of(
-                [Mismatch(entry.path, f"{entry.size} bytes", f"{size} bytes", str(repo_id))]
-            )
-        return parts
-
-    def read_manifest(self, repo_id: RitualRepoId, revision: str) -> bytes:
-        """Return the artifact's manifest, every byte proven; see `Backend`."""
-        snapshot = self._snapshot(revision)
-        if MANIFEST_FILENAME not in snapshot.paths:
-            names = sorted(snapshot.paths)
-            shown = ", ".join(names[:_SHOWN_FILES])
-            more = f" and {len(names) - _SHOWN_FILES} more" if len(names) > _SHOWN_FILES else ""
-            message = (
-                f"{repo_id} has no {MANIFEST_FILENAME} in the transaction {revision}, so it is no artifact; "
-                f"it has {shown}{more}"
-            )
-            raise ArtifactNotFoundError(message)
-        parts = self._find_parts(revision, MANIFEST_FILENAME)
-        if sum(part.data_size for part in parts) > MAX_MANIFEST_BYTES:
-            return b" " * (MAX_MANIFEST_BYTES + 1)  # which is refused for its size
-        return b"".join(self._reader.read_small(part, limit=MAX_MANIFEST_BYTES) for part in parts)
-
-    def read_file(
-        self, repo_id: RitualRepoId, revision: str, entry: ManifestEntry, *, offset: int = 0
-    ) -> Iterator[bytes]:
-        """Stream a file, continued by another gateway where one fails; see `Backend`.
-
-        Raises:
-            IntegrityError: what the owner has stored is longer or shorter than the manifest says.
-        """
-        for part in self._find_promised(repo_id, revision, entry):
-            if offset < part.data_size:
-                yield from self._reader.stream(part, offset)
-            offset = max(0, offset - part.data_size)
-
-    def find_good_prefix(
-        self, repo_id: RitualRepoId, revision: str, entry: ManifestEntry, path: Path
-    ) -> int | None:
-        """Say which bytes of a copy are wrong; see `FindsDamage`.
-
-        Raises:
-            IntegrityError: what the owner has stored is longer or shorter than the manifest says.
-        """
-        parts = self._find_promised(repo_id, revision, entry)
-        if len(parts) == 1:
-            return self._reader.find_good_prefix(parts[0], path)
-        blamed = [self._reader.blame(part) for part in parts]  # all of them, also after the first
-        return 0 if any(blamed) else None
-
-    def list_files(self, repo_id: RitualRepoId, revision: str) -> dict[str, RemoteFile]:
-        """Return what the owner has signed about every file; see `ListsFiles`."""
-        del repo_id
-        paths = list(self._snapshot(revision).paths)
-
-        def find(path: str, job: Job) -> tuple[Stored, ...]:
-            job.advance(0)  # which ends it when another one has failed
-            return self._find_parts(revision, path)
-
-        jobs = [functools.partial(find, path) for path in paths]
-        meter = ProgressMeter(None, "verify", 0)
-        found = {}
-        all_parts = run_jobs(jobs, max_workers=self._connection.max_workers, meter=meter)
-        for path, parts in zip(paths, all_parts, strict=True):
-            sha256 = parts[0].tag("File-SHA256")
-            size = sum(part.data_size for part in parts)
-            found[path] = RemoteFile(size, sha256=sha256 if sha256 and is_sha256(sha256) else None)
-        return found
-
-    def find_local_file(self, repo_id: RitualRepoId, revision: str, entry: ManifestEntry) -> Path | None:
-        """Return None: what is on Arweave is not on this machine; see `Backend`."""
-        del repo_id, revision, entry
-        return None
-
-
-def _own(repo_id: RitualRepoId, address: str) -> RitualRepoId:
+def _with_owner(repo_id: RitualRepoId, address: str) -> RitualRepoId:
     """Return the id with the wallet's address as its owner.
 
     Raises:
-        RepoIdError: the id names another address, or a version that nobody could find.
+        RepoIdError: the id names another address, or a version that could not be found again.
     """
     if repo_id.version is not None and is_id(repo_id.version):
         message = (
-            f"{repo_id}: a version of 43 such characters is read as a transaction's id, so nobody could "
-            f"find it; choose another label"
+            f"{repo_id}: a version of 43 base64url characters is read as a transaction id, so it could not "
+            f"be found again; choose another label"
         )
         raise RepoIdError(message)
     if repo_id.owner == address:
         return repo_id
     if is_id(repo_id.owner):
         message = (
-            f"{repo_id} is owned by another wallet; this one is {address}, and can publish only as itself"
+            f"{repo_id} is owned by another wallet; this wallet is {address}, and publishes only as itself"
         )
         raise RepoIdError(message)
     log.warning("on Arweave the owner is the wallet: publishing to %s, not to %s", address, repo_id.owner)

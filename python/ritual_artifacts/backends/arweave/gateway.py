@@ -1,41 +1,34 @@
-"""One gateway or node, and what its answers mean. It may be slow, broken, or lie."""
+"""Requests to one gateway or node, which may be slow, broken, or lie, and what its answers mean."""
 
 import contextlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from enum import Enum, auto
 from http import HTTPStatus
 from typing import Any, Final
 
 import httpx2
 
-from ritual_artifacts.backends.arweave.transaction import Transaction
-from ritual_artifacts.backends.http import RETRYABLE, one_line, retry_after
-from ritual_artifacts.errors import (
-    ArtifactNotFoundError,
-    BackendError,
-    InsufficientFundsError,
-    NotFinalizedError,
-)
+from ritual_artifacts.backends.arweave.asking import Later, Refused, Took
+from ritual_artifacts.backends.arweave.client import HttpClient
+from ritual_artifacts.backends.http import RETRYABLE, describe, one_line, retry_after
+from ritual_artifacts.context import Clock
+from ritual_artifacts.errors import ArtifactNotFoundError, BackendError, NotFinalizedError
 
 MAX_ANSWER_BYTES: Final = 32 << 20
-"""Of an answer that is no stream: a node sends at most 12 MiB of data as base64, and it is the longest."""
+"""Of an answer that is not streamed. The longest is data as base64, of which a node sends at most 12 MiB."""
 
-_KNOWN: Final = "transaction is already"
-"""What a node says of a transaction that waits, or is on the weave; others say 'already' of other things."""
-_MAX_REDIRECTS: Final = 5
 _TOO_LONG: Final = 599
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a gateway said.
+    """An answer that was read as a whole.
 
     Attributes:
         status: The HTTP status.
-        body: The whole body; of an error, its beginning.
-        retry_after: Seconds that it asks to wait.
+        body: The whole body.
+        retry_after: Seconds that the server asks to wait.
     """
 
     status: int
@@ -48,151 +41,103 @@ class Answer:
         return self.status in RETRYABLE
 
     @property
-    def words(self) -> str:
-        """The body, for a message."""
+    def text(self) -> str:
+        """The beginning of the body, for a message."""
         return one_line(self.body[:1024].decode(errors="replace"))
 
     def __str__(self) -> str:
         """Describe the answer on one line."""
-        return f"{self.status} ({self.words})" if self.body else str(self.status)
+        return f"{self.status} ({self.text})" if self.body else str(self.status)
 
-
-class Verdict(Enum):
-    """What became of a post."""
-
-    STORED = auto()
-    """Taken."""
-    KNOWN = auto()
-    """A transaction that is there already."""
-    HALF = auto()
-    """Taken for a while by a node that will not keep it."""
-    UNKNOWN_ROOT = auto()
-    """A chunk of a transaction that the node does not know."""
-    STALE_ANCHOR = auto()
-    """A transaction whose anchor is too old: it has to be signed again."""
-    FULL = auto()
-    """A chunk of a transaction of which the node keeps no more before it is mined."""
-    TEMPORARY = auto()
-    """Refused for now."""
+    def later(self) -> Later:
+        """Return the outcome of an attempt that got this answer and may succeed later."""
+        return Later(f"the answer is {self}", self.retry_after)
 
 
 class Gateway:
-    """Requests to one address.
+    """One address.
 
     Attributes:
         url: The address, without a slash at its end.
     """
 
-    def __init__(self, url: str, client: httpx2.Client) -> None:
-        """Prepare; nothing is asked yet."""
+    def __init__(self, url: str, client: HttpClient, clock: Clock) -> None:
+        """Prepare; nothing is sent."""
         self.url = url
         self._client = client
+        self._clock = clock
 
     def __str__(self) -> str:
         """Return the address."""
         return self.url
 
-    def get(self, path: str, *, limit: int = MAX_ANSWER_BYTES) -> Answer:
-        """Return the answer to a GET request; one with more than `limit` bytes counts as broken.
+    def get(self, path: str) -> Took[Answer] | Refused | Later:
+        """Send a GET request and read the answer, which is not judged unless it is temporary."""
+        try:
+            with self.open(path) as response:
+                answer = self._read(response)
+        except httpx2.TransportError as error:
+            return Later(describe(error))
+        except httpx2.HTTPError as error:  # endless redirects, or a body that cannot be decoded
+            return Refused(BackendError(describe(error)))
+        return answer.later() if answer.is_temporary else Took(answer)
 
-        Raises:
-            httpx2.TransportError: the connection failed.
-        """
-        with self.open(path) as response:
-            return _read(response, limit)
+    def post(self, path: str, body: bytes) -> Took[Answer] | Later:
+        """Send a POST request with a JSON body and read the answer, which is not judged.
 
-    def post(self, path: str, body: bytes, *, limit: int = MAX_ANSWER_BYTES) -> Answer:
-        """Return the answer to a POST request with a JSON body.
-
-        Raises:
-            httpx2.TransportError: the connection failed; nobody knows whether the post arrived.
+        Where the connection fails, the request may have arrived or not.
         """
         headers = {"content-type": "application/json", "accept-encoding": "identity"}
-        with self._client.stream("POST", f"{self.url}{path}", content=body, headers=headers) as response:
-            return _read(response, limit)
+        try:
+            with self._client.send("POST", self.url + path, headers=headers, content=body) as response:
+                return Took(self._read(response))
+        except httpx2.HTTPError as error:
+            return Later(describe(error))
 
     @contextlib.contextmanager
     def open(self, path: str, headers: Mapping[str, str] | None = None) -> Iterator[httpx2.Response]:
-        """Send a GET request and follow where it leads; the body is not read yet.
+        """Send a GET request and follow redirects; the body is not read yet.
 
         Raises:
-            httpx2.TransportError: the connection failed.
+            httpx2.HTTPError: the connection failed.
         """
         sent = {"accept-encoding": "identity", **(headers or {})}
-        with self._client.stream("GET", f"{self.url}{path}", headers=sent, follow_redirects=True) as response:
+        with self._client.send("GET", self.url + path, headers=sent) as response:
             yield response
 
-    def post_transaction(self, transaction: Transaction) -> tuple[Verdict, Answer]:
-        """Post a transaction, which may be there already.
+    def judge(self, response: httpx2.Response) -> Refused | Later | None:
+        """Return why the body of an answer cannot be the requested data; None: it may be."""
+        status = response.status_code
+        if status in RETRYABLE:
+            return Later(f"the answer is {status}", retry_after(response, self._clock.time()))
+        if status == HTTPStatus.ACCEPTED:
+            return Refused(NotFinalizedError("it is not mined yet; try again in some minutes"))
+        if status not in {HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT}:
+            return Refused(ArtifactNotFoundError(f"the answer is {status}"))
+        return None
 
-        Raises:
-            BackendError: the node will never take it.
-            httpx2.TransportError: the connection failed.
-        """
-        answer = self.post("/tx", json.dumps(transaction.to_json()).encode())
-        words = answer.words.lower()
-        if answer.status == HTTPStatus.OK:
-            return Verdict.STORED, answer
-        if answer.status == HTTPStatus.ALREADY_REPORTED:
-            return Verdict.KNOWN, answer
-        if answer.status == HTTPStatus.BAD_REQUEST and _KNOWN in words:
-            return Verdict.KNOWN, answer
-        if answer.is_temporary:
-            return Verdict.TEMPORARY, answer
-        if "anchor" in words:
-            return Verdict.STALE_ANCHOR, answer
-        if answer.status == HTTPStatus.PAYMENT_REQUIRED or "enough" in words or "funds" in words:
-            message = f"{self} does not take a transaction, because the wallet cannot pay for it: {answer}"
-            raise InsufficientFundsError(message)
-        message = f"{self} refuses a transaction: {answer}"
-        raise BackendError(message)
-
-    def post_chunk(self, body: bytes) -> tuple[Verdict, Answer]:
-        """Post a chunk with its proof.
-
-        Raises:
-            BackendError: the node will never take it.
-            httpx2.TransportError: the connection failed.
-        """
-        answer = self.post("/chunk", body)
-        if answer.status == HTTPStatus.OK:
-            return Verdict.STORED, answer
-        if answer.status == HTTPStatus.SEE_OTHER:
-            return Verdict.HALF, answer
-        error = _error_code(answer)
-        if error == "data_root_not_found":
-            return Verdict.UNKNOWN_ROOT, answer
-        if error == "exceeds_disk_pool_size_limit":
-            return Verdict.FULL, answer
-        if answer.is_temporary or error == "disk_full":
-            return Verdict.TEMPORARY, answer
-        message = f"{self} refuses a chunk: {answer}"
-        raise BackendError(message)
-
-
-def make_client(timeout: float, connections: int) -> httpx2.Client:
-    """Make the client that all gateways of a connection share."""
-    return httpx2.Client(
-        timeout=httpx2.Timeout(timeout, pool=None),  # our own queue is no fault of a server
-        limits=httpx2.Limits(max_connections=connections, max_keepalive_connections=connections),
-        max_redirects=_MAX_REDIRECTS,
-        headers={"user-agent": "ritual-artifacts"},
-    )
+    def _read(self, response: httpx2.Response) -> Answer:
+        body = bytearray()
+        for block in response.iter_bytes():
+            body += block
+            if len(body) > MAX_ANSWER_BYTES:
+                return Answer(_TOO_LONG, b"the answer is longer than a valid one can be")
+        return Answer(response.status_code, bytes(body), retry_after(response, self._clock.time()))
 
 
 def check_found(answer: Answer, what: str) -> None:
-    """Check that an answer says what was asked for.
+    """Check that an answer says what was asked.
 
     Raises:
         NotFinalizedError: it is not mined yet.
-        ArtifactNotFoundError: it is not there.
+        ArtifactNotFoundError: the gateway does not have it.
         BackendError: the answer is another error.
     """
     if answer.status == HTTPStatus.ACCEPTED or answer.body.strip().lower() == b"pending":
-        message = f"{what} is not mined yet; that takes some minutes, so try again later"
+        message = f"{what} is not mined yet; try again in some minutes"
         raise NotFinalizedError(message)
     if answer.status in {HTTPStatus.NOT_FOUND, HTTPStatus.GONE}:
-        message = f"{what} is not there"
+        message = f"{what} was not found"
         raise ArtifactNotFoundError(message)
     if answer.status != HTTPStatus.OK:
         message = f"the answer is {answer}"
@@ -203,29 +148,10 @@ def read_json(answer: Answer, what: str) -> Any:  # noqa: ANN401 - any JSON
     """Parse an answer.
 
     Raises:
-        BackendError: it is no JSON.
+        BackendError: it is not JSON.
     """
     try:
         return json.loads(answer.body)
     except (ValueError, RecursionError):
-        message = f"the answer to {what} is no JSON: {answer.words}"
+        message = f"the answer to {what} is not valid JSON: {answer.text}"
         raise BackendError(message) from None
-
-
-def _error_code(answer: Answer) -> str | None:
-    """Return the word for what is wrong with a chunk; nodes say it as JSON."""
-    try:
-        values = json.loads(answer.body)
-    except (ValueError, RecursionError):
-        return None
-    error = values.get("error") if isinstance(values, dict) else None
-    return error if isinstance(error, str) else None
-
-
-def _read(response: httpx2.Response, limit: int) -> Answer:
-    body = bytearray()
-    for block in response.iter_bytes():
-        body += block
-        if len(body) > limit:
-            return Answer(_TOO_LONG, b"the answer is longer than what was asked for can be")
-    return Answer(response.status_code, bytes(body), retry_after(response))

@@ -1,20 +1,21 @@
-"""What a user can say about the connection to Arweave, and about one upload."""
+"""The options of the Arweave backend, and what becomes of them with the defaults from the environment."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, ClassVar, Final, Self
 from urllib.parse import urlsplit
 
+from pydantic import Field, field_validator
+
+from ritual_artifacts.backends.arweave.encoding import parse_ar
+from ritual_artifacts.backends.options import Flag, Options
 from ritual_artifacts.errors import BackendError
-from ritual_artifacts.settings import load_settings
+from ritual_artifacts.settings import Settings
 
 DEFAULT_GATEWAYS: Final = ("https://arweave.net", "https://permagate.io")
 DEFAULT_TIMEOUT: Final = 60.0
 DEFAULT_MAX_WORKERS: Final = 8
-
-_NEEDLESS: Final = frozenset({"logger", "max_upload_size", "show_progress_bar"})
-"""Options of ritual-arweave that change nothing here: files have no sections, `progress=` reports."""
 
 _OWN_TAGS: Final = frozenset(
     {
@@ -23,160 +24,186 @@ _OWN_TAGS: Final = frozenset(
         *("Path-Manifest", "Unix-Time"),
     }
 )
-"""Tags by which things are found again: of two with one name, the first would count."""
+"""Tags that this package searches for: of two with the same name, the first would count."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Connection:
-    """How to talk to Arweave.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timing:
+    """How the network's pace is met. For tests and private networks; the defaults fit Arweave itself.
 
     Attributes:
-        gateways: Addresses of gateways or nodes, tried in order (default `RITUAL_ARWEAVE_GATEWAYS`, else
-            public ones).
-        wallet_path: A JWK file (default `ARWEAVE_WALLET_FILE_PATH`); needed for uploads only.
-        timeout: Seconds without a byte after which a connection counts as cut.
+        poll_seconds: Seconds between two looks at what is not mined yet; a block takes two minutes.
+        recheck_seconds: A posted transaction is looked up again after this time, as long as it is needed.
+        kept_seconds: After this time nodes may have dropped the chunks of a transaction that is not mined;
+            they keep them for half an hour.
+        confirmation_seconds: How long `wait_for` waits at least.
+        block_seconds: How long `wait_for` waits for each block, where that is longer.
+    """
+
+    poll_seconds: float = 15.0
+    recheck_seconds: float = 300.0
+    kept_seconds: float = 1500.0
+    confirmation_seconds: float = 3600.0
+    block_seconds: float = 300.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connection:
+    """How to talk to Arweave: the options, with every default filled in.
+
+    Attributes:
+        gateways: Addresses of gateways or nodes, tried in order.
+        wallet_path: A JWK file; needed for uploads only.
+        timeout: Seconds without a byte after which a connection counts as lost.
         max_workers: Requests in flight at once.
+        timing: How the network's pace is met.
     """
 
     gateways: tuple[str, ...] = DEFAULT_GATEWAYS
     wallet_path: str | Path | None = None
     timeout: float = DEFAULT_TIMEOUT
     max_workers: int = DEFAULT_MAX_WORKERS
+    timing: Timing = Timing()
 
 
-@dataclass(frozen=True, kw_only=True)
-class UploadOptions:
-    """What a user can say about one upload.
+class ConnectionOptions(Options):
+    """Options of every call that talks to Arweave."""
 
-    Attributes:
-        max_cost: Winston at most; an upload that costs more is refused before anything is posted.
-        bundle: Put all small files and the manifests into one ANS-104 bundle: one signature to pay for, one
-            transaction to confirm. Tools that know no bundles cannot read it.
-        confirmations: Blocks to wait for, the one with the transaction included, before the call returns;
-            0 returns as soon as everything is posted.
-        reseed: Ask the gateways for every chunk of what is stored already, and post again what they lost.
-        version_mapping: `File-Version` of a file, by its name in the artifact; default the repository's
-            version, else `0.0.0`.
-        extra_file_tags: More tags of a file, by its name in the artifact. A file that is stored already, or
-            equal to another one of the artifact, keeps the tags that it was stored with.
-    """
+    title = "the Arweave backend"
+    # Options of ritual-arweave: files have no sections here, and `progress=` reports.
+    ignored: ClassVar[frozenset[str]] = frozenset({"logger", "max_upload_size", "show_progress_bar"})
+    credential = "wallet_path"
 
-    max_cost: int | None = None
-    bundle: bool = False
-    confirmations: int = 0
-    reseed: bool = False
-    version_mapping: Mapping[str, str] = field(default_factory=dict)
-    extra_file_tags: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-
-
-def make_connection(options: Mapping[str, Any]) -> Connection:
-    """Build a connection of what the user said and what the environment says.
-
-    Args:
-        options: Fields of `Connection`; `api_url` of ritual-arweave 0.1 stands for one gateway.
-
-    Raises:
-        BackendError: there is no such option, or it cannot have this value.
-        ArtifactError: the environment has a setting that cannot be used.
-    """
-    given = {name: value for name, value in options.items() if name not in _NEEDLESS and value is not None}
-    if "api_url" in given:
-        given.setdefault("gateways", given["api_url"])
-        del given["api_url"]
-    _refuse_unknown(given, Connection)
-    if "gateways" not in given and (from_environment := load_settings().arweave_gateways):
-        given["gateways"] = from_environment
-    if "gateways" in given:
-        given["gateways"] = _check_gateways(given["gateways"])
-    if "max_workers" not in given and (limit := load_settings().max_workers):
-        given["max_workers"] = limit
-    connection = Connection(**given)
-    _check_number("max_workers", connection.max_workers, least=1)
-    _check_seconds("timeout", connection.timeout)
-    return connection
-
-
-def make_upload_options(options: Mapping[str, Any]) -> UploadOptions:
-    """Check what the user says of an upload.
-
-    Raises:
-        BackendError: there is no such option, or it cannot have this value.
-    """
-    given = {name: value for name, value in options.items() if value is not None}
-    _refuse_unknown(given, UploadOptions)
-    chosen = UploadOptions(**given)
-    if chosen.max_cost is not None:
-        _check_number("max_cost", chosen.max_cost, least=0)
-    _check_number("confirmations", chosen.confirmations, least=0)
-    for name in ("bundle", "reseed"):
-        if not isinstance(getattr(chosen, name), bool):
-            message = f"{name} is {getattr(chosen, name)!r}, expected True or False"
-            raise BackendError(message)
-    _check_texts("version_mapping", chosen.version_mapping)
-    _check_tags("extra_file_tags", chosen.extra_file_tags)
-    return chosen
-
-
-def _refuse_unknown(options: Mapping[str, Any], known: type[Connection | UploadOptions]) -> None:
-    names = {f.name for f in fields(known)}
-    for name in options:
-        if name not in names:
-            message = (
-                f"the Arweave backend does not take the option {name!r}; "
-                f"those that there are: {', '.join(sorted(names))}"
-            )
-            raise BackendError(message)
-
-
-def _check_number(name: str, value: object, *, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        message = f"{name} is {value!r}, expected a whole number, {least} or more"
-        raise BackendError(message)
-
-
-def _check_seconds(name: str, value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
-        message = f"{name} is {value!r}, expected seconds, more than 0"
-        raise BackendError(message)
-
-
-def _check_tags(name: str, value: object) -> None:
-    if not isinstance(value, Mapping) or not all(isinstance(path, str) for path in value):
-        message = f"{name} is no mapping of a file's name to its tags"
-        raise BackendError(message)
-    for tags in value.values():
-        _check_texts(name, tags)
-        if taken := sorted(_OWN_TAGS & tags.keys()):
-            message = (
-                f"{name} has the tag {taken[0]!r}, which says what the transaction is; choose another name"
-            )
-            raise BackendError(message)
-
-
-def _check_texts(name: str, value: object) -> None:
-    if not isinstance(value, Mapping) or not all(
-        isinstance(part, str) for pair in value.items() for part in pair
-    ):
-        message = f"{name} is no mapping of text to text"
-        raise BackendError(message)
-
-
-def _check_gateways(value: object) -> tuple[str, ...]:
-    addresses = (
-        value.split(",")
-        if isinstance(value, str)
-        else list(value)
-        if isinstance(value, Sequence)
-        else [value]
+    gateways: tuple[str, ...] | None = Field(
+        default=None,
+        description="Addresses of gateways or nodes, tried in order: a list, or text with commas. "
+        "Default: `RITUAL_ARWEAVE_GATEWAYS`, else public gateways. `api_url` is accepted as another name.",
     )
-    gateways = tuple(dict.fromkeys(_check_gateway(address) for address in addresses))
+    wallet_path: Annotated[str | Path | None, Flag(("--wallet",), metavar="FILE")] = Field(
+        default=None,
+        description="The JWK file of the wallet, which uploads need. Default: `ARWEAVE_WALLET_FILE_PATH`.",
+    )
+    timeout: float = Field(
+        default=DEFAULT_TIMEOUT,
+        gt=0,
+        allow_inf_nan=False,
+        description="Seconds without a byte after which a connection counts as lost.",
+    )
+    max_workers: int | None = Field(
+        default=None,
+        ge=1,
+        description=f"Requests in flight at once. Default: `RITUAL_MAX_WORKERS`, else {DEFAULT_MAX_WORKERS}.",
+    )
+    timing: Timing = Field(
+        default=Timing(), description="How the network's pace is met; for tests and private networks."
+    )
+
+    @classmethod
+    def parse(cls, given: Mapping[str, Any]) -> Self:
+        """Build the options from what the user gave; `api_url` of ritual-arweave 0.1 names one gateway.
+
+        Raises:
+            AuthenticationError: the wallet's path cannot be valid.
+            BackendError: there is no such option, or it cannot have this value.
+        """
+        given = dict(given)
+        alias = given.pop("api_url", None)
+        if alias is not None and given.get("gateways") is None:
+            given["gateways"] = alias
+        return super().parse(given)
+
+    @field_validator("gateways", mode="before")
+    @classmethod
+    def _read_gateways(cls, value: object) -> tuple[str, ...] | None:
+        return None if value is None else parse_gateways(value)
+
+    def fill_in(self, settings: Settings) -> Connection:
+        """Return the connection that these options and the environment describe.
+
+        Raises:
+            BackendError: the gateways of the environment cannot be used.
+        """
+        gateways = self.gateways
+        if gateways is None and settings.arweave_gateways:
+            try:
+                gateways = parse_gateways(settings.arweave_gateways)
+            except ValueError as error:
+                message = f"RITUAL_ARWEAVE_GATEWAYS: {error}"
+                raise BackendError(message) from None
+        return Connection(
+            gateways=gateways or DEFAULT_GATEWAYS,
+            wallet_path=self.wallet_path or settings.wallet_path,
+            timeout=self.timeout,
+            max_workers=self.max_workers or settings.max_workers or DEFAULT_MAX_WORKERS,
+            timing=self.timing,
+        )
+
+
+class UploadOptions(Options):
+    """Further options of an upload to Arweave."""
+
+    title = "an upload to Arweave"
+
+    max_cost: Annotated[int | None, Flag(("--max-cost",), metavar="AR", parse=parse_ar)] = Field(
+        default=None,
+        ge=0,
+        description="Refuse an upload that costs more, before anything is posted "
+        "(winston in Python, AR on the command line).",
+    )
+    bundle: Annotated[bool, Flag(("--bundle",))] = Field(
+        default=False,
+        description="Put small files and the manifests into one ANS-104 bundle: one transaction to pay for "
+        "and to confirm. Tools that do not support bundles cannot read it.",
+    )
+    confirmations: Annotated[int, Flag(("--confirmations",))] = Field(
+        default=0,
+        ge=0,
+        description="Wait until the artifact is this many blocks deep, its own block included; "
+        "0 returns as soon as everything is posted.",
+    )
+    reseed: Annotated[bool, Flag(("--reseed",))] = Field(
+        default=False,
+        description="Ask the gateways for every chunk that is stored already, and post lost ones again.",
+    )
+    version_mapping: Mapping[str, str] = Field(
+        default={},
+        description="The tag `File-Version` of a file, by its name in the artifact. "
+        "Default: the repository's version, else `0.0.0`.",
+    )
+    extra_file_tags: Mapping[str, Mapping[str, str]] = Field(
+        default={},
+        description="Further tags of a file, by its name in the artifact. A file that is stored already, or "
+        "equal to another one of the artifact, keeps the tags that it was stored with.",
+    )
+
+    @field_validator("extra_file_tags")
+    @classmethod
+    def _check_tags(cls, value: Mapping[str, Mapping[str, str]]) -> Mapping[str, Mapping[str, str]]:
+        for tags in value.values():
+            if taken := sorted(_OWN_TAGS & tags.keys()):
+                message = f"the tag {taken[0]!r} describes the transaction itself; choose another name"
+                raise ValueError(message)
+        return value
+
+
+def parse_gateways(value: object) -> tuple[str, ...]:
+    """Return the addresses in a list or in text with commas, each once.
+
+    Raises:
+        ValueError: there are none, or one is not an address.
+    """
+    if isinstance(value, str):
+        addresses: Sequence[object] = value.split(",")
+    else:
+        addresses = value if isinstance(value, Sequence) else [value]
+    gateways = tuple(dict.fromkeys(_parse_gateway(address) for address in addresses))
     if not gateways:
-        message = "there is no gateway in the list (RITUAL_ARWEAVE_GATEWAYS, gateways=…)"
-        raise BackendError(message)
+        message = "the list of gateways is empty"
+        raise ValueError(message)
     return gateways
 
 
-def _check_gateway(address: object) -> str:
+def _parse_gateway(address: object) -> str:
     try:
         parts = urlsplit(str(address).strip())
         valid = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.username is None
@@ -184,8 +211,6 @@ def _check_gateway(address: object) -> str:
     except ValueError:
         valid = False
     if not valid or parts.query or parts.fragment:
-        message = (
-            "a gateway (RITUAL_ARWEAVE_GATEWAYS) must be a URL such as https://arweave.net, without a user"
-        )
-        raise BackendError(message)
+        message = "a gateway must be a URL such as https://arweave.net, without a user name or a query"
+        raise ValueError(message)
     return parts.geturl().rstrip("/")

@@ -2,32 +2,27 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
 
 from pydantic import JsonValue
 
+from ritual_artifacts.backends.arweave.encoding import format_ar
 from ritual_artifacts.backends.arweave.network import Network, Status
 from ritual_artifacts.backends.base import UploadResult
-
-LONGEST_WAIT: Final = 3600.0
-"""Seconds for a few blocks."""
-_BLOCK_SECONDS: Final = 300.0
-"""A block takes two minutes, and sometimes longer."""
 
 
 @dataclass(frozen=True)
 class ArweaveUploadResult(UploadResult):
     """Where an artifact went, what it cost, and how far the network is with it.
 
-    It answers where ritual-arweave's result did: `repo_id`, `transaction_id` and `manifest_url`.
+    It has what the result of ritual-arweave has: `repo_id`, `transaction_id` and `manifest_url`.
 
     Attributes:
         transaction_id: The path manifest, which names all files: the revision.
         manifest_url: Where it can be looked at.
-        cost: Winston that were paid for this upload; 0 where all of it was there already.
+        cost: Winston that this upload cost; 0 where everything was stored already.
         transactions: Id of each file's transaction or data item, by its name in the artifact.
-        final_transaction: The transaction that was posted last; the artifact is there when this is mined.
-            It is the path manifest itself, or the bundle with it.
+        final_transaction: The transaction that was posted last; the artifact is published once it is mined.
+            It is the path manifest itself, or the bundle that holds it.
     """
 
     transaction_id: str
@@ -38,7 +33,7 @@ class ArweaveUploadResult(UploadResult):
     _network: Network = field(repr=False, compare=False)
 
     def details(self) -> dict[str, JsonValue]:
-        """Return ids and cost as JSON; winston as text, because JSON's numbers may not hold them."""
+        """Return ids and cost as JSON; winston as text, because JSON numbers may lose digits."""
         return {
             "transaction_id": self.transaction_id,
             "final_transaction": self.final_transaction,
@@ -46,8 +41,12 @@ class ArweaveUploadResult(UploadResult):
             "transactions": dict(self.transactions),
         }
 
+    def summary(self) -> list[str]:
+        """Return what was paid."""
+        return [f"paid {format_ar(self.cost)}" if self.cost else "nothing to pay"]
+
     def status(self) -> Status:
-        """Ask what has become of it.
+        """Return what the network knows about the upload now.
 
         Raises:
             TransferError: no gateway could be reached.
@@ -58,7 +57,7 @@ class ArweaveUploadResult(UploadResult):
         """Wait until the artifact is mined, and that many blocks deep.
 
         Args:
-            confirmations: Blocks, the one with the artifact included; after 10 or so nothing takes it back.
+            confirmations: Blocks, its own block included; after 10 or so it is practically final.
             timeout: Seconds; default an hour, and five minutes for each block beyond twelve.
 
         Raises:
@@ -66,5 +65,5 @@ class ArweaveUploadResult(UploadResult):
             TransferError: no gateway could be reached.
         """
         if timeout is None:
-            timeout = max(LONGEST_WAIT, confirmations * _BLOCK_SECONDS)
+            timeout = self._network.default_timeout(confirmations)
         return self._network.wait_for(self.final_transaction, confirmations, timeout=timeout)

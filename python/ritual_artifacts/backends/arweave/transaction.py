@@ -1,11 +1,10 @@
-"""Format-2 transactions: built and signed here, or taken from a stranger and proven."""
+"""Format-2 transactions: built and signed here, or received from a gateway and verified."""
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Final, Self, TypeAlias
+from typing import Any, Final, Self
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.padding import MGF1, PSS
@@ -13,48 +12,16 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicNumbers
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from ritual_artifacts.backends.arweave.encoding import decode, encode
+from ritual_artifacts.backends.arweave.tags import MAX_TAGS, Tags, find_tag
 from ritual_artifacts.backends.arweave.wallet import RSA_BYTES, RSA_EXPONENT, Wallet, address_of
 from ritual_artifacts.core.chunks import deep_hash
 from ritual_artifacts.errors import BackendError
 
-MAX_TAG_BYTES: Final = 2048
-"""Names and values of all tags together, as the node counts."""
-MAX_TAGS: Final = 2048
 MAX_BODY_BYTES: Final = 256 * 1024
-"""Data up to here travels inside its transaction; a node checks it as one chunk."""
+"""Data of at most this size is posted inside its transaction; a node checks it as one chunk."""
 
 _FORMAT: Final = 2
 _MAX_DIGITS: Final = 30
-
-Tags: TypeAlias = tuple[tuple[bytes, bytes], ...]
-
-
-def make_tags(tags: Iterable[tuple[str, str]], what: str) -> Tags:
-    """Encode tags.
-
-    Args:
-        tags: Names and values, in order.
-        what: What they describe, for messages.
-
-    Raises:
-        BackendError: they are more than a node takes.
-    """
-    try:
-        made = tuple((name.encode(), value.encode()) for name, value in tags)
-    except UnicodeEncodeError:
-        message = f"a tag of {what} holds text that is no Unicode"
-        raise BackendError(message) from None
-    size = sum(len(name) + len(value) for name, value in made)
-    if size > MAX_TAG_BYTES or len(made) > MAX_TAGS:
-        message = (
-            f"the tags of {what} have {size} bytes, and a node takes {MAX_TAG_BYTES}; "
-            f"shorten its name or its tags"
-        )
-        raise BackendError(message)
-    if empty := next((name for name, value in made if not name or not value), None):
-        message = f"the tag {empty.decode()!r} of {what} is empty, which gateways drop"
-        raise BackendError(message)
-    return made
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,11 +35,11 @@ class Transaction:
         reward: What the owner pays, in winston.
         data_size: Bytes of the data.
         data_root: Root of the Merkle tree over the data's chunks; empty where there is no data.
-        data: The data itself, where it travels inside; not signed, because `data_root` is.
+        data: The data, where it is posted inside the transaction; the signature covers its `data_root`.
         signature: RSA-PSS with SHA-256 over the deep hash; empty before `sign`.
-        target: Who gets `quantity`; empty in what is written here.
-        quantity: Winston that are moved; 0 in what is written here.
-        denomination: Of the money; 0 where the field is not there.
+        target: The receiver of `quantity`; empty in transactions of this package.
+        quantity: Winston that are moved; 0 in transactions of this package.
+        denomination: Of the money; 0 where the transaction does not state it.
     """
 
     owner: bytes = field(repr=False)
@@ -116,23 +83,19 @@ class Transaction:
         return deep_hash(fields)
 
     def tag(self, name: str) -> str | None:
-        """Return the value of the first tag of a name; None where there is none, or where it is no text."""
+        """Return the value of the first tag of this name, where there is one and it is text."""
         return find_tag(self.tags, name)
-
-    def has_tags(self, tags: Mapping[str, str]) -> bool:
-        """Say whether each of these tags is there with this very value."""
-        return all(self.tag(name) == value for name, value in tags.items())
 
     def sign(self, wallet: Wallet) -> Self:
         """Return the transaction with the wallet's signature."""
         return replace(self, signature=wallet.sign(self.message))
 
     def with_data(self, data: bytes) -> Self:
-        """Return the transaction with data inside, which is not signed, because `data_root` is."""
+        """Return the transaction with the data inside; its id and signature stay the same."""
         return replace(self, data=data)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the JSON object that is posted; numbers are decimal strings, as the node wants them."""
+        """Return the JSON object that is posted; numbers are decimal strings, as nodes expect them."""
         denomination = {"denomination": str(self.denomination)} if self.denomination else {}
         return {
             "format": _FORMAT,
@@ -152,18 +115,18 @@ class Transaction:
 
     @classmethod
     def from_json(cls, data: bytes | str, transaction_id: str) -> Self:
-        """Read a transaction from a stranger and prove that it is the one that is meant.
+        """Parse a transaction and verify that it is the requested one.
 
-        The id is a hash of the signature, and the signature covers everything that is used here: nobody can
-        change a byte, or say that somebody else is the owner.
+        The id is a hash of the signature, and the signature covers every field that is used here. So no
+        gateway can change a byte or name another owner.
 
         Args:
             data: The JSON object, as `GET /tx/{id}` answers.
-            transaction_id: The id that was asked for.
+            transaction_id: The id that was requested.
 
         Raises:
-            BackendError: it is malformed, another one, of a kind that cannot be proven, or not signed by its
-                owner.
+            BackendError: the transaction is malformed, is not the requested one, has a format that cannot be
+                verified, or is not signed by its owner.
         """
         what = f"the transaction {transaction_id}"
         try:
@@ -171,11 +134,12 @@ class Transaction:
         except (ValueError, RecursionError):
             values = None
         if not isinstance(values, dict):
-            message = f"{what} is no JSON object"
+            message = f"{what}: expected a JSON object"
             raise BackendError(message)
         if values.get("format") != _FORMAT:
             message = (
-                f"{what} has the format {str(values.get('format'))[:20]!r}; only format 2 can be verified"
+                f"{what}: expected format 2, the only one that can be verified, "
+                f"got {str(values.get('format'))[:20]!r}"
             )
             raise BackendError(message)
         transaction = cls(
@@ -191,57 +155,47 @@ class Transaction:
             denomination=_read_number(values.get("denomination", "0"), f"the denomination of {what}"),
         )
         if transaction.id != transaction_id:
-            message = f"{what} was asked for, and {transaction.id} came"
+            message = f"requested {what}, got {transaction.id}"
             raise BackendError(message)
         if not is_signed(transaction.owner, transaction.signature, transaction.message):
-            message = f"{what} is not signed by its owner: it was altered"
+            message = f"{what} is not signed by its owner"
             raise BackendError(message)
         if bool(transaction.data_size) != bool(transaction.data_root):
-            message = f"{what} has {transaction.data_size} bytes of data, which its data root contradicts"
+            message = f"{what} has {transaction.data_size} bytes of data, and its data root says otherwise"
             raise BackendError(message)
         return transaction
 
 
-def find_tag(tags: Tags, name: str) -> str | None:
-    """Return the value of the first tag of a name; None where there is none, or where it is no text."""
-    wanted = name.encode()
-    value = next((value for key, value in tags if key == wanted), None)
-    try:
-        return None if value is None else value.decode()
-    except UnicodeDecodeError:
-        return None
-
-
 def is_signed(owner: bytes, signature: bytes, message: bytes) -> bool:
-    """Say whether an RSA key of 4096 bits has signed a message (RSA-PSS, SHA-256, a salt of any length)."""
+    """Return whether an RSA key of 4096 bits signed a message (RSA-PSS, SHA-256, a salt of any length)."""
     if len(owner) != RSA_BYTES or len(signature) != RSA_BYTES:
         return False
     try:
         key = RSAPublicNumbers(RSA_EXPONENT, int.from_bytes(owner)).public_key()
         key.verify(signature, message, PSS(MGF1(SHA256()), PSS.AUTO), SHA256())
-    except (InvalidSignature, ValueError):  # ValueError: the modulus is none
+    except (InvalidSignature, ValueError):  # ValueError: not a valid modulus
         return False
     return True
 
 
 def _read_tags(value: object, what: str) -> Tags:
     if not isinstance(value, list) or len(value) > MAX_TAGS:
-        message = f"{what} has tags that are no list, or too many"
+        message = f"{what}: expected a list of at most {MAX_TAGS} tags"
         raise BackendError(message)
     tags = []
     for tag in value:
         if not isinstance(tag, dict):
-            message = f"{what} has a tag that is none"
+            message = f"{what} has a malformed tag"
             raise BackendError(message)
-        names = (f"a tag's name in {what}", f"a tag's value in {what}")
+        names = (f"the name of a tag of {what}", f"the value of a tag of {what}")
         tags.append((decode(tag.get("name"), names[0]), decode(tag.get("value"), names[1])))
     return tuple(tags)
 
 
 def _read_number(value: object, what: str) -> int:
-    """Read a number, which the network writes as text."""
+    """Parse a number, which the network writes as text."""
     text = str(value) if isinstance(value, int | str) and not isinstance(value, bool) else ""
     if not (text.isascii() and text.isdecimal() and len(text) <= _MAX_DIGITS):
-        message = f"{what} is {text[:_MAX_DIGITS]!r}, which is no number"
+        message = f"{what}: expected a number, got {text[:_MAX_DIGITS]!r}"
         raise BackendError(message)
     return int(text)

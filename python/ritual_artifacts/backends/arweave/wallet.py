@@ -1,4 +1,4 @@
-"""An Arweave wallet: an RSA key of 4096 bits in a JWK file. Nothing here prints it."""
+"""An Arweave wallet: an RSA key of 4096 bits in a JWK file. Nothing here shows the private key."""
 
 import hashlib
 import json
@@ -11,7 +11,6 @@ from typing import Any, Final, Self
 from ritual_artifacts.backends.arweave.encoding import decode, encode
 from ritual_artifacts.core.hashing import make_folder, read_regular
 from ritual_artifacts.errors import ArtifactError, WalletError
-from ritual_artifacts.settings import load_settings
 
 log = logging.getLogger(__name__)
 
@@ -20,17 +19,17 @@ RSA_EXPONENT: Final = 65537
 
 _MAX_FILE_BYTES: Final = 64 << 10
 _PARTS: Final = ("n", "e", "d", "p", "q", "dp", "dq", "qi")
-"""Of an RSA private key, as RFC 7518, section 6.3, names them."""
+"""The parts of an RSA private key, as RFC 7518, section 6.3, names them."""
 _HINT: Final = "expected a JSON Web Key of an RSA key with 4096 bits, as Arweave wallets export it"
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 
 
 class Wallet:
-    """Somebody who can sign.
+    """A key that signs transactions.
 
     Attributes:
-        owner: The modulus of the key, 512 bytes, big-endian: what a transaction calls its owner.
-        address: SHA-256 of it, in base64url.
+        owner: The modulus of the key, 512 bytes, big-endian: the `owner` of a transaction.
+        address: SHA-256 of the modulus, in base64url.
     """
 
     __slots__ = ("_signer", "address", "owner")
@@ -40,18 +39,18 @@ class Wallet:
 
         Args:
             jwk: The key.
-            source: Where it is from, for messages.
+            source: Where the key was read from, for messages.
 
         Raises:
-            WalletError: it is no private RSA key of 4096 bits.
+            WalletError: it is not a private RSA key of 4096 bits.
         """
         _check(jwk, source)
-        # Reading the key pulls in much that nobody needs who only downloads.
+        # Slow to import, and downloads do not need it.
         from arweave.arweave_lib import Wallet as Signer  # noqa: PLC0415
 
         try:
             self._signer = Signer.from_data({name: jwk[name] for name in ("kty", *_PARTS)})
-        except Exception as error:  # noqa: BLE001 - whatever it says may hold a part of the key
+        except Exception as error:  # noqa: BLE001 - its message may hold a part of the key
             kind = type(error).__name__
             message = f"the wallet {source} has a key that cannot be used ({kind}); {_HINT}"
             raise WalletError(message) from None
@@ -63,8 +62,8 @@ class Wallet:
         return f"Wallet({self.address})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Refuse to be copied to where somebody may read it."""
-        message = "a wallet is not pickled: that would write its key"
+        """Refuse to be pickled or copied."""
+        message = "a wallet cannot be pickled: that would write its private key"
         raise WalletError(message)
 
     def sign(self, message: bytes) -> bytes:
@@ -73,16 +72,16 @@ class Wallet:
         return signature
 
     @classmethod
-    def load(cls, path: Path | str | None = None) -> Self:
+    def load(cls, path: Path | str | None) -> Self:
         """Read a wallet from its file.
 
         Args:
-            path: The JWK file; default `ARWEAVE_WALLET_FILE_PATH`.
+            path: The JWK file; None: the user named none.
 
         Raises:
-            WalletError: there is none, it cannot be read, or it is no key for Arweave.
+            WalletError: there is no wallet, it cannot be read, or it is not a key for Arweave.
         """
-        place = find_wallet(path)
+        place = _expand(path)
         try:
             data = read_regular(place, _MAX_FILE_BYTES + 1)
             mode = place.stat().st_mode
@@ -90,25 +89,23 @@ class Wallet:
             message = f"the wallet {place} cannot be read: {error.strerror}"
             raise WalletError(message) from None
         if data is None or len(data) > _MAX_FILE_BYTES:
-            message = f"the wallet {place} is no file of at most {_MAX_FILE_BYTES} bytes; {_HINT}"
+            message = f"the wallet {place} is not a file of at most {_MAX_FILE_BYTES} bytes; {_HINT}"
             raise WalletError(message)
         if os.name != "nt" and mode & _OTHERS:
-            log.warning(
-                "the wallet %s can be read by others on this machine; run: chmod 600 %s", place, place
-            )
+            log.warning("other users of this machine can read the wallet %s; run: chmod 600 %s", place, place)
         try:
             jwk = json.loads(data)
         except (ValueError, RecursionError):
-            message = f"the wallet {place} is no JSON; {_HINT}"
+            message = f"the wallet {place} is not valid JSON; {_HINT}"
             raise WalletError(message) from None
         return cls(jwk, str(place))
 
     @classmethod
     def create(cls, path: Path | str) -> Self:
-        """Make a new key and write it into a new file that only its owner may read.
+        """Generate a key and write it to a new file that only the user can read.
 
         Raises:
-            WalletError: there is a file already; a wallet is never replaced.
+            WalletError: the file exists; a wallet is never replaced.
         """
         from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key  # noqa: PLC0415
 
@@ -117,7 +114,7 @@ class Wallet:
         try:
             descriptor = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         except FileExistsError:
-            message = f"{place} is there already; a wallet is never replaced, so choose another file"
+            message = f"{place} exists, and a wallet is never replaced; choose another file"
             raise WalletError(message) from None
         try:
             numbers = generate_private_key(RSA_EXPONENT, RSA_BYTES * 8).private_numbers()
@@ -144,40 +141,34 @@ class Wallet:
         return cls(jwk, str(place))
 
 
-def find_wallet(path: Path | str | None = None) -> Path:
-    """Return where the wallet is, which need not be there.
-
-    Raises:
-        WalletError: nobody has said.
-    """
-    given = path or load_settings().wallet_path
-    if given is None:
+def _expand(path: Path | str | None) -> Path:
+    if path is None:
         message = "there is no wallet: pass wallet_path=…, or set ARWEAVE_WALLET_FILE_PATH"
         raise WalletError(message)
     try:
-        return Path(given).expanduser().absolute()
-    except RuntimeError as error:  # '~somebody' who has no home here
+        return Path(path).expanduser().absolute()
+    except RuntimeError as error:  # '~name' of a user without a home folder
         raise WalletError(str(error)) from None
 
 
 def address_of(owner: bytes) -> str:
-    """Return the address that belongs to the modulus of a key."""
+    """Return the address of a key, given its modulus."""
     return encode(hashlib.sha256(owner).digest())
 
 
 def _check(jwk: object, source: str) -> None:
     if not isinstance(jwk, dict) or jwk.get("kty") != "RSA":
-        message = f"the wallet {source} is no RSA key; {_HINT}"
+        message = f"the wallet {source} is not an RSA key; {_HINT}"
         raise WalletError(message)
     if missing := [name for name in _PARTS if not isinstance(jwk.get(name), str)]:
-        kind = "a public key, which cannot sign" if "d" in missing else "no whole key"
+        kind = "a public key, which cannot sign" if "d" in missing else "incomplete"
         message = f"the wallet {source} is {kind}: it lacks {', '.join(missing)}; {_HINT}"
         raise WalletError(message)
     try:
         sizes = {name: len(decode(jwk[name], name)) for name in _PARTS}
         exponent = int.from_bytes(decode(jwk["e"], "e"))
-    except ArtifactError:  # whose words repeat what was read
-        message = f"the wallet {source} has a part that is no base64url; {_HINT}"
+    except ArtifactError:  # its message repeats a part of the key
+        message = f"a part of the wallet {source} is not base64url; {_HINT}"
         raise WalletError(message) from None
     if sizes["n"] != RSA_BYTES or exponent != RSA_EXPONENT:
         message = f"the wallet {source} has {sizes['n'] * 8} bits and the exponent {exponent}; {_HINT}"

@@ -7,7 +7,7 @@ streams the files of its manifest.
 ::
 
     storage    a `Storage`, light to import    options    what a user can say, checked
-    backend    a `Backend`, and a `Revision`   transport  GET requests, repeated; the token stays at home
+    backend    a `Backend`, and a `Revision`   transport  GET requests, repeated if that helps
     hub        commits, listings, bytes        session    the library's session, guarded during an upload
     sources    files that must not change      library    other changes to the library during an upload
     branch     the branch of an upload         xet        the progress of hf-xet

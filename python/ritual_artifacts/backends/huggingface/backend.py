@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from ritual_artifacts.artifact.manifest import MAX_MANIFEST_BYTES, AnyEntry
 from ritual_artifacts.artifact.planning import MANIFEST_FILENAME, ArtifactPlan
-from ritual_artifacts.backends.base import Backend, RemoteFile, Revision, Storage
+from ritual_artifacts.backends.base import Backend, RemoteFile, Revision
 from ritual_artifacts.backends.huggingface.hub import Hub
 from ritual_artifacts.backends.huggingface.options import MAIN, HubConnection, HubUpload
 from ritual_artifacts.backends.huggingface.upload import HuggingFaceUpload
@@ -24,15 +24,9 @@ class HuggingFaceBackend(Backend[HubUpload]):
         hub: The Hub.
     """
 
-    def __init__(self, storage: Storage, connection: HubConnection, context: Context) -> None:
+    def __init__(self, connection: HubConnection, context: Context) -> None:
         """Prepare; nothing is sent yet."""
-        self._storage = storage
         self.hub = Hub(connection, context)
-
-    @property
-    def storage(self) -> Storage:
-        """The storage that this is a connection to."""
-        return self._storage
 
     def open(self, repo_id: RitualRepoId) -> "HuggingFaceRevision":
         """Open the commit that the id names now; see `Backend`."""

@@ -1,4 +1,4 @@
-"""One commit with everything in it, made once, whatever happens to the connection."""
+"""One commit with everything in it, made once, even if connections fail."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

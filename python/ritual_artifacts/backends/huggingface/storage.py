@@ -27,7 +27,7 @@ class HuggingFaceStorage(Storage):
         connection = HubConnection.connect(options, context.settings)
         from ritual_artifacts.backends.huggingface.backend import HuggingFaceBackend  # noqa: PLC0415 - heavy
 
-        return HuggingFaceBackend(self, connection, context)
+        return HuggingFaceBackend(connection, context)
 
     def is_pinned(self, repo_id: RitualRepoId, options: Mapping[str, Any]) -> bool:
         """Return whether the id, or the revision among the options, is a commit."""

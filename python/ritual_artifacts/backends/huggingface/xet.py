@@ -28,6 +28,10 @@ class _Watch:
     def add(self, commit: Any) -> None:  # noqa: ANN401 - hf-xet may not be installed
         self._commits.append(commit)
 
+    def clear(self) -> None:
+        """Let go of the uploads: they keep their store open, and refer to this object."""
+        self._commits.clear()
+
     def abort(self) -> None:
         """End the uploads; the thread that waits for them gets an error."""
         for commit in self._commits:
@@ -54,6 +58,7 @@ def reported(report: Report) -> Iterator[None]:
             yield
     finally:
         _watch.reset(token)
+        watch.clear()
 
 
 class _ReportingSession:

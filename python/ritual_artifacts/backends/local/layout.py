@@ -2,8 +2,11 @@
 
 import contextlib
 import errno
+import hashlib
+import json
 import logging
 import os
+import re
 import shutil
 import stat
 import uuid
@@ -14,14 +17,43 @@ from typing import Final
 
 from filelock import FileLock
 
+from ritual_artifacts.artifact.digest import Digest
+from ritual_artifacts.artifact.manifest import Manifest
 from ritual_artifacts.core.hashing import is_sha256, make_folder, read_regular
 from ritual_artifacts.errors import IntegrityError, Mismatch, RepoIdError
 from ritual_artifacts.repo_id import RitualRepoId, StorageId
 
 log = logging.getLogger(__name__)
 
-_POINTER_BYTES: Final = 100
+_POINTER_BYTES: Final = 200
 """More than a revision and a line end need."""
+_REVISION: Final = re.compile(r"([0-9a-f]{64})(-[0-9a-f]{16})?", re.ASCII)
+
+
+def is_revision(text: str) -> bool:
+    """Return whether `text` has the form of a revision's name; see `revision_name`."""
+    return _REVISION.fullmatch(text) is not None
+
+
+def digest_of(revision: str) -> Digest:
+    """Return the artifact's digest, which a revision's name begins with."""
+    return Digest.from_hex(revision.partition("-")[0])
+
+
+def revision_name(manifest: Manifest, *, first: bool) -> str:
+    """Return the name of the revision that has this manifest.
+
+    Canonical JSON writes 1 and 1.0 alike, so manifests that differ can have one digest. Each of them is a
+    revision of its own.
+
+    Args:
+        manifest: The manifest.
+        first: Whether no other manifest of the repository has this digest; else a hash of the fields follows.
+    """
+    fields = json.dumps(manifest.fields, sort_keys=True).encode()
+    return (
+        manifest.digest.hex if first else f"{manifest.digest.hex}-{hashlib.sha256(fields).hexdigest()[:16]}"
+    )
 
 
 @dataclass(frozen=True)
@@ -113,7 +145,7 @@ class Layout:
 
     def revisions(self, repo_id: RitualRepoId) -> list[str]:
         """Return a repository's revisions, the newest first."""
-        paths = [p for p in _children(self.repo_folder(repo_id) / "revisions") if is_sha256(p.name)]
+        paths = [p for p in _children(self.repo_folder(repo_id) / "revisions") if is_revision(p.name)]
         return [path.name for path in sorted(paths, key=lambda p: (-p.stat().st_mtime_ns, p.name))]
 
     def labels(self, repo_id: RitualRepoId) -> dict[str, str]:
@@ -174,6 +206,6 @@ def _read_pointer(path: Path) -> str | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     name = "not a regular file" if data is None else data.decode(errors="replace").strip()
-    if not is_sha256(name):
+    if not is_revision(name):
         raise IntegrityError.of([Mismatch(path.name, "a revision", repr(name[:80]), str(path.parent))])
     return name

@@ -1,34 +1,17 @@
-"""What the local store is like as a storage, and its options. It does not open the store."""
+"""What the local store is like as a storage. It does not open the store."""
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pydantic import Field
-
 from ritual_artifacts.backends.base import Storage
+from ritual_artifacts.backends.local.options import LocalOptions, LocalUploadOptions
 from ritual_artifacts.backends.options import Options
 from ritual_artifacts.context import Context
 from ritual_artifacts.repo_id import StorageId
 
 if TYPE_CHECKING:
     from ritual_artifacts.backends.local.store import LocalBackend
-
-
-class LocalOptions(Options):
-    """Options of every call that uses the local store."""
-
-    title: ClassVar[str] = "the local store"
-
-    root: Path | str | None = Field(
-        default=None, description="The store's folder; default `RITUAL_STORE_DIR`."
-    )
-
-
-class LocalUploadOptions(Options):
-    """An upload to the local store has no options of its own."""
-
-    title: ClassVar[str] = "an upload to the local store"
 
 
 class LocalStorage(Storage):

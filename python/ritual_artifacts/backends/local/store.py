@@ -3,26 +3,31 @@
 import contextlib
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from ritual_artifacts.artifact.digest import Digest
 from ritual_artifacts.artifact.manifest import MAX_MANIFEST_BYTES, AnyEntry, Manifest
 from ritual_artifacts.artifact.planning import MANIFEST_FILENAME, ArtifactPlan
 from ritual_artifacts.backends.base import Backend, Revision, UploadSession
-from ritual_artifacts.backends.local.layout import Layout, is_regular, make_replaceable
-from ritual_artifacts.backends.local.storage import LocalStorage, LocalUploadOptions
+from ritual_artifacts.backends.local.layout import (
+    Layout,
+    digest_of,
+    is_regular,
+    is_revision,
+    make_replaceable,
+)
+from ritual_artifacts.backends.local.options import LocalUploadOptions
 from ritual_artifacts.backends.local.upload import open_upload, sweep
 from ritual_artifacts.context import Context
 from ritual_artifacts.core.hashing import (
     DEFAULT_READ_SIZE,
     FileDigest,
     hash_files,
-    is_sha256,
     make_folder,
     read_regular,
     rename_files,
@@ -52,7 +57,7 @@ class StoredVersion:
 
     Attributes:
         repo_id: The repository, without a version.
-        revision: The artifact's digest, without `sha256:`.
+        revision: Its immutable name, which begins with the artifact's digest.
         labels: The version labels that name it.
         latest: Whether the repository's id without a version names it.
         created: When it was first uploaded.
@@ -68,7 +73,7 @@ class StoredVersion:
 
 
 class LocalRevision(Revision):
-    """One version in the store; `name` is its artifact's digest, without `sha256:`."""
+    """One version in the store; `name` begins with its artifact's digest."""
 
     def __init__(self, layout: Layout, repo_id: RitualRepoId, name: str) -> None:
         """Open a version that exists."""
@@ -78,7 +83,7 @@ class LocalRevision(Revision):
     @property
     def digest(self) -> Digest:
         """The digest of the artifact."""
-        return Digest.from_hex(self.name)
+        return digest_of(self.name)
 
     def manifest_bytes(self) -> bytes:
         """Return the manifest file, unchecked; see `Revision`."""
@@ -126,10 +131,9 @@ class LocalBackend(Backend[LocalUploadOptions]):
         """Use the store below `root`; nothing is created before it is needed."""
         self.layout = Layout(root.expanduser().absolute())
 
-    @property
-    def storage(self) -> LocalStorage:
-        """The storage that this is a connection to."""
-        return LocalStorage()
+    def upload_options(self, given: Mapping[str, Any]) -> LocalUploadOptions:
+        """Check the options of an upload; see `Backend`."""
+        return LocalUploadOptions.parse(given)
 
     # --- writing ---
 
@@ -238,7 +242,7 @@ class LocalBackend(Backend[LocalUploadOptions]):
         version = repo_id.version
         if version is None:
             revision = self.layout.read_latest(repo_id)
-        elif is_sha256(version) and self.layout.revision_path(repo_id, version).exists():
+        elif is_revision(version) and self.layout.revision_path(repo_id, version).exists():
             revision = version
         else:
             revision = self.layout.read_label(repo_id)
@@ -307,7 +311,7 @@ class LocalBackend(Backend[LocalUploadOptions]):
             for revision in self.layout.revisions(repo_id):
                 path = self.layout.revision_path(repo_id, revision)
                 version = f"{repo_id}/{revision}"
-                expected = Digest.from_hex(revision)
+                expected = digest_of(revision)
                 try:
                     manifest = Manifest.read(path)
                     digest = manifest.digest

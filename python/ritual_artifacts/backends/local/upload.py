@@ -9,17 +9,21 @@ from typing import Final
 
 from filelock import FileLock, Timeout
 
-from ritual_artifacts.artifact.digest import Digest
 from ritual_artifacts.artifact.manifest import Manifest
 from ritual_artifacts.artifact.planning import ArtifactPlan, PlannedFile
 from ritual_artifacts.backends.base import UploadResult, UploadSession
-from ritual_artifacts.backends.local.layout import Layout, make_replaceable
+from ritual_artifacts.backends.local.layout import (
+    Layout,
+    digest_of,
+    is_revision,
+    make_replaceable,
+    revision_name,
+)
 from ritual_artifacts.context import Context
 from ritual_artifacts.core.hashing import (
     FileDigest,
     copy_files,
     hash_files,
-    is_sha256,
     make_folder,
     rename_files,
     write_file,
@@ -69,18 +73,16 @@ class LocalUpload(UploadSession):
 
     def publish(self, manifest: Manifest) -> UploadResult:
         """Copy what is missing, then make the version visible; see `UploadSession`."""
-        revision = manifest.digest.hex
-        self._refuse_conflict(revision)
+        self._refuse_conflict(manifest)
         sources = {e.sha256: file for e, file in zip(manifest.files, self._plan.files, strict=True)}
         while True:
             self._find_stored(sources)
             self._copy_missing(sources)
             with self._layout.lock():
                 if all(self._layout.object_path(sha256).exists() for sha256 in self._stored):
-                    self._refuse_conflict(revision)
+                    self._refuse_conflict(manifest)
                     sent = self._name_objects()
-                    data = manifest.with_repo_id(self._repo_id.without_version()).to_bytes()
-                    self._make_visible(revision, data)
+                    revision = self._make_visible(manifest)
                     break
             self._stored.clear()  # a garbage collection has removed some: look again
         self._meter.finish()
@@ -94,15 +96,15 @@ class LocalUpload(UploadSession):
             bytes_reused=manifest.size - sent,
         )
 
-    def _refuse_conflict(self, revision: str) -> None:
+    def _refuse_conflict(self, manifest: Manifest) -> None:
         label = self._repo_id.version
-        if label is not None and is_sha256(label) and label != revision:
-            message = f"{self._repo_id}: a version label cannot be the digest of another artifact"
+        if label is not None and is_revision(label) and label != manifest.digest.hex:
+            message = f"{self._repo_id}: a version label cannot be the name of another revision"
             raise ConflictError(message)
         named = self._layout.read_label(self._repo_id)
-        if named is not None and named != revision:
+        if named is not None and digest_of(named) != manifest.digest:
             message = (
-                f"{self._repo_id} already names another artifact ({Digest.from_hex(named)}), and a version "
+                f"{self._repo_id} already names another artifact ({digest_of(named)}), and a version "
                 f"never changes; upload under a new version label"
             )
             raise ConflictError(message)
@@ -154,21 +156,34 @@ class LocalUpload(UploadSession):
         self._copied.clear()
         return sum(sizes)
 
-    def _make_visible(self, revision: str, data: bytes) -> None:
-        """Name a revision whose manifest is `data` and whose files are all stored; the caller holds the lock.
+    def _make_visible(self, manifest: Manifest) -> str:
+        """Name a revision whose files are all stored, and return its name; the caller holds the lock.
 
         The revision is written first and its label last. A process that is killed in between leaves a store
         in which every name is valid, and the next upload of the same artifact finishes the work.
         """
+        named = self._layout.read_label(self._repo_id)
+        revision = named or self._choose_revision(manifest)
         revision_path = self._layout.revision_path(self._repo_id, revision)
-        if not _is_intact(revision_path):
+        if _read_intact(revision_path) is None:
+            data = manifest.with_repo_id(self._repo_id.without_version()).to_bytes()
             self._write({revision_path: data})
-        if self._layout.read_label(self._repo_id) != revision:
+        if named is None:
             name = revision.encode()
             pointers = {self._layout.latest_path(self._repo_id): name}
             if self._repo_id.version:
                 pointers[self._layout.label_path(self._repo_id, self._repo_id.version)] = name
             self._write(pointers)
+        return revision
+
+    def _choose_revision(self, manifest: Manifest) -> str:
+        """Return the name of the revision that has this manifest, or will have it."""
+        name = revision_name(manifest, first=True)
+        if name == self._repo_id.version:
+            return name  # a label that is a revision's name means that revision
+        found = _read_intact(self._layout.revision_path(self._repo_id, name))
+        other = revision_name(manifest, first=False)
+        return name if found is None or revision_name(found, first=False) == other else other
 
     def _write(self, contents: Mapping[Path, bytes]) -> None:
         """Write small files in this order, each by a rename."""
@@ -217,8 +232,10 @@ def sweep(folder: Path) -> int:
     return freed
 
 
-def _is_intact(revision_path: Path) -> bool:
+def _read_intact(revision_path: Path) -> Manifest | None:
+    """Return a revision's manifest; None when it is missing or not the revision's own."""
     try:
-        return Manifest.read(revision_path).digest.hex == revision_path.name
+        manifest = Manifest.read(revision_path)
     except (FileNotFoundError, ManifestError):
-        return False
+        return None
+    return manifest if manifest.digest == digest_of(revision_path.name) else None

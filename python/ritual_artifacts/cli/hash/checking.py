@@ -1,4 +1,4 @@
-"""Lists of digests, checked: every file of every list is hashed in one call."""
+"""`hash --check`: checks the files in lists of digests. All files of all lists are hashed in one call."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -13,14 +13,14 @@ from ritual_artifacts.cli.output import show_json
 
 @dataclass(frozen=True, slots=True)
 class CheckOptions:
-    """What a check says, and what it takes for a failure.
+    """What a check prints, and what it treats as a failure.
 
     Attributes:
-        ignore_missing: A file that is not there is passed over; but one at least has to be right.
-        quiet: No line for a file that is right.
-        status: No line and no warning.
-        strict: A malformed line is a failure.
-        warn: A warning for each malformed line.
+        ignore_missing: Skip missing files; but at least one file must match.
+        quiet: Print no line for a file that matches.
+        status: Print no lines and no warnings.
+        strict: Treat a malformed line as a failure.
+        warn: Print a warning for each malformed line.
     """
 
     ignore_missing: bool = False
@@ -32,7 +32,7 @@ class CheckOptions:
 
 @dataclass(frozen=True, slots=True)
 class DigestList:
-    """A list of digests: its name in messages, its files, and the numbers of its malformed lines."""
+    """A list of digests: its name in messages, its files with line numbers, and its malformed lines."""
 
     title: str
     files: tuple[tuple[int, ListedFile], ...]
@@ -41,7 +41,7 @@ class DigestList:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a line of a list has led to."""
+    """The result for one line of a list."""
 
     line: int
     file: ListedFile
@@ -49,12 +49,12 @@ class Verdict:
 
     @property
     def actual(self) -> str | None:
-        """The SHA-256 of the file; None where it could not be read."""
+        """The SHA-256 of the file; None if it could not be read."""
         return None if isinstance(self.reading, Exception) else self.reading.sha256
 
     @property
     def status(self) -> Literal["ok", "mismatch", "missing", "unreadable"]:
-        """How the file compares with its line."""
+        """The result of comparing the file with its line."""
         match self.reading:
             case FileNotFoundError():
                 return "missing"
@@ -73,31 +73,31 @@ _WORDS = {
 
 
 def check_files(names: Sequence[str], options: CheckOptions, *, as_json: bool) -> bool:
-    """Check the files of the lists `names`, print what is found, and say whether all is well."""
+    """Check the files of the lists `names`, print the results, and return whether all checks passed."""
     lists = [_read_list(name) for name in names]
-    listed = [file.name for one in lists if isinstance(one, DigestList) for _, file in one.files]
-    readings = iter(read_digests(listed))
-    well = True
+    found = [digests for digests in lists if isinstance(digests, DigestList)]
+    readings = iter(read_digests([file.name for digests in found for _, file in digests.files]))
+    ok = True
     shown: list[Verdict] = []
     messages: list[str] = []
-    for name, one in zip(names, lists, strict=True):
-        if isinstance(one, OSError):
-            well = False
-            messages.append(describe_failure(name, one))
+    for name, digests in zip(names, lists, strict=True):
+        if isinstance(digests, OSError):
+            ok = False
+            messages.append(describe_failure(name, digests))
             continue
-        verdicts = [Verdict(line, file, next(readings)) for line, file in one.files]
+        verdicts = [Verdict(line, file, next(readings)) for line, file in digests.files]
         if options.ignore_missing:
             verdicts = [verdict for verdict in verdicts if verdict.status != "missing"]
-        is_well, summary = _summarize(one, verdicts, options)
-        well = well and is_well
+        passed, summary = _summarize(digests, verdicts, options)
+        ok = ok and passed
         shown += [verdict for verdict in verdicts if not (options.quiet and verdict.status == "ok")]
-        messages += [*_describe_lines(one, verdicts, options), *summary]
+        messages += [*_describe_lines(digests, verdicts, options), *summary]
     if as_json and not options.status:
-        show_json({"ok": well, "files": [_verdict_json(verdict) for verdict in shown]})
+        show_json({"ok": ok, "files": [_verdict_json(verdict) for verdict in shown]})
     elif not options.status:
         print_lines(_format_verdict(verdict) for verdict in shown)
     print_messages(messages)
-    return well
+    return ok
 
 
 def _read_list(name: str) -> DigestList | OSError:
@@ -111,7 +111,7 @@ def _read_list(name: str) -> DigestList | OSError:
 
 
 def _parse_list(title: str, lines: Iterable[bytes], *, is_stdin: bool = False) -> DigestList:
-    """Read a list; empty lines and those that begin with `#` do not count, and CRLF ends a line too."""
+    """Parse a list. Empty lines and lines that begin with `#` are skipped; lines may end with CRLF."""
     parser = LineParser()
     files, malformed = [], []
     for number, whole_line in enumerate(lines, start=1):
@@ -119,44 +119,46 @@ def _parse_list(title: str, lines: Iterable[bytes], *, is_stdin: bool = False) -
         if not line or line.startswith(b"#"):
             continue
         file = parser.parse(line)
-        if file is None or (is_stdin and file.name == STDIN):  # which has been read
+        if file is None or (is_stdin and file.name == STDIN):  # already read as the list
             malformed.append(number)
         else:
             files.append((number, file))
     return DigestList(title, tuple(files), tuple(malformed))
 
 
-def _describe_lines(one: DigestList, verdicts: Iterable[Verdict], options: CheckOptions) -> list[str]:
-    """Describe the lines that are malformed or whose file cannot be read, in their order."""
+def _describe_lines(digests: DigestList, verdicts: Iterable[Verdict], options: CheckOptions) -> list[str]:
+    """Describe the lines that are malformed or whose file cannot be read, in order."""
     messages = [
         (verdict.line, describe_failure(verdict.file.name, verdict.reading))
         for verdict in verdicts
         if isinstance(verdict.reading, Exception)
     ]
     if options.warn and not options.status:
-        title = quote_name(one.title)
+        title = quote_name(digests.title)
         messages += [
             (line, f"warning: {title}: {line}: improperly formatted SHA256 checksum line")
-            for line in one.malformed
+            for line in digests.malformed
         ]
     return [message for _, message in sorted(messages)]
 
 
-def _summarize(one: DigestList, verdicts: Iterable[Verdict], options: CheckOptions) -> tuple[bool, list[str]]:
-    """Say whether a list is well, and what there is to say about all of it."""
-    title = quote_name(one.title)
-    if not one.files:
+def _summarize(
+    digests: DigestList, verdicts: Iterable[Verdict], options: CheckOptions
+) -> tuple[bool, list[str]]:
+    """Return whether a list passed, and the messages about the list as a whole."""
+    title = quote_name(digests.title)
+    if not digests.files:
         return False, [f"error: {title}: no properly formatted checksum lines found"]
     count = Counter(verdict.status for verdict in verdicts)
     unreadable = count["missing"] + count["unreadable"]
     nothing_verified = options.ignore_missing and not count["ok"]
-    failed = unreadable or count["mismatch"] or nothing_verified or (options.strict and one.malformed)
+    failed = unreadable or count["mismatch"] or nothing_verified or (options.strict and digests.malformed)
     if options.status:
         return not failed, []
     messages = [
         f"warning: {number} {singular if number == 1 else plural}"
         for number, singular, plural in (
-            (len(one.malformed), "line is improperly formatted", "lines are improperly formatted"),
+            (len(digests.malformed), "line is improperly formatted", "lines are improperly formatted"),
             (unreadable, "listed file could not be read", "listed files could not be read"),
             (count["mismatch"], "computed checksum did NOT match", "computed checksums did NOT match"),
         )
@@ -168,7 +170,7 @@ def _summarize(one: DigestList, verdicts: Iterable[Verdict], options: CheckOptio
 
 
 def _format_verdict(verdict: Verdict) -> str:
-    """Format a line of text; a name that has several lines is escaped, as coreutils does here."""
+    """Format the line of a file; a name with a line feed is escaped, as in coreutils."""
     name = verdict.file.name
     shown = f"\\{escape(name)}" if "\n" in name else name
     return f"{shown}: {_WORDS[verdict.status]}\n"

@@ -1,7 +1,8 @@
-r"""One line per file: how `sha256sum` writes it, and what `sha256sum --check` reads.
+r"""The line formats of `sha256sum`: formatting a line, and parsing the lines of a list.
 
-Three styles: GNU's `<hex>  name` or `<hex> *name`, BSD's `SHA256 (name) = <hex>`, and the `<hex> name` of
-BSD's `-r` option. A line that begins with a backslash has an escaped name. Hex digits are of either case.
+There are three styles: GNU's `<hex>  name` or `<hex> *name`, BSD's `SHA256 (name) = <hex>`, and the
+`<hex> name` of BSD's `-r` option. A line that begins with a backslash has an escaped name. Hex digits may be
+upper or lower case.
 """
 
 import os
@@ -16,12 +17,12 @@ _ESCAPES = {b"\\\\": b"\\", b"\\n": b"\n", b"\\r": b"\r"}
 
 @dataclass(frozen=True, slots=True)
 class LineFormat:
-    """How the line of a file looks.
+    """The format of a file's line.
 
     Attributes:
-        tag: BSD's style.
-        zero: Lines end with NUL, so that no name needs to be escaped.
-        binary: GNU's style has `*` in front of the name.
+        tag: Use BSD style.
+        zero: End lines with NUL, so that names are not escaped.
+        binary: In GNU style, put `*` before the name.
     """
 
     tag: bool = False
@@ -29,7 +30,7 @@ class LineFormat:
     binary: bool = False
 
     def format(self, name: str, sha256: str) -> str:
-        """Return the line of the file `name`, with its end."""
+        """Return the line of the file `name`, with its line ending."""
         shown = name if self.zero else escape(name)
         mark = "" if shown == name else "\\"
         end = "\0" if self.zero else "\n"
@@ -40,25 +41,25 @@ class LineFormat:
 
 @dataclass(frozen=True, slots=True)
 class ListedFile:
-    """One line of a list of digests: a name, and the SHA-256 in lower-case hex that it should have."""
+    """One line of a list of digests: a name, and the expected SHA-256 in lower-case hex."""
 
     name: str
     sha256: str
 
 
 class LineParser:
-    """Reads the lines of one list.
+    """Parses the lines of one list.
 
-    `<hex>  name` is a file called `name` in GNU's style and one called ` name` in that of BSD's `-r`. The
-    first line in either style decides for the whole list, so that no line added to it means another file.
+    `<hex>  name` is the file `name` in GNU style, and the file ` name` in the style of BSD's `-r`. The first
+    line in one of these styles decides for the whole list, so that a later line cannot change its meaning.
     """
 
     def __init__(self) -> None:
-        """Start a list."""
+        """Create the parser of a new list."""
         self._has_markers: bool | None = None
 
     def parse(self, line: bytes) -> ListedFile | None:
-        """Read a line without its end; None if it is malformed."""
+        """Parse a line without its line ending; None if it is malformed."""
         match = _BSD_LINE.fullmatch(line) or _GNU_LINE.fullmatch(line)
         if match is None:
             return None
@@ -72,7 +73,7 @@ class LineParser:
         return ListedFile(os.fsdecode(name), match["sha256"].decode().lower())
 
     def _strip_marker(self, name: bytes) -> bytes | None:
-        """Return the name without GNU's marker for text or binary; None if the list's other lines differ."""
+        """Return the name without GNU's marker for text or binary; None if the list has the other style."""
         if len(name) == 1 or name[:1] not in {b" ", b"*"}:
             if self._has_markers:
                 return None
@@ -85,12 +86,12 @@ class LineParser:
 
 
 def escape(name: str) -> str:
-    """Write a name on one line: backslashes, line feeds and carriage returns as two characters."""
+    """Escape a name for one line: backslashes, line feeds and carriage returns become two characters."""
     return name.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r")
 
 
 def _unescape(name: bytes) -> bytes | None:
-    """Undo `escape`; None for a backslash that it would not have written."""
+    """Reverse `escape`; None for a backslash that is not part of a valid escape sequence."""
     parts = re.split(rb"(\\.?)", name, flags=re.DOTALL)
     if not all(part in _ESCAPES for part in parts[1::2]):
         return None

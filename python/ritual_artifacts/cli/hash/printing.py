@@ -1,4 +1,4 @@
-"""What `hash` prints: lines on standard output, and messages with coreutils' quoting on standard error."""
+"""The output of `hash`: lines on standard output, and messages with coreutils' quoting on standard error."""
 
 import os
 import re
@@ -11,14 +11,14 @@ import typer
 from ritual_artifacts.cli.output import printable
 
 _SPECIAL = re.compile(r"""[!"$&()*:;<=>?[\\^`|]|^[#~]|^[{}]?$""")
-"""What a shell reads in its own way, besides spaces and apostrophes; and the colon, which ends a name."""
+"""Characters with a meaning for a shell, except spaces and apostrophes; and `:`, which ends a name."""
 _ESCAPES = {7: "\\a", 8: "\\b", 9: "\\t", 10: "\\n", 11: "\\v", 12: "\\f", 13: "\\r"}
 
 
 def print_lines(lines: Iterable[str]) -> None:
-    """Print lines, which have their ends, on standard output: as they are, unless a person looks at them.
+    """Print lines with their line endings on standard output; on a terminal, control characters are escaped.
 
-    They go out as bytes in one piece: a name need not be valid Unicode, and there may be thousands.
+    The lines are written as bytes in one piece: a name may be invalid Unicode, and there may be thousands.
     """
     if sys.stdout.isatty():
         lines = (printable(line.rstrip("\n\0")) + "\n" for line in lines)
@@ -33,14 +33,14 @@ def print_messages(messages: Iterable[str]) -> None:
 
 
 def describe_failure(name: str, error: Exception) -> str:
-    """Say why a file could not be read."""
+    """Return the message about a file that could not be read."""
     if isinstance(error, OSError) and error.strerror:
         return f"error: {quote_name(name)}: {error.strerror}"
     return f"error: {printable(str(error))}"
 
 
 def quote_name(name: str) -> str:
-    """Quote a name, if it needs that, so that a shell reads it back and a terminal acts on nothing in it."""
+    """Quote a name if necessary, so that it is valid in a shell, and has no control characters."""
     if name.isprintable() and not _SPECIAL.search(name):
         if "'" in name:
             return f'"{name}"'

@@ -1,4 +1,4 @@
-"""The digests of files, all hashed in one call, and of streams: standard input, pipes and devices."""
+"""Reading for `hash`: digests of files, all in one call, and of streams (standard input, pipes, devices)."""
 
 import errno
 import hashlib
@@ -21,7 +21,7 @@ STDIN = "-"
 
 @dataclass(frozen=True, slots=True)
 class StreamDigest:
-    """What a stream held: its size in bytes and its SHA-256 in lower-case hex."""
+    """The size in bytes and the SHA-256 in lower-case hex of a stream's content."""
 
     size: int
     sha256: str
@@ -32,17 +32,17 @@ Reading: TypeAlias = FileDigest | StreamDigest | Exception
 
 
 def read_digests(names: Sequence[str], *, streams: Collection[str] = ()) -> list[Reading]:
-    """Hash what `names` name, with one item per name in their order.
+    """Hash files and streams, and return one result per name, in order.
 
     Args:
         names: Files; `-` is standard input.
-        streams: Names that a person gave on purpose: these may also be pipes (as `<(command)` makes them),
-            devices, and files of no stated size, such as those in `/proc`. Elsewhere such a name is an error,
-            for it may never end.
+        streams: Names that the user gave explicitly. These may also be pipes (such as `<(command)`), devices,
+            and files without a size, such as those in `/proc`. For all other names this is an error, because
+            reading might never end.
     """
     files = [name for name in names if name != STDIN]
     typed = len(files) < len(names) and sys.stdin is not None and sys.stdin.isatty()
-    # A bar would be drawn over what is typed.
+    # A progress bar would overwrite the user's input.
     with nullcontext() if typed else progress_bar() as progress:
         total = _sum_sizes(files) if progress is not None and len(files) == len(names) else 0
         meter = ProgressMeter(progress, "hash", total)
@@ -61,17 +61,17 @@ def _sum_sizes(names: Iterable[str]) -> int:
     for name in names:
         try:
             total += os.stat(name).st_size  # noqa: PTH116 - quicker without a Path
-        except OSError:  # hashing will say it
+        except OSError:  # reported when the file is hashed
             continue
     return total
 
 
 def _is_stream(name: str, error: Exception) -> bool:
-    """Say whether a name that `hash_files` refused can be read as a stream."""
+    """Return whether a name that `hash_files` refused can be read as a stream."""
     match error:
-        case ArtifactModelError():  # no regular file
+        case ArtifactModelError():  # not a regular file
             return True
-        case SourceChangedError():  # it held more than it said
+        case SourceChangedError():  # its content is longer than its size
             return _sum_sizes([name]) == 0
         case _:
             return False
@@ -81,7 +81,7 @@ def open_stdin() -> BinaryIO:
     """Return standard input.
 
     Raises:
-        OSError: whoever started this process closed it.
+        OSError: it was closed when this process started.
     """
     if sys.stdin is None:
         raise OSError(errno.EBADF, os.strerror(errno.EBADF))
@@ -89,7 +89,7 @@ def open_stdin() -> BinaryIO:
 
 
 def _read_stream(name: str, progress: ByteCallback) -> StreamDigest | OSError:
-    """Hash what comes from a stream, in constant memory."""
+    """Hash the content of a stream in constant memory."""
     try:
         if name == STDIN:
             return _hash_stream(open_stdin().fileno(), progress)
@@ -101,7 +101,7 @@ def _read_stream(name: str, progress: ByteCallback) -> StreamDigest | OSError:
 
 def _hash_stream(descriptor: int, progress: ByteCallback) -> StreamDigest:
     digest, size = hashlib.sha256(), 0
-    # A file object says None for "nothing yet", which is easily taken for the end; this raises.
+    # A file object returns None if there is no data yet, which looks like the end; `os.read` raises.
     while block := os.read(descriptor, DEFAULT_READ_SIZE):
         digest.update(block)
         size += len(block)

@@ -1,4 +1,4 @@
-"""Digests of files, folders and streams, printed."""
+"""`hash` without `--check`: prints the digests of files, folders and streams."""
 
 import os
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from ritual_artifacts.cli.output import show_json
 
 
 def sum_files(names: Sequence[str], line_format: LineFormat, *, recursive: bool, as_json: bool) -> bool:
-    """Print the digest of each file, and say whether all could be read."""
+    """Print the digest of each file, and return whether all could be read."""
     found, errors = _find_files(names) if recursive else (names, [])
     failures = [describe_failure(os.fsdecode(error.filename), error) for error in errors]
     lines, values = [], []
@@ -30,9 +30,9 @@ def sum_files(names: Sequence[str], line_format: LineFormat, *, recursive: bool,
 
 
 def _find_files(names: Sequence[str]) -> tuple[list[str], list[OSError]]:
-    """Replace each folder by the files below it, sorted by their bytes; say too what could not be listed.
+    """Replace each folder with the files below it, sorted by bytes; also return errors of listing folders.
 
-    A link to a file is a file; a link to a folder is entered only where it was given.
+    A link to a file counts as a file. A link to a folder is followed only if it is one of `names`.
     """
     found: list[str] = []
     errors: list[OSError] = []

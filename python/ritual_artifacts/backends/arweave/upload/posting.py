@@ -1,20 +1,20 @@
 """Posting what was signed: each transaction, then its chunks, until nodes have all of it."""
 
-import functools
 import json
 import logging
 import threading
-import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
+from ritual_artifacts import workers
 from ritual_artifacts.backends.arweave.encoding import encode
-from ritual_artifacts.backends.arweave.journal import Entry, Journal
-from ritual_artifacts.backends.arweave.network import Network, StaleAnchor
-from ritual_artifacts.backends.arweave.payment import round_up
-from ritual_artifacts.backends.arweave.reader import DataReader
+from ritual_artifacts.backends.arweave.reading.transactions import StoredTransaction
 from ritual_artifacts.backends.arweave.transaction import MAX_BODY_BYTES, Transaction
+from ritual_artifacts.backends.arweave.upload.journal import Entry, Journal
+from ritual_artifacts.backends.arweave.upload.posts import StaleAnchorError, post_chunk, post_transaction
+from ritual_artifacts.backends.arweave.upload.prices import round_up
+from ritual_artifacts.backends.arweave.weave import Weave
 from ritual_artifacts.core.chunks import ChunkTree, chunk_spans, has_data_root, open_tree
 from ritual_artifacts.errors import (
     BackendError,
@@ -24,86 +24,83 @@ from ritual_artifacts.errors import (
     TransferError,
 )
 from ritual_artifacts.events import ProgressMeter
-from ritual_artifacts.workers import Job, run_jobs
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 log = logging.getLogger(__name__)
 
-RECHECK_SECONDS: Final = 300.0
-"""After this time a transaction that was posted is looked for again, until it is not needed any more."""
-KEPT_SECONDS: Final = 1500.0
-"""Nodes keep the chunks of a transaction that is not mined for half an hour."""
 _SAMPLES: Final = 8
 
 
 class ForgottenError(Exception):
-    """The network has forgotten a transaction while its chunks were posted, and will not take it again.
+    """The network forgot a transaction while its chunks were posted, and will not take it again.
 
     Attributes:
         entry: The transaction.
     """
 
     def __init__(self, entry: Entry, message: str) -> None:
-        """Say which transaction it is, and what a node said."""
+        """Name the transaction and say what a node answered."""
         super().__init__(message)
         self.entry = entry
 
 
-class Delivery:
+class Poster:
     """Posts the transactions of one upload, each byte once as far as the journal knows."""
 
     def __init__(
         self,
-        network: Network,
-        reader: DataReader,
+        weave: Weave,
         journal: Journal,
         sources: Mapping[str, Path | bytes],
-        *,
-        max_workers: int,
-        meter: ProgressMeter,
+        meter: ProgressMeter | None = None,
     ) -> None:
         """Prepare; nothing is posted yet.
 
         Args:
-            network: Where to.
-            reader: Who looks after what was posted long ago.
-            journal: What is acknowledged already, and where what is now is written down.
-            sources: Where the data of each entry is, by its name.
-            max_workers: Requests in flight at once.
-            meter: Told what was posted.
+            weave: The session.
+            journal: What nodes acknowledged already, and where new acknowledgements are written.
+            sources: Where the data of each entry is, by the entry's name.
+            meter: Counts what was posted; None: nothing is reported.
         """
-        self._network = network
-        self._reader = reader
+        self._weave = weave
+        self._network = weave.network
+        self._clock = weave.network.context.clock
+        self._timing = weave.network.timing
         self._journal = journal
         self._sources = sources
-        self._max_workers = max_workers
-        self._meter = meter
+        self._meter = meter or ProgressMeter(None, "upload", 0)
         self._seen: dict[str, float] = {}  # when a node was last known to have a transaction
         self._complete: set[str] = set()  # transactions all of whose chunks are acknowledged
-        self._begun: set[str] = set()  # transactions whose bytes from an earlier process are counted
+        self._counted: set[str] = set()  # transactions whose bytes from an earlier process are counted
 
     def post_transactions(self, entries: Sequence[Entry]) -> list[Entry]:
         """Post the transactions that no node has, with the data of small ones inside.
 
         Returns:
             Those whose anchor is too old, or whose price has risen. No node has them, and none will take
-            them: they can be signed again.
+                them: they can be signed again.
 
         Raises:
-            SourceChangedError: a file is no longer what was signed.
+            SourceChangedError: a file differs from what was signed.
             BackendError: the nodes refuse, or cannot be reached.
         """
-        jobs = [functools.partial(self._post_transaction, entry) for entry in entries]
-        stale = run_jobs(jobs, max_workers=self._max_workers, meter=self._meter)
+        stale = self._each(self._post_transaction, entries)
         return [entry for entry in stale if entry is not None]
 
-    def _post_transaction(self, entry: Entry, job: Job) -> Entry | None:
+    def _each(self, function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+        context, limit = self._network.context, self._network.max_workers
+        return context.each(function, items, max_workers=limit, meter=self._meter)
+
+    def _post_transaction(self, entry: Entry) -> Entry | None:
         transaction = entry.transaction
         is_small = transaction.data_size <= MAX_BODY_BYTES
         if not self._is_there(transaction):
             whole = transaction.with_data(self._read_small(entry)) if is_small else transaction
             try:
-                is_fresh = self._network.post_transaction(whole, f"posting {entry.name!r}")
-            except StaleAnchor:
+                is_fresh = post_transaction(self._network, whole, f"posting {entry.name!r}")
+            except StaleAnchorError:
                 if self._network.is_gone(transaction.id):
                     return entry
                 is_fresh = False
@@ -113,47 +110,46 @@ class Delivery:
                 if self._is_too_cheap(transaction) and self._network.is_gone(transaction.id):
                     return entry
                 raise
-            with job.step():  # once others may use the journal, nothing is noted in it any more
-                if is_fresh:
-                    self._begin_again(transaction)
-                elif not self._journal.is_posted(transaction):
-                    self._journal.note_posted(transaction)
-            self._seen[transaction.id] = time.time()
-        if is_small and transaction.id not in self._begun:
-            self._begun.add(transaction.id)
-            job.advance(transaction.data_size)
+            if is_fresh:
+                self._begin_again(transaction)
+            elif not self._journal.is_posted(transaction):
+                self._journal.note_posted(transaction)
+            self._seen[transaction.id] = self._clock.time()
+        if is_small and transaction.id not in self._counted:
+            self._counted.add(transaction.id)
+            self._meter.advance(transaction.data_size)
         return None
 
     def _is_too_cheap(self, transaction: Transaction) -> bool:
-        """Say whether the price has risen since the transaction was signed."""
+        """Return whether the price has risen since the transaction was signed."""
         return self._network.read_price(round_up(transaction.data_size)) > transaction.reward
 
     def _is_there(self, transaction: Transaction) -> bool:
-        """Say whether a node has the transaction still: one that is not mined soon may be forgotten.
+        """Return whether a node still has the transaction: one that is not mined soon may be forgotten.
 
-        What was posted just now is not asked for, because gateways hear of it later than the node.
+        A transaction that was posted just now is not looked up, because gateways learn of it later.
         """
         if not self._journal.is_posted(transaction):
             return False
-        now = time.time()
+        now = self._clock.time()
         seen = self._seen.get(transaction.id, self._journal.posted_at(transaction))
-        if not 0 <= now - seen < RECHECK_SECONDS:
+        if not 0 <= now - seen < self._timing.recheck_seconds:
             if self._network.read_status(transaction.id).state == "dropped":
-                return False  # posting it again is safe, whoever is wrong
+                return False  # posting it again is safe, even if a node has it
             self._seen[transaction.id] = now
         return True
 
     def _begin_again(self, transaction: Transaction) -> None:
-        """Take note that no node has any chunk of a transaction, which is as if it were posted now."""
+        """Write down that no node has any chunk of a transaction, as if it were posted just now."""
         self._journal.forget_chunks(transaction)
         self._journal.note_posted(transaction)
         self._complete.discard(transaction.id)
 
     def _read_small(self, entry: Entry) -> bytes:
-        """Return data that travels inside of its transaction.
+        """Return data that is posted inside its transaction.
 
         Raises:
-            SourceChangedError: it is no longer what was signed.
+            SourceChangedError: it differs from what was signed.
         """
         source = self._source(entry)
         data = source if isinstance(source, bytes) else _read_at_most(source, MAX_BODY_BYTES + 1)
@@ -168,12 +164,12 @@ class Delivery:
         except KeyError:
             message = (
                 f"the journal has lost the data of the transaction {entry.transaction.id} ({entry.name}); "
-                f"it may have been paid for, so look at the journal before you remove it"
+                f"it may have been paid for, so check the journal before you remove it"
             )
             raise BackendError(message) from None
 
     def find_incomplete(self, entries: Iterable[Entry]) -> list[Entry]:
-        """Return the transactions with chunks that are neither acknowledged nor inside of them."""
+        """Return the transactions with chunks that are neither acknowledged nor inside the transaction."""
         return [
             entry
             for entry in entries
@@ -181,11 +177,11 @@ class Delivery:
         ]
 
     def post_chunks(self, entries: Iterable[Entry]) -> None:
-        """Post the chunks of several transactions that are not acknowledged yet, without a pause in between.
+        """Post the chunks of several transactions that are not acknowledged yet.
 
         Raises:
-            SourceChangedError: a file is no longer what was signed.
-            ForgottenError: the network has forgotten a transaction, and will not take it again.
+            SourceChangedError: a file differs from what was signed.
+            ForgottenError: the network forgot a transaction, and will not take it again.
             BackendError: the nodes refuse, or cannot be reached.
         """
         missing: list[tuple[Entry, list[bool]]] = []
@@ -193,11 +189,11 @@ class Delivery:
             spans = chunk_spans(entry.transaction.data_size)
             noted = self._journal.read_chunks(entry.transaction, len(spans))
             if any(noted) and self._may_be_lost(entry) and not self._are_kept(entry, spans, noted):
-                log.info("nodes have forgotten the chunks of %r, which are posted again", entry.name)
+                log.info("posting the chunks of %r again, because nodes dropped them", entry.name)
                 self._begin_again(entry.transaction)
                 noted = [False] * len(spans)
-            if entry.transaction.id not in self._begun:
-                self._begun.add(entry.transaction.id)
+            if entry.transaction.id not in self._counted:
+                self._counted.add(entry.transaction.id)
                 self._meter.advance(
                     sum(end - start for (start, end), mark in zip(spans, noted, strict=True) if mark)
                 )
@@ -212,35 +208,41 @@ class Delivery:
                 self._complete.add(entry.transaction.id)
 
     def _may_be_lost(self, entry: Entry) -> bool:
-        """Say whether the transaction has waited for so long that nodes may have thrown its chunks away."""
-        return time.time() - self._journal.posted_at(entry.transaction) >= KEPT_SECONDS
+        """Return whether the transaction has waited for so long that nodes may have dropped its chunks."""
+        age = self._clock.time() - self._journal.posted_at(entry.transaction)
+        return age >= self._timing.kept_seconds
 
     def _are_kept(self, entry: Entry, spans: Sequence[tuple[int, int]], noted: Sequence[bool]) -> bool:
-        """Look after some of the acknowledged chunks, which only the data of a mined transaction shows."""
+        """Return whether gateways have some of the acknowledged chunks; until it is mined, they show none."""
         try:
-            stored = self._reader.read_by_id(entry.transaction.id)
+            stored = self._weave.reader.find(entry.transaction.id)
         except NotFinalizedError:
+            return False
+        if not isinstance(stored, StoredTransaction):
             return False
         starts = [start for (start, _), mark in zip(spans, noted, strict=True) if mark]
         step = max(1, len(starts) // _SAMPLES)
-        return all(self._reader.has_chunk(stored, start) for start in [*starts[::step], starts[-1]])
+        return all(stored.chunks.has(start) for start in [*starts[::step], starts[-1]])
 
     def post_lost(self, entry: Entry, lost: Sequence[int]) -> None:
-        """Post chunks again that the network has lost; that costs nothing.
+        """Post chunks again that the network lost, at no cost.
 
         Raises:
-            SourceChangedError: the file is no longer what was signed.
-            ForgottenError: the network has forgotten the transaction.
+            SourceChangedError: the file differs from what was signed.
+            ForgottenError: the network forgot the transaction.
             BackendError: the nodes refuse, or cannot be reached.
         """
         self._post_all([(entry, lost)], is_noted=False)
 
     def _post_all(self, wanted: Iterable[tuple[Entry, Iterable[int]]], *, is_noted: bool) -> None:
-        waiting = self._find_chunks(wanted)
+        waiting = self._find_chunks(
+            wanted
+        )  # there may be millions, and each file is read when its turn comes
         lock = threading.Lock()
 
-        def work(job: Job) -> None:
+        def work(_: int) -> None:
             while True:
+                workers.check()
                 with lock:
                     chunk = next(waiting, None)
                 if chunk is None:
@@ -248,15 +250,13 @@ class Delivery:
                 entry, tree, index = chunk
                 length, was_unknown = self._post_chunk(entry, tree, index)
                 if is_noted:
-                    with lock, job.step():
+                    with lock:
                         if was_unknown and self._may_be_lost(entry):
                             self._begin_again(entry.transaction)
                         self._journal.note_chunk(entry.transaction, index)
-                    job.advance(length)
-                else:
-                    job.advance(0)
+                    self._meter.advance(length)
 
-        run_jobs([work] * self._max_workers, max_workers=self._max_workers, meter=self._meter)
+        self._each(work, range(self._network.max_workers))
 
     def _find_chunks(
         self, wanted: Iterable[tuple[Entry, Iterable[int]]]
@@ -265,7 +265,7 @@ class Delivery:
             source = self._source(entry)
             if isinstance(source, bytes):
                 source = self._journal.write_data(entry.transaction, source)
-            tree = open_tree(source)
+            tree = open_tree(source, max_workers=self._network.context.settings.max_workers)
             if tree.data_root != encode(entry.transaction.data_root):
                 message = f"{source} changed after it was signed"
                 raise SourceChangedError(message)
@@ -284,8 +284,8 @@ class Delivery:
         }
         doing = f"posting a chunk of {entry.name!r}"
         try:
-            was_unknown = self._network.post_chunk(transaction, json.dumps(body).encode(), doing)
-        except StaleAnchor as error:
+            was_unknown = post_chunk(self._network, transaction, json.dumps(body).encode(), doing)
+        except StaleAnchorError as error:
             raise ForgottenError(entry, str(error)) from None
         return len(chunk), was_unknown
 

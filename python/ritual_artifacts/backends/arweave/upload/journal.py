@@ -1,17 +1,17 @@
-"""What an upload has signed and what was acknowledged, on the disk before anything is posted.
+"""The journal of an upload: what was signed and what nodes acknowledged, on disk before anything is posted.
 
-A transaction that was posted may have been paid for, whatever became of the process. So each is written
-down first; whoever uploads the same again finds it, and posts the very same transaction, which costs
-nothing twice.
+A transaction that was posted may have been paid for, even if the process was killed. So each is written down
+first. The next upload of the same artifact finds it and posts exactly the same transaction, so that you are
+not charged again.
 
 ::
 
     <state>/arweave/<address>/<key>/
         upload.json      the transactions, signed, in the order in which they are posted
-        <id>.data        data that is in no file of the user: manifests and bundles
+        <id>.data        data that is not in a file of the user: manifests and bundles
         <id>.chunks      one byte for each chunk, 1 where a node has it
         posted           ids of the transactions that a node has, and when it got them, one a line
-        finished         there once everything is posted
+        finished         exists once everything is posted
         lock
 """
 
@@ -19,7 +19,6 @@ import hashlib
 import json
 import logging
 import os
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -28,12 +27,12 @@ from typing import Any, Final
 
 from filelock import FileLock, Timeout
 
-from ritual_artifacts.backends.arweave.contents import PATHS_NAME
 from ritual_artifacts.backends.arweave.encoding import is_id
 from ritual_artifacts.backends.arweave.transaction import Transaction
+from ritual_artifacts.backends.arweave.upload.unsigned import PATHS_NAME
+from ritual_artifacts.context import Clock
 from ritual_artifacts.core.hashing import make_folder, read_regular, write_file
 from ritual_artifacts.errors import BackendError, ConflictError
-from ritual_artifacts.settings import load_settings
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +44,7 @@ _MAX_RECORD_BYTES: Final = 1 << 30
 _LOCK: Final = "lock"
 _PAIR: Final = 2
 _ONE: Final = b"\1"
-_BINARY: Final = getattr(os, "O_BINARY", 0)  # Windows would write other line ends
+_BINARY: Final = getattr(os, "O_BINARY", 0)  # without it Windows would change line ends
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +52,7 @@ class Entry:
     """One signed transaction of an upload.
 
     Attributes:
-        name: The file's name in the artifact; for others what they are for.
+        name: The file's name in the artifact, or `PATHS_NAME` or `BUNDLE_NAME`.
         transaction: The transaction, without data.
     """
 
@@ -63,16 +62,16 @@ class Entry:
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """What `upload.json` says.
+    """The content of `upload.json`.
 
     Attributes:
-        unix_time: `Unix-Time` of all transactions.
+        unix_time: The tag `Unix-Time` of all transactions.
         entries: The transactions of files, in the order of the files.
         final: The transaction that makes the artifact visible, and is posted last.
         reused: Ids of files that are stored already, by name.
         items: Ids of the data items in a bundle, by name.
-        copies: Names of files that others have the same bytes as, by the others' names: stored once.
-        superseded: Winston that those transactions would have cost which were signed anew.
+        copies: Files with the same bytes as another one, which is stored once: the other one's name, by name.
+        superseded: Winston that transactions would have cost that were signed again.
     """
 
     unix_time: str
@@ -85,7 +84,7 @@ class Record:
 
     @property
     def ids(self) -> dict[str, str]:
-        """Where each file is."""
+        """The transaction or data item of each file, by name."""
         ids = {**self.reused, **self.items, **{entry.name: entry.transaction.id for entry in self.entries}}
         return ids | {name: ids[same] for name, same in self.copies.items()}
 
@@ -96,31 +95,38 @@ class Record:
 
     @property
     def transactions(self) -> tuple[Entry, ...]:
-        """Everything that is posted, the final transaction last."""
+        """All transactions to post, the final one last."""
         return (*self.entries, self.final)
 
     @property
     def cost(self) -> int:
-        """What the transactions cost together, in winston."""
+        """What all transactions cost together, in winston."""
         return sum(entry.transaction.reward for entry in self.transactions)
 
 
 class Journal:
     """The folder of one upload; see `open_journal`."""
 
-    def __init__(self, folder: Path, address: str) -> None:
-        """Use a folder that is there and locked; `address` is that of the wallet that signs."""
+    def __init__(self, folder: Path, address: str, clock: Clock) -> None:
+        """Use a folder that exists and is locked.
+
+        Args:
+            folder: The folder.
+            address: Of the wallet that signs.
+            clock: Tells when nodes acknowledged something.
+        """
         self._folder = folder
         self._address = address
+        self._clock = clock
         self._posted = self._read_posted()
 
     # --- what was signed ---
 
     def read(self) -> Record | None:
-        """Return what an earlier process has signed; None where there is nothing.
+        """Return what an earlier process signed; None: nothing.
 
         Raises:
-            BackendError: it is there, but cannot be used: transactions in it may have been paid for.
+            BackendError: the file cannot be used, and transactions in it may have been paid for.
         """
         path = self._folder / _RECORD
         try:
@@ -130,7 +136,7 @@ class Journal:
         try:
             values = json.loads(data or b"")
             if values["version"] != _VERSION:
-                raise ValueError  # noqa: TRY301 - said below
+                raise ValueError  # noqa: TRY301 - reported below
             record = Record(
                 unix_time=str(values["unix_time"]),
                 entries=tuple(map(_read_entry, values["transactions"])),
@@ -143,25 +149,25 @@ class Journal:
             self._check(record)
         except (ValueError, KeyError, TypeError, RecursionError, BackendError):
             message = (
-                f"the journal {path} cannot be read; transactions in it may have been paid for, "
-                f"so look at it before you remove its folder"
+                f"the journal {path} is not valid; transactions in it may have been paid for, "
+                f"so check it before you remove its folder"
             )
             raise BackendError(message) from None
         return record
 
     def _check(self, record: Record) -> None:
-        """Check that all transactions are the wallet's own, and that all else are ids.
+        """Check that the wallet owns all transactions, and that everything else is an id.
 
         Raises:
-            ValueError: one is not.
-            KeyError: a copy is one of nothing.
+            ValueError: a transaction has another owner, or something is not an id.
+            KeyError: a copy names a file that is not there.
         """
         owners = {entry.transaction.address for entry in record.transactions}
         if owners != {self._address} or not all(map(is_id, record.ids.values())):
             raise ValueError
 
     def write(self, record: Record) -> None:
-        """Put what was signed on the disk, all at once: from now on it is to be posted."""
+        """Write down what was signed, in one step; from now on it is to be posted."""
         (self._folder / _FINISHED).unlink(missing_ok=True)
         values = {
             "version": _VERSION,
@@ -176,48 +182,48 @@ class Journal:
         write_file(self._folder / _RECORD, json.dumps(values, indent=1).encode())
 
     def write_data(self, transaction: Transaction, data: bytes) -> Path:
-        """Keep data that is in no file of the user."""
+        """Keep data that is not in a file of the user."""
         path = self._folder / f"{transaction.id}.data"
         write_file(path, data)
         return path
 
     def find_data(self, transaction: Transaction) -> Path | None:
-        """Return where `write_data` has put a transaction's data; None where it has not."""
+        """Return where `write_data` put a transaction's data; None: it was not kept."""
         path = self._folder / f"{transaction.id}.data"
         return path if path.is_file() else None
 
     # --- what was acknowledged ---
 
     def is_posted(self, transaction: Transaction) -> bool:
-        """Say whether a node has the transaction."""
+        """Return whether a node acknowledged the transaction."""
         return transaction.id in self._posted
 
     def posted_at(self, transaction: Transaction) -> float:
-        """Return when a node got the transaction, in seconds since 1970; 0 where that is not known."""
+        """Return when a node acknowledged the transaction, in seconds since 1970; 0: none did."""
         return self._posted.get(transaction.id, 0.0)
 
     def note_posted(self, transaction: Transaction) -> None:
-        """Remember that a node has the transaction."""
-        now = int(time.time())
+        """Write down that a node has the transaction."""
+        now = int(self._clock.time())
         _append(self._folder / _POSTED, f"{transaction.id} {now}\n".encode())
         self._posted[transaction.id] = float(now)
 
     def is_finished(self) -> bool:
-        """Say whether an earlier process has posted everything."""
+        """Return whether everything is posted."""
         return (self._folder / _FINISHED).exists()
 
     def note_finished(self) -> None:
-        """Remember that everything is posted."""
+        """Write down that everything is posted."""
         write_file(self._folder / _FINISHED, b"")
 
     def read_chunks(self, transaction: Transaction, count: int) -> list[bool]:
-        """Say of each of a transaction's `count` chunks whether a node has it."""
+        """Return for each of a transaction's `count` chunks whether a node acknowledged it."""
         path = self._chunks_path(transaction)
         marks = path.read_bytes() if path.exists() else b""
         return [mark == _ONE[0] for mark in marks.ljust(count, b"\0")[:count]]
 
     def note_chunk(self, transaction: Transaction, index: int) -> None:
-        """Remember that a node has a chunk; what a killed process has noted stays noted."""
+        """Write down that a node has a chunk; this survives a kill of the process."""
         descriptor = os.open(self._chunks_path(transaction), os.O_WRONLY | os.O_CREAT | _BINARY, 0o600)
         try:
             os.lseek(descriptor, index, os.SEEK_SET)
@@ -226,7 +232,7 @@ class Journal:
             os.close(descriptor)
 
     def forget_chunks(self, transaction: Transaction) -> None:
-        """Remember that no node has any chunk of it any more."""
+        """Write down that no node has any chunk of the transaction any more."""
         self._chunks_path(transaction).unlink(missing_ok=True)
 
     def _chunks_path(self, transaction: Transaction) -> Path:
@@ -237,12 +243,12 @@ class Journal:
             lines = (self._folder / _POSTED).read_text(encoding="ascii", errors="replace").split("\n")
         except FileNotFoundError:
             return {}
-        pairs = (line.split() for line in lines[:-1])  # a line without its end was being written
+        pairs = (line.split() for line in lines[:-1])  # the last line may be incomplete
         return {pair[0]: float(pair[1]) for pair in pairs if len(pair) == _PAIR and pair[1].isdecimal()}
 
     def clear(self) -> None:
-        """Remove everything but the lock: the network has it all for good."""
-        (self._folder / _RECORD).unlink(missing_ok=True)  # first: without it all else means nothing
+        """Remove everything but the lock: all of it is mined."""
+        (self._folder / _RECORD).unlink(missing_ok=True)  # first: without it the rest means nothing
         for path in self._folder.iterdir():
             if path.name != _LOCK:
                 path.unlink()
@@ -250,46 +256,50 @@ class Journal:
 
 
 @contextmanager
-def open_journal(address: str, parts: Iterable[str]) -> Iterator[Journal]:
-    """Open the journal of an upload, alone among all processes.
+def open_journal(state_dir: Path, address: str, parts: Iterable[str], clock: Clock) -> Iterator[Journal]:
+    """Open the journal of an upload; no other process can open it meanwhile.
 
     Args:
+        state_dir: Where this package keeps its state.
         address: The wallet's address.
-        parts: What tells this upload from others.
+        parts: What distinguishes this upload from others.
+        clock: Tells when nodes acknowledged something.
 
     Raises:
-        ConflictError: another process is at the same upload.
+        ConflictError: another process is uploading the same.
     """
     key = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
-    folder = load_settings().state_dir / "arweave" / address / key
+    folder = _journals_of(state_dir, address) / key
     make_folder(folder)
     folder.chmod(0o700)
     lock = FileLock(folder / _LOCK)
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        message = (
-            f"another process is uploading the same artifact already (its journal is {folder}); wait for it"
-        )
+        message = f"another process is uploading the same artifact (its journal is {folder}); wait for it"
         raise ConflictError(message) from None
     try:
-        yield Journal(folder, address)
+        yield Journal(folder, address, clock)
     finally:
         lock.release()
 
 
-def find_posted(address: str) -> Iterator[Transaction]:
-    """Yield what a wallet's uploads from this machine have posted, whatever an index knows of it yet."""
-    for folder in sorted((load_settings().state_dir / "arweave" / address).glob("*")):
-        journal = Journal(folder, address)
+def find_posted(state_dir: Path, address: str, clock: Clock) -> Iterator[Transaction]:
+    """Yield what uploads of a wallet posted from this machine, even if no index lists it yet."""
+    for folder in sorted(_journals_of(state_dir, address).glob("*")):
+        journal = Journal(folder, address, clock)
         try:
             record = journal.read()
-        except (BackendError, OSError) as error:  # it is of another upload, whose own turn comes
-            log.info("a journal is passed over: %s", error)
+        except (BackendError, OSError) as error:  # that upload reports it itself
+            log.info("skipping a journal: %s", error)
             continue
         for entry in () if record is None else record.transactions:
             if journal.is_posted(entry.transaction):
                 yield entry.transaction
+
+
+def _journals_of(state_dir: Path, address: str) -> Path:
+    return state_dir / "arweave" / address
 
 
 def _write_entry(entry: Entry) -> dict[str, Any]:

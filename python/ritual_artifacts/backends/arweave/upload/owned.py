@@ -1,0 +1,241 @@
+"""What an owner has stored already, or posted and waits for: neither is paid for again."""
+
+import functools
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from ritual_artifacts.backends.arweave.index import IndexEntry
+from ritual_artifacts.backends.arweave.reading.stored import Stored
+from ritual_artifacts.backends.arweave.reading.transactions import StoredTransaction
+from ritual_artifacts.backends.arweave.reading.versions import Version
+from ritual_artifacts.backends.arweave.result import ArweaveUploadResult
+from ritual_artifacts.backends.arweave.tags import APP_NAME, BUNDLE_TYPE, DIGEST_TAG, MANIFEST_TYPE
+from ritual_artifacts.backends.arweave.transaction import MAX_BODY_BYTES
+from ritual_artifacts.backends.arweave.upload.journal import Journal, Record, find_posted
+from ritual_artifacts.backends.arweave.upload.reseeding import Reseeder
+from ritual_artifacts.backends.arweave.upload.unsigned import UnsignedData
+from ritual_artifacts.backends.arweave.weave import Weave
+from ritual_artifacts.core.chunks import has_data_root
+from ritual_artifacts.errors import BackendError, ConflictError, NotFinalizedError, TransferError
+from ritual_artifacts.repo_id import RitualRepoId
+
+log = logging.getLogger(__name__)
+
+_LOOKUP: Final = 50
+"""Files in one search of the index."""
+
+
+@dataclass(frozen=True)
+class _SameData:
+    """A stored file with the same bytes as one of the upload, and whether gateways still have them."""
+
+    file: UnsignedData
+    stored: Stored
+    is_retrievable: bool
+
+
+class ExistingUploads:
+    """What one owner has published under one id, and the owner's files anywhere."""
+
+    def __init__(self, weave: Weave, repo_id: RitualRepoId, state_dir: Path) -> None:
+        """Prepare; nothing is sent.
+
+        Args:
+            weave: The session.
+            repo_id: The repository or version, with its true owner.
+            state_dir: Where the journals of earlier uploads are.
+        """
+        self._weave = weave
+        self._network = weave.network
+        self._repo_id = repo_id
+        self._state_dir = state_dir
+
+    # --- the artifact ---
+
+    def find_version(self, digest: str, journal: Journal) -> Version | None:
+        """Return the version that is this very artifact under this id, also one that is not mined yet.
+
+        A journal of the same artifact that was published before the newest version is cleared.
+
+        Raises:
+            ConflictError: the version label names another artifact, which never changes.
+            NotFinalizedError: something with this label is not mined yet, so it is not known what it is.
+        """
+        record = journal.read()
+        search = self._weave.versions.search(self._repo_id, pending=True)
+        if record is None and self._repo_id.version is not None:
+            existing = search.check(self._repo_id)
+        else:
+            existing = search.version  # what waits is this upload, or will be an older version
+        is_same = existing is not None and existing.manifest.tag(DIGEST_TAG) == digest
+        if existing is not None and self._repo_id.version is not None and not is_same:
+            message = (
+                f"{self._repo_id} already names {existing.manifest.tag(DIGEST_TAG)}, in the transaction "
+                f"{existing.manifest.id}, and a version never changes; choose another label"
+            )
+            raise ConflictError(message)
+        if existing is not None:
+            is_last = self._repo_id.version is not None or self._is_last(existing, record, search.waiting)
+            if is_same and is_last:
+                return existing
+            if record is not None and self._is_outdated(record, existing, is_last=is_last):
+                journal.clear()
+                record = None
+        if record is None:
+            types = [MANIFEST_TYPE, BUNDLE_TYPE]
+            tags = {"Repo-Name": [self._repo_id.name], "Type": types, DIGEST_TAG: [digest]}
+            self._list_mined(tags, f"the artifact {digest}")
+        return None
+
+    def _is_last(self, existing: Version, record: Record | None, waiting: Sequence[str]) -> bool:
+        """Return whether nothing but this upload waits to be mined, which would be the newest then."""
+        ours = set() if record is None else {record.revision, record.final.transaction.id}
+        known = ours | {existing.manifest.id, existing.manifest.holder}
+        return all(self._network.is_gone(name) for name in waiting if name not in known)
+
+    def _is_outdated(self, record: Record, existing: Version, *, is_last: bool) -> bool:
+        """Return whether what was signed is mined, and older than something else is or will be."""
+        height = self._network.read_status(record.final.transaction.id).height
+        newest = existing.height if is_last else None
+        return height is not None and (newest is None or height < newest)
+
+    def check_label(self, result: ArweaveUploadResult) -> None:
+        """Check that no other artifact got the version's label at the same time.
+
+        Raises:
+            ConflictError: the label names another artifact, which was mined first.
+            NotFinalizedError: that is not decided yet.
+        """
+        search = self._weave.versions.search(self._repo_id)
+        first = None if search.version is None else search.version.manifest
+        posted = f"everything is posted (the transaction {result.transaction_id}), but"
+        if first is not None and first.tag(DIGEST_TAG) != result.digest:
+            message = (
+                f"{posted} {self._repo_id} already names the transaction {first.id}; choose another label"
+            )
+            raise ConflictError(message)
+        ours = {result.transaction_id, result.final_transaction}
+        rivals = [name for name in search.waiting if name not in ours and not self._network.is_gone(name)]
+        if first is None and rivals:
+            message = (
+                f"{posted} the transaction {rivals[0]} has the label of {self._repo_id}, too, and the one "
+                f"mined first counts; upload the same again in some minutes to learn which one that is"
+            )
+            raise NotFinalizedError(message)
+
+    # --- its files ---
+
+    def find_reusable(
+        self, files: Sequence[UnsignedData], reseeder: Reseeder, *, bundled: bool
+    ) -> dict[str, str]:
+        """Return the ids of files that this owner has stored already, by name; each is verified.
+
+        Lost data that was paid for is posted again.
+
+        Args:
+            files: The files of the upload.
+            reseeder: Posts lost data again.
+            bundled: Whether data items of bundles count, too.
+
+        Raises:
+            NotFinalizedError: a file that takes more than a chunk is not mined yet.
+            TransferError: no gateway could be asked.
+        """
+        wanted = {file.sha256: file for file in files if file.sha256 is not None and file.size}
+        large = [name for name, file in wanted.items() if file.size > MAX_BODY_BYTES]
+        small = [name for name in wanted if name not in large]
+        posted = self._find_posted(wanted)
+        entries: list[IndexEntry] = []
+        for hashes, what in ((large, "a file of the artifact"), (small, None)):
+            for start in range(0, len(hashes), _LOOKUP):
+                entries += self._list_mined({"File-SHA256": hashes[start : start + _LOOKUP]}, what)
+        reader = self._weave.reader
+        reads: list[Callable[[], Stored]] = [
+            *(functools.partial(reader.read_transaction, name) for name in posted),
+            *(functools.partial(reader.read_entry, e) for e in entries if e.bundle is None or bundled),
+        ]
+        same = [
+            each for each in self._network.each(lambda read: self._find_same(read, wanted), reads) if each
+        ]
+        found: dict[str | None, str] = {}
+        for each in sorted(same, key=lambda each: not each.is_retrievable):
+            sha256 = each.file.sha256
+            if sha256 not in found and (each.is_retrievable or reseeder.restore(each.file, each.stored)):
+                found[sha256] = each.stored.id
+        return {file.name: found[file.sha256] for file in files if file.sha256 in found}
+
+    def _find_posted(self, wanted: Mapping[str, UnsignedData]) -> list[str]:
+        """Return the transactions that uploads from this machine posted of these files, if they are mined.
+
+        Raises:
+            NotFinalizedError: a file that takes more than a chunk is not mined yet.
+        """
+        found: list[str] = []
+        clock = self._network.context.clock
+        for transaction in find_posted(self._state_dir, self._repo_id.owner, clock):
+            file = wanted.get(transaction.tag("File-SHA256") or "")
+            if file is None:
+                continue
+            status = self._network.read_status(transaction.id)
+            if status.height is not None:
+                found.append(transaction.id)
+            elif status.state == "pending" and file.size > MAX_BODY_BYTES:
+                raise _still_waiting(repr(file.name), transaction.id)
+        return found
+
+    def _find_same(self, read: Callable[[], Stored], wanted: Mapping[str, UnsignedData]) -> _SameData | None:
+        """Return the file of the upload that a transaction or data item has the bytes of.
+
+        Raises:
+            TransferError: the gateways could not be reached.
+        """
+        try:
+            stored = read()
+        except TransferError:  # it may be the wanted file
+            raise
+        except BackendError as error:
+            log.info("not used again: %s", error)
+            return None
+        file = wanted.get(stored.tag("File-SHA256") or "")
+        if file is None or stored.address != self._repo_id.owner or stored.data_size != file.size:
+            return None
+        if isinstance(stored, StoredTransaction):
+            is_same = stored.data_root == file.data_root or has_data_root(file.source, stored.data_root)
+        else:
+            is_same = stored.read(file.size) == file.read()
+        return _SameData(file, stored, stored.is_retrievable(file.source)) if is_same else None
+
+    def _list_mined(self, tags: Mapping[str, Sequence[str]], what: str | None) -> list[IndexEntry]:
+        """Return what indexes list of this owner, as far as it is mined.
+
+        Args:
+            tags: Accepted values, by the tag's name.
+            what: What it is, where it must not be paid for again while it waits to be mined.
+
+        Raises:
+            NotFinalizedError: it waits to be mined.
+            TransferError: no gateway could be asked.
+        """
+        found: dict[str, IndexEntry] = {}
+        tags = {"App-Name": [APP_NAME], **tags}
+        for entries in self._weave.index.search(owner=self._repo_id.owner, tags=tags):
+            for entry in entries:
+                if entry.id not in found or found[entry.id].height is None:
+                    found[entry.id] = entry
+        for entry in [entry for entry in found.values() if entry.height is None]:
+            status = self._network.read_status(entry.holder)
+            if status.height is not None:  # an index may be behind
+                found[entry.id] = replace(entry, height=status.height)
+            elif what is not None and (status.state == "pending" or not self._network.is_gone(entry.holder)):
+                raise _still_waiting(what, entry.holder)
+        return [entry for entry in found.values() if entry.height is not None]
+
+
+def _still_waiting(what: str, transaction_id: str) -> NotFinalizedError:
+    return NotFinalizedError(
+        f"{what} is already posted in the transaction {transaction_id}, which is not mined yet; "
+        f"upload again in some minutes, so that you are not charged twice"
+    )

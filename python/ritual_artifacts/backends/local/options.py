@@ -1,0 +1,24 @@
+"""The options of the local store."""
+
+from pathlib import Path
+from typing import ClassVar
+
+from pydantic import Field
+
+from ritual_artifacts.backends.options import Options
+
+
+class LocalOptions(Options):
+    """Options of every call that uses the local store."""
+
+    title: ClassVar[str] = "the local store"
+
+    root: Path | str | None = Field(
+        default=None, description="The store's folder; default `RITUAL_STORE_DIR`."
+    )
+
+
+class LocalUploadOptions(Options):
+    """An upload to the local store has no options of its own."""
+
+    title: ClassVar[str] = "an upload to the local store"
