@@ -22,7 +22,7 @@ from ritual_artifacts.core.hashing import (
     read_regular,
     rename_files,
 )
-from ritual_artifacts.errors import ArtifactError, ArtifactModelError
+from ritual_artifacts.errors import ArtifactError, ArtifactModelError, SourceChangedError
 
 
 def test_digests_stand_in_the_order_of_the_paths(write: Callable[..., Path]) -> None:
@@ -178,6 +178,69 @@ def test_a_partial_file_continues(tmp_path: Path) -> None:
         digest = partial.finish()
 
     assert (digest.size, digest.sha256) == (7, hashlib.sha256(b"one two").hexdigest())
+
+
+def put_another_there(path: Path) -> None:
+    other = path.with_name("other")
+    other.write_bytes(b"one ")
+    other.replace(path)
+
+
+CHANGES: dict[str, Callable[[Path], object]] = {
+    "truncated": lambda path: os.truncate(path, 1),
+    "overwritten": lambda path: path.write_bytes(b"ONE "),
+    "extended": lambda path: path.write_bytes(b"one more"),
+    "removed": lambda path: path.unlink(),
+    "replaced": put_another_there,
+}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows keeps other processes from an open file")
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_a_partial_file_that_another_process_changes_has_no_digest(
+    change: Callable[[Path], object], tmp_path: Path
+) -> None:
+    with PartialFile(tmp_path / "part") as partial:
+        partial.write(b"one ")
+        change(tmp_path / "part")
+
+        with pytest.raises(SourceChangedError, match="another process changed"):
+            _write_and_finish(partial, b"two")
+
+
+def _write_and_finish(partial: PartialFile, data: bytes) -> None:
+    partial.write(data)
+    partial.finish()
+
+
+def test_a_copy_continues_what_is_in_its_target(write: Callable[..., Path], tmp_path: Path) -> None:
+    source = write("a.bin", 3_000_000)
+    content = source.read_bytes()
+    target = tmp_path / "copy"
+    target.write_bytes(content[:1_000_001])
+    inode = target.stat().st_ino
+    counted: list[int] = []
+
+    [digest] = copy_files([(source, target)], resume=True, progress=counted.append)
+
+    assert target.read_bytes() == content
+    assert target.stat().st_ino == inode
+    assert digest == FileDigest(source, 3_000_000, hashlib.sha256(content).hexdigest())
+    assert sum(counted) == 3_000_000
+
+
+def test_a_damaged_beginning_shows_in_the_digest_of_the_copy(
+    write: Callable[..., Path], tmp_path: Path
+) -> None:
+    source = write("a.bin", 1000)
+    target = tmp_path / "copy"
+    target.write_bytes(b"damaged")
+
+    [digest] = copy_files([(source, target)], resume=True)
+
+    expected = b"damaged" + source.read_bytes()[7:]
+    assert target.read_bytes() == expected
+    assert digest.sha256 == hashlib.sha256(expected).hexdigest()
 
 
 def test_only_the_beginning_of_a_regular_file_is_read(write: Callable[..., Path], tmp_path: Path) -> None:

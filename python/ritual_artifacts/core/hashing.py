@@ -125,17 +125,17 @@ def copy_files(
 
     A file is cloned (reflink) if the file system supports it. An existing target is replaced atomically.
 
-    With `resume`, a copy grows under the target's own name, and stays there when the call fails. What a
-    target holds already is hashed, and the rest is copied; the digest is that of the whole. If it is not the
-    expected one, remove the target and copy it again. A target is replaced if it is larger than its source,
-    read-only, a link, or has another name. Its name is on the disk only after `rename_files`.
+    With `resume`, a copy is written under the target's own name, and is kept if the call fails. The bytes
+    already in a target are hashed, and only the rest is copied; the digest covers the whole file. If it is
+    not the expected one, remove the target and copy it again. A target is replaced if it is larger than its
+    source, read-only, a link, or has another name. Its name is on the disk only after `rename_files`.
 
     Args:
         pairs: Source and target of each copy; the target's folder must exist.
         max_workers: Maximum number of threads, at least 1; default one per core.
         progress: Called on the calling thread with the number of bytes copied since its last call; with
-            `resume`, those that were there already are counted too.
-        resume: Continue what is in the targets.
+            `resume`, this includes the bytes already in the targets.
+        resume: Continue the copies in existing targets.
 
     Returns:
         One item per pair, in order: the source's path, and the size and SHA-256 of the bytes written.
@@ -143,8 +143,8 @@ def copy_files(
     Raises:
         ArtifactError: `max_workers` is less than 1.
         ArtifactModelError: a source is a symbolic link, or not a regular file.
-        SourceChangedError: a source changed while it was being read or, with `resume`, another process changed a
-            target while it was written.
+        SourceChangedError: a source changed while it was being read; or, with `resume`, another process
+            changed a target while it was being written.
         OSError: a file cannot be read or written; `filename` is its path.
     """
     return _core.copy_files(pairs, max_workers=_limit_workers(max_workers), progress=progress, resume=resume)

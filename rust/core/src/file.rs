@@ -4,8 +4,8 @@ mod copy;
 mod durable;
 mod partial;
 mod resume;
-mod stamp;
 mod target;
+mod watch;
 
 pub use copy::{CopyOptions, copy_files};
 pub use durable::{rename_files, write_file};

@@ -15,12 +15,15 @@ use crate::sha256::Hasher;
 /// again to continue at its end.
 ///
 /// If another process changes, moves or replaces the file meanwhile, the next write or [`finish`](Self::finish)
-/// returns [`Error::TargetChanged`]: remove the file and start again. Not noticed is a write of the same size
+/// returns [`Error::TargetChanged`]: remove the file and start again. On Linux, whoever opens the file meanwhile
+/// causes its bytes to be read again in `finish`; elsewhere, a change of its times does. On Windows, other
+/// processes cannot open it for writing. Not noticed is a write that leaves the size as it is
 ///
-/// - within the microseconds of a write here;
-/// - through a memory mapping, into a page that was written to before;
-/// - on Unix other than Linux, within the same tick of the file system's clock as the last write here;
-/// - on another machine, of a network file system that does not show it in time.
+/// - by a process that opened the file before, if it comes during a write here or, on kernels that stamp files by a
+///   clock of some milliseconds (Linux before 6.13), in the same tick;
+/// - at these moments by any process, on Unix other than Linux, on network file systems that another machine
+///   writes to, in a forked process, and if the limit of inotify instances or watches is reached;
+/// - through a memory mapping that exists before, into a page that was written to.
 pub struct PartialFile {
     path: PathBuf,
     target: Target,

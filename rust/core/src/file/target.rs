@@ -3,8 +3,9 @@
 use std::fs::{self, File, Metadata};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
-use super::stamp::Stamp;
+use super::watch::Watch;
 use crate::cancel::CancelToken;
 use crate::digest::Sha256Digest;
 use crate::error::{Change, Error, Result};
@@ -16,24 +17,17 @@ use crate::source::{Source, guard_open, refuse_irregular};
 /// A file that is appended to, under its own name.
 ///
 /// Before each write and at the end, the file is compared with what it was after the last write. If its size is
-/// another one, or if its path names another file, another process wrote to it. If only its times are others,
-/// they may have changed for another reason (an attribute, a network file system that updates them late), so its
-/// bytes decide: they are read again at the end.
+/// another one, or if its path names another file, another process wrote to it. If only its times are others, or
+/// if it was opened meanwhile, that may have another reason (a backup, an attribute, a network file system that
+/// updates times late), so its bytes decide: they are read again at the end.
 ///
-/// Not noticed is a write that does not change the size
-///
-/// - in the microseconds between this process's look at the file and its own write beside it;
-/// - through a memory mapping, into a page that was written to before;
-/// - on Unix other than Linux, within the same tick of the file system's clock as the last write here (a
-///   nanosecond on APFS; on Linux, see `Stamp::seal`);
-/// - through another machine's cache of a network file system.
-///
-/// On Windows, other processes cannot open the file for writing while it is open here.
+/// See [`PartialFile`](super::PartialFile) for what is not noticed.
 pub(super) struct Target {
     path: PathBuf,
     file: File,
     size: u64,
     stamp: Stamp,
+    watch: Watch,
     /// Whether times changed that this process did not change.
     doubtful: bool,
 }
@@ -63,10 +57,10 @@ impl Target {
         let metadata = file.metadata().map_err(Error::io("open", path))?;
         // Checked again, because the path may lead elsewhere by now.
         refuse_irregular(path, &metadata)?;
+        let watch = Watch::start(path);
+        let metadata = file.metadata().map_err(Error::io("open", path))?;
         let (path, size, stamp) = (path.to_owned(), metadata.len(), Stamp::of(&metadata));
-        let mut target = Self { path, file, size, stamp, doubtful: false };
-        target.note()?;
-        Ok(target)
+        Ok(Self { path, file, size, stamp, watch, doubtful: false })
     }
 
     /// Size in bytes.
@@ -120,7 +114,7 @@ impl Target {
     pub(super) fn finish(mut self, written: Sha256Digest) -> Result<Finished> {
         self.file.sync_all().map_err(Error::io("write", &self.path))?;
         self.check()?;
-        if self.doubtful {
+        if self.doubtful || self.watch.has_noticed() {
             self.check_bytes(written)?;
         }
         self.check_place()?;
@@ -139,13 +133,8 @@ impl Target {
 
     /// Remember what the file is like after a write.
     fn note(&mut self) -> Result<()> {
-        let mut metadata = self.metadata()?;
+        let metadata = self.metadata()?;
         self.check_size(&metadata)?;
-        match Stamp::seal(&self.file, &metadata) {
-            Ok(None) => {}
-            Ok(Some(sealed)) => metadata = sealed,
-            Err(_) => self.doubtful = true,
-        }
         self.stamp = Stamp::of(&metadata);
         Ok(())
     }
@@ -248,9 +237,34 @@ fn exclude_writers(options: &mut fs::OpenOptions) {
     let _ = options;
 }
 
+/// A file's times, which change when it is written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Stamp {
+    /// `None` if the file system does not record it.
+    modified: Option<SystemTime>,
+    /// When content or attributes changed; no program can set it.
+    #[cfg(unix)]
+    changed: (i64, i64),
+}
+
+impl Stamp {
+    #[cfg(unix)]
+    fn of(metadata: &Metadata) -> Self {
+        use std::os::unix::fs::MetadataExt;
+        let changed = (metadata.ctime(), metadata.ctime_nsec());
+        Self { modified: metadata.modified().ok(), changed }
+    }
+
+    /// On Windows, the time of a write may be recorded later, so it says nothing.
+    #[cfg(not(unix))]
+    fn of(_metadata: &Metadata) -> Self {
+        Self { modified: None }
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, SystemTime};
+    use std::time::Duration;
 
     use tempfile::TempDir;
 
@@ -301,26 +315,19 @@ mod tests {
 
         trial.target.check().unwrap();
 
-        assert!(!trial.target.doubtful);
+        assert!(!trial.target.doubtful && !trial.target.watch.has_noticed());
         trial.target.finish(Hasher::digest(b"never compared")).unwrap();
     }
 
     #[test]
-    fn a_truncated_file_is_caught_before_more_is_written() {
-        let trial = Trial::new();
-        trial.other().set_len(3).unwrap();
+    fn another_size_is_caught_before_more_is_written() {
+        for actual in [3, 10] {
+            let trial = Trial::new();
+            trial.other().set_len(actual).unwrap();
 
-        let size = Change::Size { expected: 7, actual: 3, at_least: false };
-        assert_eq!(trial.finish(), Some(size));
-    }
-
-    #[test]
-    fn a_file_that_grows_is_caught_before_more_is_written() {
-        let trial = Trial::new();
-        trial.other().set_len(10).unwrap();
-
-        let size = Change::Size { expected: 7, actual: 10, at_least: false };
-        assert_eq!(trial.finish(), Some(size));
+            let size = Change::Size { expected: 7, actual, at_least: false };
+            assert_eq!(trial.finish(), Some(size));
+        }
     }
 
     #[cfg(unix)]
@@ -392,6 +399,17 @@ mod tests {
         assert_eq!(check(&|path| fs::remove_file(path).unwrap()), Some(Change::Place));
         #[cfg(unix)]
         assert_eq!(check(&|path| fs::write(path, b"FIRST, ").unwrap()), Some(Change::Digest));
+    }
+
+    /// The write of the other process comes at the same moment as one here: its time says nothing.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_write_that_its_times_do_not_show_is_caught() {
+        let mut trial = Trial::new();
+        trial.other().write_all(b"other").unwrap();
+        trial.target.note().unwrap();
+
+        assert_eq!(trial.finish(), Some(Change::Digest));
     }
 
     /// Times that change for another reason cost a second read, but are not an error.
