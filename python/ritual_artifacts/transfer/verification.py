@@ -7,12 +7,18 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from ritual_artifacts.artifact.digest import Digest
-from ritual_artifacts.artifact.manifest import AnyEntry, AnyManifest, Manifest, complete_manifest
+from ritual_artifacts.artifact.manifest import (
+    AnyEntry,
+    AnyManifest,
+    LegacyManifest,
+    Manifest,
+    complete_manifest,
+)
 from ritual_artifacts.artifact.provenance import Origin
 from ritual_artifacts.artifact.selection import Selection
 from ritual_artifacts.context import Context
 from ritual_artifacts.core.hashing import FileDigest, hash_files
-from ritual_artifacts.errors import MISSING, IntegrityError, Mismatch
+from ritual_artifacts.errors import MISSING, IntegrityError, ManifestError, Mismatch
 
 UNNAMED = "no such file"
 """What a `Mismatch` expects of a file that the manifest does not name."""
@@ -184,6 +190,13 @@ def check_expected_digest(manifest: AnyManifest, expected: Digest | None, source
 
     Raises:
         IntegrityError: the artifact has another digest.
+        ManifestError: the artifact cannot have a digest.
     """
+    if expected is not None and isinstance(manifest, LegacyManifest) and not manifest.can_have_digest:
+        message = (
+            f"the artifact in {source} has no digest, because its manifest has a number that canonical JSON "
+            f"cannot represent; leave expected_digest out"
+        )
+        raise ManifestError(message)
     if expected is not None and isinstance(manifest, Manifest) and manifest.digest != expected:
         raise IntegrityError.of([Mismatch("(the artifact)", expected, manifest.digest, source)])
