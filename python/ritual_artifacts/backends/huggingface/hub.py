@@ -215,9 +215,16 @@ class Hub:
         return RemoteFile(size, git_sha1=self._checked(_COMMIT, item["oid"], "git id of a file"))
 
     def stream_file(
-        self, repo_id: RitualRepoId, commit: str, path: str, *, offset: int = 0
+        self, repo_id: RitualRepoId, commit: str, path: str, *, offset: int = 0, limit: int | None = None
     ) -> Iterator[bytes]:
         """Yield a file's bytes from `offset`, unchecked.
+
+        Args:
+            repo_id: The repository.
+            commit: The commit.
+            path: The file.
+            offset: Where to start.
+            limit: Bytes that the file may have; None if the caller knows its size and stops there.
 
         Raises:
             ArtifactNotFoundError: the commit has no such file.
@@ -226,7 +233,7 @@ class Hub:
         doing = f"downloading {path!r} of {repo_id}"
         url = f"{self.web_url(repo_id)}/resolve/{commit}/{quote(path)}"
         with self.redactor.translated(doing):
-            yield from self._transport.stream(url, doing, offset=offset)
+            yield from self._transport.stream(url, doing, offset=offset, limit=limit)
 
     def check_commit(self, value: object) -> str:
         """Return what a server gave as a commit, if it is one.
@@ -258,6 +265,7 @@ class Hub:
         timeout = self.connection.write_timeout or self.connection.timeout * _WRITE_TIMEOUTS
         with (
             without_telemetry(),
-            guarded_session(self.connection.endpoint, self.make_headers(), timeout),
+            self.redactor.cleaned_logs(),
+            guarded_session(self.connection.endpoint, self.make_headers(), timeout, self.context),
         ):
             yield
