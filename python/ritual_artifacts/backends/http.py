@@ -88,7 +88,7 @@ class ReadTimer:
         if left <= 0:
             message = f"{problem} seconds"
             raise TooSlow(message)
-        return min(self._timeout, left)
+        return min(float(self._timeout), left)
 
     def __index__(self) -> int:
         """Return whole seconds, at least one: the only number besides a `float` that a socket accepts."""
