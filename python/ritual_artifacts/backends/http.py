@@ -230,13 +230,12 @@ def redirect_target(url: str, location: str) -> str:
     target = urljoin(url, location)
     try:
         parts = httpx2.URL(target)
-    except httpx2.InvalidURL as error:
-        raise ValueError(str(error)) from None
-    if parts.scheme not in {"http", "https"} or not parts.host:
-        message = "not an address of a web server"
-        raise ValueError(message)
-    if url.startswith("https:") and parts.scheme != "https":
-        message = "without encryption"
+    except httpx2.InvalidURL:  # whose text can repeat a password
+        message = "it is not a valid address"
+        raise ValueError(message) from None
+    is_less_safe = url.startswith("https:") and parts.scheme != "https"
+    if parts.scheme not in {"http", "https"} or not parts.host or is_less_safe:
+        message = "it is not a safe address"
         raise ValueError(message)
     return target
 

@@ -173,7 +173,7 @@ def _batches(items: Sequence[Item], workers: int | None, open_per_item: int) -> 
 def _count_open() -> int:
     """Return how many files this process has open."""
     try:
-        return len(os.listdir("/dev/fd"))
+        return sum(1 for _ in Path("/dev/fd").iterdir())
     except OSError:
         return 0
 

@@ -5,7 +5,7 @@ import json
 import time
 import tracemalloc
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -43,6 +43,12 @@ Read = Callable[[HuggingFaceBackend], object]
 @pytest.fixture
 def bounded(context: Context) -> Context:
     return replace(context, bounds=BOUNDS, retry=RetryPolicy(max_attempts=2))
+
+
+@pytest.fixture(scope="module")
+def bomb() -> bytes:
+    """Return a small body that becomes a large one."""
+    return gzip.compress(bytes(ENDLESS * MIB), 1)
 
 
 def hub_at(url: str, context: Context) -> HuggingFaceBackend:
@@ -123,30 +129,27 @@ def test_an_answer_without_end_is_refused(read: Read, bounded: Context) -> None:
         assert server.sent < ENDLESS / 4 * MIB
 
 
-@pytest.mark.parametrize("read", READS)
-@pytest.mark.parametrize("status", [200, 400, 404])
-@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd", "gzip, gzip", "x"])
+@pytest.mark.parametrize(
+    ("encoding", "status", "read"),
+    [(name, 200, read_commit) for name in ("gzip", "x-gzip", "deflate", "br", "zstd", "gzip, gzip", "x")]
+    + [("gzip", status, read) for status in (400, 404) for read in READS]
+    + [("gzip", 200, read_listing), ("br", 404, read_listing)],
+)
 def test_a_compressed_answer_takes_no_more_memory_than_a_plain_one(
-    encoding: str, status: int, read: Read, bounded: Context
+    encoding: str, status: int, read: Read, bounded: Context, bomb: bytes
 ) -> None:
-    bomb = gzip.compress(bytes(ENDLESS * MIB), 1)
     headers = [f"Content-Encoding: {encoding}", "Content-Type: application/json"]
 
     with raw_server(lambda _: [head(status, *headers), bomb]) as server:
         tracemalloc.start()
         try:
-            with pytest.raises(ArtifactError) if status != 200 or read in READS[:2] else no_error():
+            with pytest.raises(BackendError):
                 read(hub_at(server.url, bounded))
             _, peak = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
 
     assert peak < ENDLESS / 4 * MIB
-
-
-@contextmanager
-def no_error() -> Iterator[None]:
-    yield
 
 
 ANSWER = json.dumps({"sha": COMMIT, "padding": "x" * 4000}).encode()
@@ -333,9 +336,10 @@ def test_what_the_library_reads_during_an_upload_is_bounded_too(
     status: int, kind: str, client: Client, sample: Sample, bounded: Context
 ) -> None:
     client.hub.faults.add("*", faults.endless_answer(status, 500 * MIB), kind=kind)
+    is_made = (status, kind) == (200, "commit")  # the next look at the repository finds the commit
     tracemalloc.start()
     try:
-        with pytest.raises(ArtifactError):
+        with nullcontext() if is_made else pytest.raises(ArtifactError):
             client.publish_in(bounded, sample)
         _, peak = tracemalloc.get_traced_memory()
     finally:

@@ -182,9 +182,8 @@ class Transport:
                 ) as response,
             ):
                 yield response
-        except httpx2.InvalidURL as error:  # the library looks at the target of a redirect, too
-            clean = self._redactor.clean
-            message = f"{self._redactor.place(url)} redirects to an invalid address ({clean(str(error))})"
+        except httpx2.InvalidURL:  # the library looks at the target of a redirect, too
+            message = f"{self._redactor.place(url)} redirects to an invalid address, which is not contacted"
             raise BackendError(message) from None
 
     def _redirect(self, url: str, location: str) -> str:
@@ -195,10 +194,9 @@ class Transport:
         """
         try:
             return redirect_target(url, location)
-        except ValueError as error:
-            clean = self._redactor.clean
+        except ValueError:  # whose text can repeat a password
             message = (
-                f"{self._redactor.place(url)} redirects to {clean(location)!r}, which is not a safe address "
-                f"({clean(str(error))})"
+                f"{self._redactor.place(url)} redirects to an invalid or unsafe address, "
+                f"which is not contacted"
             )
             raise BackendError(message) from None
