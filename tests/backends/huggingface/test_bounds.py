@@ -352,7 +352,7 @@ def test_a_download_is_whole_after_a_slow_start(
     client: Client, sample: Sample, bounded: Context, tmp_path: Path
 ) -> None:
     client.upload(sample)
-    client.hub.faults.add("*weights.bin", faults.slow(400), kind="bytes", times=1)
+    client.hub.faults.add("*weights.bin", faults.slow(50), kind="bytes", times=1)
 
     client.fetch_in(bounded, tmp_path / "out")
 

@@ -83,23 +83,24 @@ class Redactor:
         Args:
             doing: What is being done, such as "reading huggingface/me/model".
         """
-        failure: BaseException
         try:
             yield
         except ArtifactError:
             raise
-        except Exception as error:
-            failure = self.translate(error, doing)
-            if failure is error:
-                raise
-        else:
-            return
-        # Raised here, where the library's error is gone: its text and its frames can hold the token.
-        raise failure
+        except Exception as error:  # noqa: BLE001 - errors of other origin are raised unchanged
+            raise self.translate(error, doing) from None
 
     def translate(self, error: BaseException, doing: str) -> BaseException:
-        """Return this package's error for one of the client library's; any other one unchanged."""
-        return _translate(error, doing, self.clean)
+        """Return this package's error for one of the client library's; any other one unchanged.
+
+        The library's error loses its text and its frames, which can hold the token: Python keeps it as the
+        context of the new one, whatever that is raised from.
+        """
+        translated = _translate(error, doing, self.clean)
+        if translated is not error:
+            error.args = ()
+            error.__traceback__ = error.__cause__ = error.__context__ = None
+        return translated
 
 
 def _translate(error: BaseException, doing: str, clean: Clean) -> BaseException:  # noqa: C901, PLR0911 - one case per kind

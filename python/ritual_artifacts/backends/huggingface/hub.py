@@ -3,7 +3,7 @@
 import contextlib
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any, Final
@@ -22,6 +22,7 @@ from ritual_artifacts.backends.huggingface.transport import Transport
 from ritual_artifacts.context import Context
 from ritual_artifacts.errors import ArtifactNotFoundError, AuthenticationError, BackendError, TransferError
 from ritual_artifacts.repo_id import RitualRepoId
+from ritual_artifacts.secret import Secret
 
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}")
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
@@ -86,23 +87,25 @@ class Hub:
         """Files in flight at once."""
         return self.connection.max_workers or self.context.streams
 
-    def make_headers(self) -> dict[str, str]:
+    def make_headers(self) -> Mapping[str, str]:
         """Return the endpoint's headers, with the token of the user, the environment or the stored login.
 
         Raises:
             AuthenticationError: the stored login was requested and does not exist, or cannot be a token.
         """
         with self.redactor.translated("looking for a token"), without_telemetry():
-            headers = build_hf_headers(
-                token=self.api.token,
-                library_name=self.api.library_name,
-                library_version=self.api.library_version,
-                user_agent=self.api.user_agent,
-                headers=self.api.headers,
-            )
+            headers = {
+                name: Secret(value)
+                for name, value in build_hf_headers(
+                    token=self.api.token,
+                    library_name=self.api.library_name,
+                    library_version=self.api.library_version,
+                    user_agent=self.api.user_agent,
+                    headers=self.api.headers,
+                ).items()
+            }
         self.redactor.add(headers)
-        scheme, _, token = headers.get("authorization", "").partition(" ")
-        if scheme == "Bearer" and is_malformed(token):
+        if _has_malformed_token(headers):
             message = (
                 "the token of HF_TOKEN or the stored login contains white space, control or other characters "
                 "that a token cannot have; set it again, or log in with 'hf auth login'"
@@ -269,3 +272,8 @@ class Hub:
             guarded_session(self.connection.endpoint, self.make_headers(), timeout, self.context),
         ):
             yield
+
+
+def _has_malformed_token(headers: Mapping[str, str]) -> bool:
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    return scheme == "Bearer" and is_malformed(token)

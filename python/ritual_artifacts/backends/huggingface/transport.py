@@ -30,6 +30,7 @@ from ritual_artifacts.backends.huggingface.errors import Redactor, read_error_me
 from ritual_artifacts.backends.huggingface.session import OWN, origin
 from ritual_artifacts.context import Context
 from ritual_artifacts.errors import BackendError
+from ritual_artifacts.secret import Secret
 
 _MAX_REDIRECTS: Final = 8
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
@@ -82,9 +83,11 @@ class Transport:
                         return answer, None if next_page is None else urljoin(url, next_page)
                     problem, pause = f"the server answered {response.status_code}", self._pause(response)
             except httpx2.TransportError as error:
-                retries.wait_after(error)
+                lost = error.with_traceback(None)  # whose frames hold the request, with the token
             else:
                 retries.wait(problem, pause)
+                continue
+            retries.wait_after(lost)
 
     def _read_json(self, response: httpx2.Response, doing: str) -> Any:  # noqa: ANN401 - any JSON
         body = read_bounded(response, self._context.bounds.answer_bytes, doing)
@@ -131,9 +134,11 @@ class Transport:
                         return
                     problem, pause = f"the server answered {response.status_code}", self._pause(response)
             except httpx2.TransportError as error:
-                retries.wait_after(error)
+                lost = error.with_traceback(None)  # whose frames hold the request, with the token
             else:
                 retries.wait(problem, pause)
+                continue
+            retries.wait_after(lost)
 
     def _pause(self, response: httpx2.Response) -> float | None:
         return retry_after(response, self._context.clock.time())
@@ -154,8 +159,8 @@ class Transport:
         for _ in range(_MAX_REDIRECTS):
             sent = {**self._make_headers(), **headers} if trusted else dict(headers)
             with self._send(url, sent, params) as response:
-                location = response.headers.get("location")
-                if response.status_code not in _REDIRECTS or location is None:
+                location = Secret(response.headers.get("location", ""))  # it can be signed
+                if response.status_code not in _REDIRECTS or not location:
                     with interruptible(response):
                         yield response
                     return
@@ -192,11 +197,9 @@ class Transport:
         Raises:
             BackendError: it is not an address to follow.
         """
-        try:
-            return redirect_target(url, location)
-        except ValueError:  # whose text can repeat a password
-            message = (
-                f"{self._redactor.place(url)} redirects to an invalid or unsafe address, "
-                f"which is not contacted"
-            )
-            raise BackendError(message) from None
+        with contextlib.suppress(ValueError):  # whose text and frames can hold a password
+            return Secret(redirect_target(url, location))
+        message = (
+            f"{self._redactor.place(url)} redirects to an invalid or unsafe address, which is not contacted"
+        )
+        raise BackendError(message)
