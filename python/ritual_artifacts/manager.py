@@ -30,6 +30,7 @@ from ritual_artifacts.errors import (
 )
 from ritual_artifacts.events import ProgressCallback
 from ritual_artifacts.repo_id import RitualRepoId, StorageId, find_storage_name
+from ritual_artifacts.secret import hide_secrets
 from ritual_artifacts.settings import load_settings
 from ritual_artifacts.transfer.cache import BroadcastedArtifact, Cache, CachedArtifact
 from ritual_artifacts.transfer.fetching import Request, fetch, identify, open_folder
@@ -164,6 +165,7 @@ class RitualArtifactManager(BaseModel, Generic[ArtifactType]):
 
     # --- publishing ---
 
+    @hide_secrets
     def to_repo(
         self,
         repo_id: str | RitualRepoId,
@@ -223,6 +225,7 @@ class RitualArtifactManager(BaseModel, Generic[ArtifactType]):
         self._described = Description(manifest, stamp, self._published)
         return result
 
+    @hide_secrets
     def to_huggingface_hub(
         self,
         repo_name: str,
@@ -235,6 +238,7 @@ class RitualArtifactManager(BaseModel, Generic[ArtifactType]):
         repo = RitualRepoId.from_hf_repo_id(repo_name)
         return self.to_repo(repo, token, None, repo_manager_kwargs, upload_kwargs, **options)
 
+    @hide_secrets
     def to_arweave(
         self,
         repo_name: str,
@@ -364,6 +368,7 @@ class RitualArtifactManager(BaseModel, Generic[ArtifactType]):
         return cls._of(load(artifact_class, fetched, verified=verify or wanted is not None), repo_id)
 
     @classmethod
+    @hide_secrets
     def from_repo(
         cls,
         artifact_class: type[ArtifactType],
@@ -425,6 +430,7 @@ class RitualArtifactManager(BaseModel, Generic[ArtifactType]):
         return cls._of(load(artifact_class, fetch(request, context), verified=True), repo)
 
     @classmethod
+    @hide_secrets
     def from_huggingface_hub(
         cls,
         artifact_class: type[ArtifactType],
@@ -439,6 +445,7 @@ class RitualArtifactManager(BaseModel, Generic[ArtifactType]):
         return cls.from_repo(artifact_class, repo, directory, token, repomanager_kwargs, **options)
 
     @classmethod
+    @hide_secrets
     def from_arweave(
         cls,
         artifact_class: type[ArtifactType],
