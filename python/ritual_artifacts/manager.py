@@ -14,7 +14,7 @@ from typing_extensions import Unpack
 
 from ritual_artifacts.artifact.digest import Digest
 from ritual_artifacts.artifact.introspection import check_model, explain
-from ritual_artifacts.artifact.manifest import Manifest, parse_manifest, read_manifest
+from ritual_artifacts.artifact.manifest import AnyManifest, Manifest, parse_manifest, read_manifest
 from ritual_artifacts.artifact.planning import plan_files
 from ritual_artifacts.artifact.provenance import Description, Origin, Stamp
 from ritual_artifacts.artifact.selection import Selection
@@ -142,7 +142,7 @@ class RitualArtifactManager(BaseModel, Generic[ArtifactType]):
 
     def verify(
         self, *, progress: ProgressCallback | None = None, executor: Executor | None = None
-    ) -> Manifest:
+    ) -> AnyManifest:
         """Hash every file again and compare it with the manifest that was downloaded or uploaded.
 
         An artifact that was neither downloaded nor uploaded is compared with its last `manifest()` or

@@ -11,6 +11,7 @@ import re
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, NoReturn, Self, TypeAlias
 
@@ -312,6 +313,10 @@ class LegacyManifest(_BaseManifest):
     files: tuple[LegacyEntry, ...]
 
     @property
+    def digest(self) -> None:
+        """Not known, because it covers the sizes."""
+
+    @property
     def can_have_digest(self) -> bool:
         """Whether canonical JSON can represent the fields; infernet-ml writes integers of any size."""
         try:
@@ -456,8 +461,8 @@ def _count_punctuation(data: bytes, start: int, end: int) -> int:
 def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     values = dict(pairs)
     if len(values) != len(pairs):
-        seen: set[str] = set()
-        duplicate = next(key for key, _ in pairs if key in seen or seen.add(key))
+        keys = sorted(key for key, _ in pairs)
+        duplicate = next(key for key, following in pairwise(keys) if key == following)
         message = f"duplicate key {duplicate[:_MAX_SHOWN]!a} in one object"
         raise ValueError(message)
     return values

@@ -158,7 +158,7 @@ def verify_folder(
     return complete_manifest(manifest, sizes) if wanted.is_all_of(manifest) else manifest
 
 
-def verify_origin(artifact: BaseModel, origin: Origin, source: str, context: Context) -> Manifest:
+def verify_origin(artifact: BaseModel, origin: Origin, source: str, context: Context) -> AnyManifest:
     """Compare an artifact with what it was when it was downloaded, opened or uploaded.
 
     Args:
