@@ -1,4 +1,4 @@
-"""Models are brought back by their ids: those files only, and every byte verified."""
+"""Models are downloaded by their ids: those files only, and every byte verified."""
 
 from pathlib import Path, PureWindowsPath
 from typing import Any
@@ -16,7 +16,7 @@ from ritual_artifacts import (
     RitualArtifactManager,
     RitualRepoId,
 )
-from ritual_artifacts import manager as manager_module
+from ritual_artifacts.backends.local.storage import LocalStorage
 from ritual_artifacts.models import MlModelId, MLType, ModelArtifact, ModelManager
 
 REPO = "local/me/iris/v1"
@@ -102,11 +102,11 @@ def test_a_manager_can_have_a_cache_of_its_own(tmp_path: Path, own_folders: Path
 
 
 @pytest.mark.usefixtures("published")
-def test_a_pinned_model_is_taken_from_the_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pinned_part_of_a_model_comes_from_the_cache(monkeypatch: pytest.MonkeyPatch) -> None:
     digest = RitualArtifactManager.from_repo(ModelArtifact, REPO).digest
     ModelManager().clear_cache()
     ModelManager().download_model(f"{REPO}:iris.onnx")
-    monkeypatch.setattr(manager_module, "load_backend", lambda *_: pytest.fail("the storage was asked"))
+    monkeypatch.setattr(LocalStorage, "connect", lambda *_: pytest.fail("the storage was asked"))
 
     artifact = ModelManager().download_model(f"{REPO}:iris.onnx", expected_digest=digest)
 

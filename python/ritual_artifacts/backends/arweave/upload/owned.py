@@ -99,7 +99,7 @@ class ExistingUploads:
                 record = None
         if record is None:
             types = [MANIFEST_TYPE, BUNDLE_TYPE]
-            tags = {"Repo-Name": [self._repo_id.name], "Type": types, DIGEST_TAG: [digest]}
+            tags = {"Repo-Name": [self._repo_id.name], "Type": types, DIGEST_TAG: [str(digest)]}
             self._list_mined(tags, f"the artifact {digest}")
         return None
 
