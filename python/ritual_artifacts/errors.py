@@ -95,7 +95,7 @@ class IntegrityError(ArtifactError):
 
 
 class SourceChangedError(ArtifactError):
-    """A file changed, or was truncated, while it was being read."""
+    """A file changed while it was read, or another process changed it while it was written."""
 
 
 class WalletError(ArtifactError, ValueError):

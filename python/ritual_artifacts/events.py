@@ -64,12 +64,12 @@ class ProgressMeter:
             self.report(always=True)
 
     def report(self, *, always: bool = False) -> None:
-        """Report what other threads have counted since the last report; only on the meter's own thread.
+        """Report what other threads have counted since the last report; on any other thread do nothing.
 
         Args:
             always: Report even when nothing was counted.
         """
-        if not self._counted and not always:
+        if threading.get_ident() != self._owner or not (self._counted or always):
             return
         while self._counted:
             count, files = self._counted.popleft()

@@ -160,8 +160,7 @@ class RitualArtifactManager(BaseModel, Generic[ArtifactType]):
         if origin is None:
             return self.manifest(progress=progress, executor=executor)
         context = Context.create(progress=progress, executor=executor)
-        verify_origin(self.artifact, origin, str(self.repo_id or "this machine"), context)
-        return origin.manifest
+        return verify_origin(self.artifact, origin, str(self.repo_id or "this machine"), context)
 
     # --- publishing ---
 

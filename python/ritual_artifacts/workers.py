@@ -1,13 +1,13 @@
 """Work on several threads at once, all of which have ended when the call returns.
 
-The calling thread reports progress and receives Ctrl-C, so it waits with calls that a signal cannot leave
-half done: `queue.SimpleQueue` and a plain lock, both atomic in C. `threading.Event` is Python code, and an
-exception raised inside it can leave its lock taken for ever.
+The calling thread reports progress and receives Ctrl-C, which can interrupt it between any two instructions.
+It therefore keeps no count of its own: worker threads write down when they begin and end, and it looks at
+that again and again. Both use lists and `queue.SimpleQueue`, whose methods are atomic; `threading.Event` is
+Python code, and an exception raised inside it can leave its lock taken for ever.
 """
 
 import _thread
 import contextlib
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -40,8 +40,10 @@ def each(
 
     When one call fails or the calling thread is interrupted, no further call begins, running calls are told
     to stop (see `check`), and the exception is raised once they have ended. A second interrupt is raised at
-    once. A task may call this again: its own tasks stop with it, and always have threads of their own,
-    because a pool whose threads all wait for further ones would wait for ever.
+    once.
+
+    Inside a task of another `each`, threads of its own are used in any case: all threads of the pool may be
+    waiting for such a task. When the outer task is to end, so are these.
 
     Args:
         function: Called on the worker threads.
@@ -54,19 +56,24 @@ def each(
         BaseException: what the first failed call raised, or the meter.
     """
     crew = _Crew(function, items)
-    is_nested = _current.get() is not None
     try:
-        crew.start(max_workers, None if is_nested else executor)
-        while crew.running:
-            crew.wait_for_one(1 / _REPORTS_PER_SECOND)
-            check()
+        try:
+            crew.start(max_workers, executor if _current.get() is None else None)
+            while not crew.is_finished():
+                crew.wait()
+                check()
+                if meter is not None and not crew.errors:
+                    meter.report()
+            crew.stop()
+            crew.join()
             if meter is not None and not crew.errors:
                 meter.report()
-    except BaseException:
-        crew.stop()
-        while crew.running:
-            crew.wait_for_one(None)
-        raise
+        except BaseException:
+            crew.stop()
+            crew.join()
+            raise
+    finally:
+        crew.stop()  # a second interrupt skips the joining, and may have skipped this too
     if crew.errors:
         raise crew.errors[0]
     return [crew.results[index] for index in range(len(crew.results))]
@@ -100,7 +107,8 @@ def sleep(seconds: float) -> None:
 def stopped_by(interrupt: Callable[[], object]) -> Iterator[None]:
     """Call `interrupt` when the task is to end while it is inside the block; elsewhere do nothing.
 
-    It is called from another thread, and must wake whatever the task waits for (such as a socket).
+    It is called from another thread, perhaps more than once, and must wake whatever the task waits for (such
+    as a socket); its exceptions are ignored.
 
     Raises:
         Stopped: the task is to end.
@@ -124,41 +132,42 @@ class _Crew(Generic[Item, Result]):
     Attributes:
         results: By the item's index.
         errors: What failed, in the order in which it failed.
-        running: Threads that have not ended yet.
         interrupts: Calls that wake waiting tasks.
     """
 
     def __init__(self, function: Callable[[Item], Result], items: Iterable[Item]) -> None:
         self._function = function
         self._waiting = deque(enumerate(items))
+        self._count = len(self._waiting)
         self.results: dict[int, Result] = {}
         self.errors: list[BaseException] = []
-        self.running = 0
         self.interrupts: dict[object, Callable[[], object]] = {}
-        self._ended: SimpleQueue[BaseException | None] = SimpleQueue()
+        self._threads: list[int] = []
         self._futures: list[Future[None]] = []
+        self._begun: list[None] = []  # one item per thread that works
+        self._ended: list[None] = []
+        self._news: SimpleQueue[None] = SimpleQueue()  # wakes the calling thread
         self._stopped = False
-        self._latch = threading.Lock()  # held until the crew stops; tasks wait for it
-        self._latch.acquire()
+        self._alarm: SimpleQueue[None] = SimpleQueue()  # filled when the crew stops; wakes sleeping tasks
 
     def start(self, max_workers: int, executor: Executor | None) -> None:
-        for _ in range(min(max_workers, len(self._waiting))):
-            context = copy_context()
-            if executor is not None:
-                future = executor.submit(context.run, self._work)
-                self._futures.append(future)
-            else:
-                try:
-                    _thread.start_new_thread(context.run, (self._work,))
-                except RuntimeError:  # the system has no more threads
-                    if not self.running:
-                        raise
-                    return
-            self.running += 1
+        tasks: list[Callable[..., None]] = [copy_context().run for _ in range(min(max_workers, self._count))]
+        works = [self._work] * len(tasks)
+        # `extend` and `map` note each thread in the very instruction that starts it.
+        if executor is not None:
+            submit: Callable[..., Future[None]] = executor.submit
+            self._futures.extend(map(submit, tasks, works))
+            return
+        start: Callable[..., int] = _thread.start_new_thread
+        try:
+            self._threads.extend(map(start, tasks, [(work,) for work in works]))
+        except RuntimeError:  # the system has no more threads
+            if not self._threads:
+                raise
 
     def _work(self) -> None:
-        error: BaseException | None = None
         token = _current.set(self)
+        self._begun.append(None)
         try:
             while not self._stopped:
                 try:
@@ -166,43 +175,56 @@ class _Crew(Generic[Item, Result]):
                 except IndexError:
                     break
                 self.results[index] = self._function(item)
-        except Stopped:
-            pass
-        except BaseException as failure:  # noqa: BLE001 - the calling thread raises it
-            error = failure
+        except BaseException as error:  # noqa: BLE001 - the calling thread raises it
+            if not (isinstance(error, Stopped) and self._stopped):
+                self.errors.append(error)
+            self._stopped = True  # no further call begins
         finally:
             _current.reset(token)
-            self._ended.put(error)
+            self._ended.append(None)
+            self._news.put(None)
 
-    def wait_for_one(self, timeout: float | None) -> None:
-        """Wait until a thread ends; stop all others when it failed."""
-        try:
-            error = self._ended.get(timeout=timeout)
-        except Empty:
-            return
-        self.running -= 1
-        if error is not None:
-            self.errors.append(error)
-            self.stop()
+    def is_finished(self) -> bool:
+        """Return whether there is nothing more to wait for: all results are here, or a call failed.
+
+        Raises:
+            Exception: the thread pool could not run the work.
+        """
+        if self.errors or len(self.results) == self._count:
+            return True
+        if self._futures and all(future.done() for future in self._futures):
+            for future in self._futures:
+                future.result()
+        return False
+
+    def wait(self) -> None:
+        """Wait until a thread ends, or for a short time."""
+        with contextlib.suppress(Empty):
+            self._news.get(timeout=1 / _REPORTS_PER_SECOND)
 
     def stop(self) -> None:
-        if self._stopped:
-            return
+        """Tell all threads to end; it may be called again, wherever it was interrupted."""
         self._stopped = True
-        self._latch.release()
+        self._alarm.put(None)
         for interrupt in list(self.interrupts.values()):
-            interrupt()
+            with contextlib.suppress(Exception):
+                interrupt()
         for future in self._futures:
-            if future.cancel():
-                self.running -= 1
+            future.cancel()
+
+    def join(self) -> None:
+        """Wait for the threads that have begun; once the crew has stopped, no other one calls anything."""
+        while len(self._ended) < len(self._begun):
+            self.wait()
 
     def check(self) -> None:
         if self._stopped:
             raise Stopped
 
     def sleep(self, seconds: float) -> None:
-        if self._latch.acquire(timeout=max(0.0, seconds)):
-            self._latch.release()
+        with contextlib.suppress(Empty):
+            self._alarm.get(timeout=max(0.0, seconds))
+            self._alarm.put(None)  # for the next task
         self.check()
 
 

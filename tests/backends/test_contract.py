@@ -14,8 +14,11 @@ import pytest
 
 from ritual_artifacts import RitualRepoId
 from ritual_artifacts.artifact import manifest as manifest_module
+from ritual_artifacts.artifact.manifest import Manifest
+from ritual_artifacts.artifact.planning import plan_files
 from ritual_artifacts.backends.memory import MemorySpace, StoredArtifact
-from ritual_artifacts.errors import ArtifactNotFoundError, ManifestError
+from ritual_artifacts.context import Context
+from ritual_artifacts.errors import ArtifactNotFoundError, ManifestError, SourceChangedError
 from ritual_artifacts.testing import BackendContract, ImmutableVersionsContract, Sample
 from tests.backends.streaming import Server, flip_one_bit
 from tests.servers.arweave.faults import refuse
@@ -77,6 +80,15 @@ class TestMemory(OnEveryBackend, ImmutableVersionsContract):
     def damage(self, repo_id: RitualRepoId, names: Collection[str]) -> None:
         files = self._newest(repo_id).files
         files.update({name: flip_one_bit(files[name]) for name in names})
+
+    def test_a_file_that_changes_during_the_upload_is_named(self, sample: Sample) -> None:
+        backend, plan = self.connect(), plan_files(sample)
+
+        with backend.start_upload(plan, self.repo(), backend.upload_options({}), Context.create()) as session:
+            manifest = Manifest.build(plan, session.read_files(), self.repo())
+            sample.circuit.write_bytes(b"changed")
+            with pytest.raises(SourceChangedError, match=r"circuit\.bin.*nothing was published"):
+                session.publish(manifest)
 
 
 class TestStreaming(TestMemory):

@@ -50,7 +50,7 @@ def test_numbers_are_laid_out_flat_for_each_input(
     [
         ({"a": [1], "b": [2]}, ["F32", "F32"], "pass a list in the order"),
         ({}, ["F32"], "got 0 names"),
-        ([[1.0]], ["F32", "F32"], "2 inputs.*got 1 parts"),
+        ([[1.0]], ["F32", "F32"], "2 inputs.*got a list of 1"),
         (1.0, ["F32", "F32"], "2 inputs.*got float"),
         (["1"], ["F32"], "finite numbers, got str"),
         ([None], ["F32"], "finite numbers, got NoneType"),
@@ -146,7 +146,7 @@ def test_a_proof_survives_json() -> None:
 
 
 def test_a_key_that_is_no_hex_is_refused() -> None:
-    with pytest.raises(CircuitError, match="hex digits"):
+    with pytest.raises(CircuitError, match="not valid hex"):
         EZKLProof.from_proof_and_verify_key(proof_with(), "0xnope")
 
 

@@ -216,9 +216,9 @@ def test_what_is_no_onnx_is_refused_and_nothing_is_written(
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"input_visibility": "nonsense"}, "input_visibility cannot be 'nonsense'"),
-        ({"run_args": {"nonsense": 1}}, "nonsense cannot be 1"),
-        ({"run_args": {"input_scale": "x"}}, "input_scale cannot be 'x'"),
+        ({"input_visibility": "nonsense"}, "input_visibility='nonsense'"),
+        ({"run_args": {"nonsense": 1}}, "nonsense=1"),
+        ({"run_args": {"input_scale": "x"}}, "input_scale='x'"),
         (
             {"input_visibility": "private", "output_visibility": "private", "param_visibility": "private"},
             "at least one",

@@ -44,7 +44,7 @@ def test_an_empty_machine_says_so(command: list[str], run: Run, own_folders: Pat
     text, printed = run(*command), run(*command, "--json")
 
     assert (text.code, text.out) == (0, "")
-    assert "nothing here yet" in text.err
+    assert "no artifacts yet" in text.err
     assert json.loads(printed.out) == []
     assert not own_folders.exists()
 

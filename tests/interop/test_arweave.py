@@ -70,7 +70,9 @@ def equal(first: Model, second: Model) -> bool:
 # --- arlocal ------------------------------------------------------------------------------------------------
 
 
-def test_an_upload_to_arlocal_is_downloaded(arlocal: Arlocal, wallet: Key, model: Model, tmp_path: Path) -> None:
+def test_an_upload_to_arlocal_is_downloaded(
+    arlocal: Arlocal, wallet: Key, model: Model, tmp_path: Path
+) -> None:
     arlocal.mint(wallet.address)
 
     result = upload(model, arlocal.url, wallet, max_workers=IN_ORDER)

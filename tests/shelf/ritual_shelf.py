@@ -95,6 +95,9 @@ class ShelfBackend(Backend[ShelfUploadOptions]):
     def storage(self) -> ShelfStorage:
         return ShelfStorage()
 
+    def upload_options(self, given: Mapping[str, Any]) -> ShelfUploadOptions:
+        return ShelfUploadOptions.parse(given)
+
     def _versions(self, repo_id: RitualRepoId) -> Versions:
         return Versions(self._folder / repo_id.owner / repo_id.name)
 

@@ -43,7 +43,7 @@ def circular() -> dict[str, object]:
 
 
 def test_a_path_with_a_nul_cannot_be_published() -> None:
-    with pytest.raises(ArtifactModelError, match=r"field 'a': the path 'a\\x00b' holds a NUL"):
+    with pytest.raises(ArtifactModelError, match=r"field 'a': the path 'a\\x00b' contains a NUL"):
         RitualArtifactManager(artifact=Pair(a=Path("a\0b"))).to_repo(REPO)
 
 
@@ -80,7 +80,7 @@ def test_a_digest_that_is_no_text_is_refused() -> None:
 @pytest.mark.usefixtures("published")
 @pytest.mark.parametrize("fields", ["a", "ab", ""])
 def test_a_text_is_no_list_of_fields(fields: str, own_folders: Path) -> None:
-    with pytest.raises(ArtifactModelError, match="it is a list of names"):
+    with pytest.raises(ArtifactModelError, match="pass a list of names"):
         RitualArtifactManager.from_repo(Pair, REPO, fields=fields)
 
     assert not (own_folders / "cache" / REPO).exists()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import ritual_artifacts
 from ritual_artifacts import _core
 from ritual_artifacts.core import hashing
 from ritual_artifacts.core.hashing import (
@@ -21,7 +22,7 @@ from ritual_artifacts.core.hashing import (
     read_regular,
     rename_files,
 )
-from ritual_artifacts.errors import ArtifactError, ArtifactModelError
+from ritual_artifacts.errors import ArtifactError, ArtifactModelError, SourceChangedError
 
 
 def test_digests_stand_in_the_order_of_the_paths(write: Callable[..., Path]) -> None:
@@ -112,14 +113,15 @@ def test_a_fifo_is_refused_without_being_opened(tmp_path: Path) -> None:
         hash_files([tmp_path / "fifo"])
 
 
-def test_the_number_of_workers_is_a_setting(
+def test_the_number_of_workers_is_a_setting_of_the_public_call_only(
     write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RITUAL_MAX_WORKERS", "0")
 
     with pytest.raises(ArtifactError, match="RITUAL_MAX_WORKERS"):
-        hash_files([write("a.bin")])
-    assert hash_files([write("a.bin")], max_workers=1)[0].size == 1000
+        ritual_artifacts.hash_files([write("a.bin")])
+    assert ritual_artifacts.hash_files([write("a.bin")], max_workers=1)[0].size == 1000
+    assert hash_files([write("a.bin")])[0].size == 1000
 
 
 @pytest.mark.parametrize("number", [0, -1])
@@ -178,6 +180,69 @@ def test_a_partial_file_continues(tmp_path: Path) -> None:
     assert (digest.size, digest.sha256) == (7, hashlib.sha256(b"one two").hexdigest())
 
 
+def put_another_there(path: Path) -> None:
+    other = path.with_name("other")
+    other.write_bytes(b"one ")
+    other.replace(path)
+
+
+CHANGES: dict[str, Callable[[Path], object]] = {
+    "truncated": lambda path: os.truncate(path, 1),
+    "overwritten": lambda path: path.write_bytes(b"ONE "),
+    "extended": lambda path: path.write_bytes(b"one more"),
+    "removed": lambda path: path.unlink(),
+    "replaced": put_another_there,
+}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows keeps other processes from an open file")
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_a_partial_file_that_another_process_changes_has_no_digest(
+    change: Callable[[Path], object], tmp_path: Path
+) -> None:
+    with PartialFile(tmp_path / "part") as partial:
+        partial.write(b"one ")
+        change(tmp_path / "part")
+
+        with pytest.raises(SourceChangedError, match="another process changed"):
+            _write_and_finish(partial, b"two")
+
+
+def _write_and_finish(partial: PartialFile, data: bytes) -> None:
+    partial.write(data)
+    partial.finish()
+
+
+def test_a_copy_continues_what_is_in_its_target(write: Callable[..., Path], tmp_path: Path) -> None:
+    source = write("a.bin", 3_000_000)
+    content = source.read_bytes()
+    target = tmp_path / "copy"
+    target.write_bytes(content[:1_000_001])
+    inode = target.stat().st_ino
+    counted: list[int] = []
+
+    [digest] = copy_files([(source, target)], resume=True, progress=counted.append)
+
+    assert target.read_bytes() == content
+    assert target.stat().st_ino == inode
+    assert digest == FileDigest(source, 3_000_000, hashlib.sha256(content).hexdigest())
+    assert sum(counted) == 3_000_000
+
+
+def test_a_damaged_beginning_shows_in_the_digest_of_the_copy(
+    write: Callable[..., Path], tmp_path: Path
+) -> None:
+    source = write("a.bin", 1000)
+    target = tmp_path / "copy"
+    target.write_bytes(b"damaged")
+
+    [digest] = copy_files([(source, target)], resume=True)
+
+    expected = b"damaged" + source.read_bytes()[7:]
+    assert target.read_bytes() == expected
+    assert digest.sha256 == hashlib.sha256(expected).hexdigest()
+
+
 def test_only_the_beginning_of_a_regular_file_is_read(write: Callable[..., Path], tmp_path: Path) -> None:
     assert read_regular(write("a.bin", content=b"abcd"), 3) == b"abc"
     assert read_regular(tmp_path, 3) is None
@@ -200,7 +265,7 @@ def test_what_becomes_a_fifo_while_it_is_opened_is_not_waited_for(
 
 def test_new_folders_are_synced_by_their_parents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     synced: list[Path] = []
-    monkeypatch.setattr(hashing, "_sync_folder", synced.append)
+    monkeypatch.setattr(hashing, "sync_folder", synced.append)
 
     make_folder(tmp_path / "a" / "b")
     assert (tmp_path / "a" / "b").is_dir()

@@ -299,7 +299,7 @@ def test_a_missing_file_is_a_file_not_found_error(tmp_path: Path) -> None:
 
 
 def test_a_directory_where_a_file_is_due_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ArtifactModelError, match=r"field 'file'.*expected a file, got the directory.*DirectoryPath"):
+    with pytest.raises(ArtifactModelError, match=r"field 'file'.*got the directory.*DirectoryPath"):
         plan_files(OneFile(file=tmp_path))
 
 

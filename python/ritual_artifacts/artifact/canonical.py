@@ -23,6 +23,9 @@ def canonical_bytes(value: Json) -> bytes:
     except rfc8785.IntegerDomainError as error:
         message = f"{error}; JSON integers are exact only up to 2^53 - 1: declare the field as str"
         raise ValueError(message) from None
+    except rfc8785.FloatDomainError as error:
+        message = f"{str(error).partition(' ')[0]} is not a JSON number"
+        raise ValueError(message) from None
     except (rfc8785.CanonicalizationError, UnicodeEncodeError, RecursionError) as error:
         raise ValueError(str(error)) from None
 

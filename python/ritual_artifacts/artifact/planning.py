@@ -2,31 +2,42 @@
 
 import os
 import stat
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from pydantic import BaseModel
 
 from ritual_artifacts.artifact.canonical import Json
-from ritual_artifacts.artifact.introspection import FileRef, check_round_trip, describe, file_refs, fill
+from ritual_artifacts.artifact.introspection import FileRef, describe, file_refs, fill
+from ritual_artifacts.artifact.naming import (
+    MANIFEST_FILENAME,
+    RESERVED_PATHS,
+    STAGING_DIRNAME,
+    Candidate,
+    choose_names,
+    is_reserved,
+)
+from ritual_artifacts.artifact.preview import check_comes_back
 from ritual_artifacts.errors import ArtifactModelError
-from ritual_artifacts.names import collision_key, find_collisions, path_problem
+from ritual_artifacts.names import find_collisions, path_problem
 
-MANIFEST_FILENAME: Final = "ritual_manifest.json"
-"""Name of the manifest inside a folder or repository, as in infernet-ml."""
+__all__ = [
+    "MANIFEST_FILENAME",
+    "RESERVED_PATHS",
+    "STAGING_DIRNAME",
+    "ArtifactPlan",
+    "PlannedFile",
+    "plan_files",
+    "plan_folder",
+]
 
-STAGING_DIRNAME: Final = ".ritual-partial"
-"""Folder inside a download's target that holds the files until all of them are verified."""
+_MAX_SHOWN: Final = 5
+"""Values or files that one warning names."""
 
-RESERVED_PATHS: Final = frozenset({MANIFEST_FILENAME, STAGING_DIRNAME})
-"""First components that no file of an artifact may have (compared by `collision_key`)."""
-
-_MAX_LEVEL: Final = 2
-_Found: TypeAlias = tuple[str, Path, int]
-"""The suffix of the name in the artifact (empty, or `/` and a relative path), the file, and its size."""
+_Found: TypeAlias = tuple[str, Path, os.stat_result]
+"""The suffix of the name in the artifact (empty, or `/` and a relative path), the file, and its metadata."""
 
 
 @dataclass(frozen=True)
@@ -38,12 +49,14 @@ class PlannedFile:
         source: Where the file is now.
         size: Its size in bytes when it was planned.
         field: The model's field that holds it.
+        is_executable: Whether it can be run as a program here; a download does not restore this.
     """
 
     path: str
     source: Path
     size: int
     field: str | None = None
+    is_executable: bool = False
 
 
 @dataclass(frozen=True)
@@ -55,59 +68,80 @@ class ArtifactPlan:
         fields: The manifest's fields: metadata as JSON, and the names of files.
         files: The files, sorted by name, each name once.
         directories: The path of each directory that the model names, by name; its files are in `files`.
+        changed_types: The values that are equal after a download, but of another type.
     """
 
     artifact_type: str
     fields: Mapping[str, Json]
     files: tuple[PlannedFile, ...]
     directories: Mapping[str, Path] = field(default_factory=dict)
+    changed_types: tuple[str, ...] = ()
 
     @property
     def size(self) -> int:
         """Total size of the files in bytes."""
         return sum(file.size for file in self.files)
 
+    def warnings(self) -> list[str]:
+        """Return what a download does not restore, for people."""
+        found = []
+        if self.changed_types:
+            found.append(
+                f"{self.artifact_type} comes back with other types: {_join(self.changed_types)}; "
+                f"declare a type such as tuple[int, ...] or the enum's class to keep them"
+            )
+        if programs := [file.path for file in self.files if file.is_executable]:
+            found.append(f"a download does not restore the executable bit of {_join(programs)}")
+        return found
+
 
 def plan_files(artifact: BaseModel, known_names: Mapping[Path, str] | None = None) -> ArtifactPlan:
     """Plan which files to publish for `artifact`, and under which names.
 
     A file keeps its own name; the files of a directory are named `<directory>/<relative path>`. If two names
-    collide, both become `<field>/<name>`, and then `<field>/<index>/<name>`.
+    collide, both become `<field>/<name>`, and then `<field>/<index>/<name>`; files of one directory on disk
+    stay together. The model is then rebuilt from these names, the way a download does it, and compared.
 
     Args:
         artifact: The typed artifact.
         known_names: Preferred names for some absolute paths, so that a downloaded artifact keeps its names.
 
     Raises:
-        ArtifactModelError: the model cannot be an artifact, names no file, or names one that cannot be an
-            artifact file (a link, a device, a directory that is not declared as one, a name that is not
-            portable).
+        ArtifactModelError: the model cannot be an artifact, would not be equal after a download, names no
+            file, or names one that cannot be an artifact file (a link, a device, a directory that is not
+            declared as one, a name that is not portable).
         OSError: a file is missing or its folder cannot be read.
     """
     described = describe(artifact)
+    refs = file_refs(list(described.values()))
+    paths = [ref.path.absolute() for ref in refs]
     sources: dict[Path, _Source] = {}
-    in_field: Counter[str] = Counter()
-    for ref in file_refs(list(described.values())):
-        path = ref.path.absolute()
-        if path not in sources:
-            name = (known_names or {}).get(path) or _base_name(path)
-            sources[path] = _Source(ref, in_field[ref.field], name, _find_files(ref))
-            in_field[ref.field] += 1
-        elif sources[path].ref.kind != ref.kind:
+    for ref, path in zip(refs, paths, strict=True):
+        source = sources.get(path)
+        if source is None:
+            sources[path] = _Source(ref, _find_files(ref))
+        elif source.ref.kind != ref.kind:
             _find_files(ref)  # a file in one field cannot be a directory in another
     if not sources:
         message = f"{type(artifact).__name__} names no file; declare at least one field as Path, and set it"
         raise ArtifactModelError(message)
-    check_round_trip(artifact, described)
-    names = _name_sources(sources)
-    files = [
-        PlannedFile(names[path] + suffix, file, size, source.ref.field)
-        for path, source in sources.items()
-        for suffix, file, size in source.files
-    ]
-    fields = {key: fill(node, lambda ref: names[ref.path.absolute()]) for key, node in described.items()}
+    known = known_names or {}
+    names = choose_names(
+        {
+            path: Candidate(
+                source.ref.field, known.get(path) or _base_name(path), source.ref.kind == "directory"
+            )
+            for path, source in sources.items()
+        }
+    )
+    checked = _check_names(_plan_sources(sources, names))
+    named = [names[path] for path in paths]
+    by_ref = {id(ref): name for ref, name in zip(refs, named, strict=True)}
+    fields = {key: fill(node, lambda ref: by_ref[id(ref)]) for key, node in described.items()}
     directories = {names[path]: path for path, source in sources.items() if source.ref.kind == "directory"}
-    return ArtifactPlan(type(artifact).__name__, fields, _check_names(files), directories)
+    pairs = [(name, ref.path) for name, ref in zip(named, refs, strict=True)]
+    changed = check_comes_back(artifact, fields, pairs, checked)
+    return ArtifactPlan(type(artifact).__name__, fields, checked, directories, changed)
 
 
 def plan_folder(folder: Path, artifact_type: str, field: str, metadata: Mapping[str, Json]) -> ArtifactPlan:
@@ -124,8 +158,8 @@ def plan_folder(folder: Path, artifact_type: str, field: str, metadata: Mapping[
         OSError: the folder is missing or cannot be read.
     """
     files = [
-        PlannedFile(suffix.removeprefix("/"), found, size, field)
-        for suffix, found, size in _walk(folder)
+        _plan_file(suffix.removeprefix("/"), found, status, field)
+        for suffix, found, status in _walk(folder)
         if suffix != f"/{MANIFEST_FILENAME}" and not suffix.startswith(f"/{STAGING_DIRNAME}/")
     ]
     if not files:
@@ -135,14 +169,36 @@ def plan_folder(folder: Path, artifact_type: str, field: str, metadata: Mapping[
     return ArtifactPlan(artifact_type, {field: [file.path for file in checked], **metadata}, checked)
 
 
-@dataclass(frozen=True)
-class _Source:
-    """A file or directory that the model names: its reference, index in the field, own name and files."""
+def _join(parts: Sequence[str]) -> str:
+    more = f" and {len(parts) - _MAX_SHOWN} more" if len(parts) > _MAX_SHOWN else ""
+    return ", ".join(parts[:_MAX_SHOWN]) + more
+
+
+class _Source(NamedTuple):
+    """A file or directory that the model names: its reference and files."""
 
     ref: FileRef
-    index: int
-    name: str
     files: list[_Found]
+
+
+def _plan_sources(sources: Mapping[Path, _Source], names: Mapping[Path, str]) -> list[PlannedFile]:
+    """Return the files; one that the model names itself, and as part of a directory, is there once."""
+    files = [
+        _plan_file(names[path] + suffix, file, status, source.ref.field)
+        for path, source in sources.items()
+        for suffix, file, status in source.files
+    ]
+    if len({file.path for file in files}) < len(files):
+        # The field that names a file itself comes last, and stays.
+        direct = {path: source.ref.field for path, source in sources.items()}
+        files.sort(key=lambda file: file.field == direct.get(file.source.absolute()))
+        files = list({(file.path, file.source.absolute()): file for file in files}.values())
+    return files
+
+
+def _plan_file(name: str, source: Path, status: os.stat_result, field: str) -> PlannedFile:
+    is_executable = os.name != "nt" and bool(status.st_mode & 0o111)
+    return PlannedFile(name, source, status.st_size, field, is_executable)
 
 
 def _base_name(path: Path) -> str:
@@ -155,7 +211,7 @@ def _find_files(ref: FileRef) -> list[_Found]:
         message = f"field {ref.field!r}: the path {str(ref.path)!r} contains a NUL character"
         raise ArtifactModelError(message)
     try:
-        found = list(_walk(ref.path)) if ref.kind == "directory" else [("", ref.path, _file_size(ref.path))]
+        found = list(_walk(ref.path)) if ref.kind == "directory" else [("", ref.path, _check_file(ref.path))]
     except ArtifactModelError as error:
         message = f"field {ref.field!r}: {error}"
         raise ArtifactModelError(message) from None
@@ -165,7 +221,7 @@ def _find_files(ref: FileRef) -> list[_Found]:
     return found
 
 
-def _file_size(path: Path) -> int:
+def _check_file(path: Path) -> os.stat_result:
     status = path.lstat()
     if stat.S_ISDIR(status.st_mode):
         message = (
@@ -174,7 +230,7 @@ def _file_size(path: Path) -> int:
         )
         raise ArtifactModelError(message)
     _refuse_special(path, status)
-    return status.st_size
+    return status
 
 
 def _walk(folder: Path) -> Iterator[_Found]:
@@ -194,7 +250,7 @@ def _walk(folder: Path) -> Iterator[_Found]:
                 else:
                     status = entry.stat(follow_symlinks=False)
                     _refuse_special(path, status)
-                    yield suffix, path, status.st_size
+                    yield suffix, path, status
 
 
 def _refuse_special(path: Path, status: os.stat_result) -> None:
@@ -207,37 +263,11 @@ def _refuse_special(path: Path, status: os.stat_result) -> None:
     raise ArtifactModelError(message)
 
 
-def _name_sources(sources: Mapping[Path, _Source]) -> dict[Path, str]:
-    """Choose the names: own names if they are unique, longer ones if they collide."""
-    levels = dict.fromkeys(sources, 0)
-    while True:
-        names = {path: _name_at(level, sources[path]) for path, level in levels.items()}
-        colliding = {name for pair in find_collisions(names.values()) for name in pair}
-        short = [
-            path
-            for path, name in names.items()
-            if levels[path] < _MAX_LEVEL and (name in colliding or _is_reserved(name))
-        ]
-        if not short:
-            return names
-        for path in short:
-            levels[path] += 1
-
-
-def _name_at(level: int, source: _Source) -> str:
-    own = source.name.rpartition("/")[2]
-    return (source.name, f"{source.ref.field}/{own}", f"{source.ref.field}/{source.index}/{own}")[level]
-
-
-def _is_reserved(path: str) -> bool:
-    return collision_key(path.partition("/")[0]) in RESERVED_PATHS
-
-
 def _check_names(files: Sequence[PlannedFile]) -> tuple[PlannedFile, ...]:
     """Return the files sorted by name; refuse names that are not portable, are reserved, or collide."""
     for file in files:
         problem, hint = path_problem(file.path), "rename it"
-        if problem is None and _is_reserved(file.path):
+        if problem is None and is_reserved(file.path):
             problem = "is reserved by this package"
         if problem is None and STAGING_DIRNAME in file.path.split("/")[:-1]:
             problem = "belongs to an interrupted download"

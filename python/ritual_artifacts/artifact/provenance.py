@@ -12,7 +12,7 @@ from typing import Any, Final, Self, TypeAlias
 from pydantic import BaseModel
 
 from ritual_artifacts.artifact.canonical import canonical_bytes
-from ritual_artifacts.artifact.introspection import Node, describe, fill
+from ritual_artifacts.artifact.introspection import FileRef, Node, describe, fill, find_contradiction
 from ritual_artifacts.artifact.manifest import AnyEntry, AnyManifest, Manifest
 from ritual_artifacts.artifact.planning import ArtifactPlan
 from ritual_artifacts.artifact.selection import Selection, names_below
@@ -63,12 +63,24 @@ class Origin:
             manifest = manifest.model_copy(update=part)
         places = {entry.path: folder / entry.path for entry in manifest.files}
         directories = {name: folder / name for name in selection.directories}
-        return cls(manifest, places, directories, _values_of(nodes), names_below(folder, manifest))
+        # A validator may resolve the links in a path.
+        names = names_below(Path(os.path.realpath(folder)), manifest) | names_below(folder, manifest)
+        return cls(manifest, places, directories, _values_of(nodes), names)
 
     @cached_property
     def entries(self) -> dict[Path, AnyEntry]:
         """The entry of each file, by its path."""
-        return {self.places[entry.path]: entry for entry in self.manifest.files}
+        named = {entry.path: entry for entry in self.manifest.files}
+        below = {path: named[name] for path, name in self.names.items() if name in named}
+        return below | {self.places[name]: entry for name, entry in named.items()}
+
+    def find_contradiction(self, nodes: Nodes) -> str | None:
+        """Return where a model, described as `nodes`, contradicts the manifest; None if it does not."""
+
+        def name_of(ref: FileRef) -> str:
+            return self.names.get(ref.path.absolute(), "")
+
+        return find_contradiction(nodes, self.manifest.fields, name_of)
 
     def find_changed_fields(self, artifact: BaseModel, source: str) -> list[Mismatch]:
         """Return a mismatch for each field whose value has changed since."""

@@ -1,6 +1,6 @@
 """Which of an artifact's files are wanted, and which fields of the model they belong to."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -18,7 +18,8 @@ class Selection:
 
     Attributes:
         names: Names of the wanted files; None for all.
-        fields: The model's field of each file, by the file's name.
+        fields: The model's field of each file, by the file's name. For a file of several fields it is the one
+            that names it most directly.
         directories: The model's field of each directory that it names, by the directory's name; a directory
             of a field must hold no other files.
         left_out: Fields of the model that are not wanted, and get their defaults.
@@ -49,15 +50,18 @@ class Selection:
         owners = {name: owner for owner, names in named.items() for name in names}
         files = {entry.path for entry in manifest.files}
         parents = {path: list(_with_parents(path)) for path in files}
-        by_file = {path: owners[name] for path in files for name in parents[path] if name in owners}
+        by_file = _owners(files, owners, parents)
         directories = {name for names in parents.values() for name in names} - files
         by_directory = {name: owner for name, owner in owners.items() if name in directories}
         if fields is None:
             return cls(None, by_file, by_directory)
         left_out = _check_fields(artifact_class, named, fields)
-        wanted = frozenset(path for path, owner in by_file.items() if owner not in left_out)
-        kept = {name: owner for name, owner in by_directory.items() if owner not in left_out}
-        return cls(wanted, by_file, kept, left_out)
+        kept_names = {
+            name: owner for owner, names in named.items() if owner not in left_out for name in names
+        }
+        wanted = frozenset(path for path in files if not kept_names.keys().isdisjoint(parents[path]))
+        kept = {name: owner for name, owner in kept_names.items() if name in directories}
+        return cls(wanted, by_file | _owners(wanted, kept_names, parents), kept, left_out)
 
     @classmethod
     def of_files(cls, names: Sequence[str], owner: str, *, all_files: bool = False) -> Self:
@@ -81,6 +85,13 @@ class Selection:
     def values(self, manifest: AnyManifest) -> dict[str, Any]:
         """Return the manifest's fields without those that are left out."""
         return {name: value for name, value in manifest.fields.items() if name not in self.left_out}
+
+
+def _owners(
+    files: Iterable[str], owners: Mapping[str, str], parents: Mapping[str, Sequence[str]]
+) -> dict[str, str]:
+    """Return the field of each file that has one: its own, or that of the innermost directory."""
+    return {path: owners[name] for path in files for name in parents[path] if name in owners}
 
 
 def _check_fields(

@@ -130,15 +130,23 @@ def copy_files(
     *,
     max_workers: int | None = None,
     progress: ByteCallback | None = None,
+    resume: bool = False,
 ) -> list[FileDigest]:
     """Copy regular files. Each is hashed while it is written, synced, and then renamed into place.
 
     A file is cloned (reflink) if the file system supports it. An existing target is replaced atomically.
 
+    With `resume`, a copy is written under the target's own name, and is kept if the call fails. The bytes
+    already in a target are hashed, and only the rest is copied; the digest covers the whole file. If it is
+    not the expected one, remove the target and copy it again. A target is replaced if it is larger than its
+    source, read-only, a link, or has another name. Its name is on the disk only after `rename_files`.
+
     Args:
         pairs: Source and target of each copy; the target's folder must exist.
         max_workers: Maximum number of threads, at least 1; default one per core.
-        progress: Called on the calling thread with the number of bytes copied since its last call.
+        progress: Called on the calling thread with the number of bytes copied since its last call; with
+            `resume`, this includes the bytes already in the targets.
+        resume: Continue the copies in existing targets.
 
     Returns:
         One item per pair, in order: the source's path, and the size and SHA-256 of the bytes written.
@@ -146,13 +154,14 @@ def copy_files(
     Raises:
         ArtifactError: `max_workers` is less than 1.
         ArtifactModelError: a source is a symbolic link, or not a regular file.
-        SourceChangedError: a source changed while it was being read.
+        SourceChangedError: a source changed while it was being read; or, with `resume`, another process
+            changed a target while it was being written.
         OSError: a file cannot be read or written; `filename` is its path.
     """
     workers = _limit_workers(max_workers)
     copied: list[FileDigest] = []
     for batch in _batches(pairs, workers, _OPEN_PER_COPY):
-        copied += _core.copy_files(batch, max_workers=workers, progress=progress)
+        copied += _core.copy_files(batch, max_workers=workers, progress=progress, resume=resume)
     return copied
 
 
@@ -227,7 +236,7 @@ def make_folder(folder: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Put the names in a folder on the disk.
+    """Sync a folder to the disk, so that the names in it survive a power failure.
 
     Raises:
         OSError: the folder is missing or cannot be synced.

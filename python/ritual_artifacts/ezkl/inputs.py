@@ -37,7 +37,7 @@ def lay_out(inputs: Any, settings: Mapping[str, Any]) -> list[list[Number]]:  # 
     else:
         parts = _as_list(inputs)
         if not isinstance(parts, list) or len(parts) != len(kinds):
-            got = f"{len(parts)} items" if isinstance(parts, list) else type(inputs).__name__
+            got = f"a list of {len(parts)}" if isinstance(parts, list) else type(inputs).__name__
             message = f"the model has {len(kinds)} inputs: expected a list with one item for each, got {got}"
             raise CircuitError(message)
     return [

@@ -63,7 +63,7 @@ def _prepare(ezkl: Any, arguments: dict[str, Any]) -> dict[str, Any]:  # noqa: A
             is_pairs = name in {"variables", "lookup_range"}
             setattr(run_args, name, _to_tuples(value) if is_pairs else value)
         except (AttributeError, TypeError, ValueError, OverflowError) as error:
-            message = f"invalid {name} {value!r}: {error}"
+            message = f"invalid setting {name}={value!r}: {error}"
             raise ValueError(message) from None
     return {**arguments, "py_run_args": run_args}
 

@@ -86,13 +86,11 @@ class Moved:
     """A name of infernet-ml with its place here.
 
     Attributes:
-        old: The name in infernet-ml, with its module.
         module: The module here.
         name: The name in that module.
         rest: The attributes that follow, each with a leading `.`.
     """
 
-    old: str
     module: str
     name: str
     rest: str
@@ -110,7 +108,7 @@ def find(dotted: str) -> Moved | None:
         module, name = ".".join(parts[:length]), parts[length]
         if new := TABLE.get(module, {}).get(name):
             rest = "".join(f".{part}" for part in parts[length + 1 :])
-            return Moved(f"{module}.{name}", new, name, rest)
+            return Moved(new, name, rest)
     return None
 
 

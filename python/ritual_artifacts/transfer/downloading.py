@@ -13,7 +13,13 @@ from ritual_artifacts.artifact.selection import Selection
 from ritual_artifacts.backends.base import Revision
 from ritual_artifacts.context import Context
 from ritual_artifacts.core.hashing import FileDigest, PartialFile, copy_files, hash_files
-from ritual_artifacts.errors import IntegrityError, ManifestError, Mismatch, TransferError
+from ritual_artifacts.errors import (
+    IntegrityError,
+    ManifestError,
+    Mismatch,
+    SourceChangedError,
+    TransferError,
+)
 from ritual_artifacts.events import ProgressMeter
 from ritual_artifacts.transfer.staging import Staging, stage_into
 from ritual_artifacts.transfer.verification import check_expected_digest, compare_digest
@@ -160,15 +166,13 @@ class _Download:
             place = self._revision.local_path(entry)
             if place is not None and not place.is_file():
                 place = None  # the storage has lost it, and reading it says so
-            if place is None and entry.size is not None:
-                streams.append(entry)  # which looks itself at what is staged
-            elif self._is_staged(entry):
+            if place is not None:
+                copies.append((entry, place))
+            elif entry.size is None and self._is_staged(entry):
                 self._staging.note_verified(entry.path)
                 self._meter.advance(0, files=1)
-            elif place is None:
-                streams.append(entry)
             else:
-                copies.append((entry, place))
+                streams.append(entry)
         found = [
             *self._copy(copies),
             *self._context.each(self._stream, streams, meter=self._meter),
@@ -178,30 +182,65 @@ class _Download:
             raise IntegrityError.of(sorted(mismatches, key=lambda mismatch: order[mismatch.path]))
 
     def _is_staged(self, entry: AnyEntry) -> bool:
-        """Return whether an interrupted download left the whole file behind."""
+        """Return whether an interrupted download left the whole file behind.
+
+        With a known size, the partial file says so itself: it needs no more bytes.
+        """
         path = self._staging.partial_path(entry.path)
         if path.is_symlink() or not path.is_file():  # the owner of a link's target could change it later
             return False
         return self._compare(entry, hash_files([path], follow_symlinks=False)[0]) is None
 
     def _copy(self, copies: Sequence[tuple[AnyEntry, Path]]) -> list[Mismatch | None]:
+        """Continue partial files with the bytes of local ones; copy those that prove wrong once more.
+
+        Raises:
+            SourceChangedError: files changed in the second attempt too.
+        """
+        if not copies:
+            return []
+        continued = self._find_partials(copies)
+        try:
+            found = self._try_copies(copies)
+        except SourceChangedError:  # the altered file is on the disk, perhaps with wrong bytes
+            continued = self._find_partials(copies)
+            found = self._try_copies(copies)
+        wrong = [name for name, mismatch in found.items() if mismatch and name in continued]
+        found |= self._try_copies([copy for copy in copies if copy[0].path in wrong])
+        self._meter.advance(0, files=len(copies))
+        return list(found.values())
+
+    def _find_partials(self, copies: Sequence[tuple[AnyEntry, Path]]) -> set[str]:
+        names = [entry.path for entry, _ in copies]
+        return {name for name in names if self._staging.partial_path(name).exists()}
+
+    def _try_copies(self, copies: Sequence[tuple[AnyEntry, Path]]) -> dict[str, Mismatch | None]:
+        """Copy files, compare each with its entry, and remove those that differ."""
         pairs = [(place, self._staging.partial_path(entry.path)) for entry, place in copies]
         limit = self._context.settings.max_workers
-        digests = copy_files(pairs, max_workers=limit, progress=self._meter.advance)
-        if copies:
-            self._meter.advance(0, files=len(copies))
-        return [self._check_copy(entry, digest) for (entry, _), digest in zip(copies, digests, strict=True)]
-
-    def _check_copy(self, entry: AnyEntry, digest: FileDigest) -> Mismatch | None:
-        """Compare a copy with its entry, and remove it when it differs."""
-        mismatch = self._compare(entry, digest)
-        if mismatch:
-            self._staging.partial_path(entry.path).unlink()
-        else:
-            self._staging.note_verified(entry.path)
-        return mismatch
+        digests = copy_files(pairs, max_workers=limit, progress=self._meter.advance, resume=True)
+        found: dict[str, Mismatch | None] = {}
+        for (entry, _), digest in zip(copies, digests, strict=True):
+            found[entry.path] = self._compare(entry, digest)
+            if found[entry.path]:
+                self._staging.partial_path(entry.path).unlink(missing_ok=True)
+            else:
+                self._staging.note_verified(entry.path)
+        return found
 
     def _stream(self, entry: AnyEntry) -> Mismatch | None:
+        """Download a file; when another process changes its partial file, begin once more.
+
+        Raises:
+            SourceChangedError: another process changed it again.
+        """
+        try:
+            return self._receive_all(entry)
+        except SourceChangedError:  # what is there may be wrong, and cannot be continued
+            self._staging.partial_path(entry.path).unlink(missing_ok=True)
+        return self._receive_all(entry)
+
+    def _receive_all(self, entry: AnyEntry) -> Mismatch | None:
         """Continue a partial file; when it proves wrong, repair it, or begin once more."""
         path = self._staging.partial_path(entry.path)
         if path.exists() and entry.size is not None and path.stat().st_size > entry.size:
@@ -225,15 +264,15 @@ class _Download:
         try:
             kept = self._revision.repair_point(entry, path)
         except IntegrityError:
-            path.unlink()
+            path.unlink(missing_ok=True)
             self._meter.advance(0, files=1)
             return mismatch
         if kept is not None:
             os.truncate(path, kept)
-            return self._stream(entry)
-        path.unlink()
+            return self._receive_all(entry)
+        path.unlink(missing_ok=True)
         if resumed:
-            return self._stream(entry)
+            return self._receive_all(entry)
         self._meter.advance(0, files=1)
         return mismatch
 

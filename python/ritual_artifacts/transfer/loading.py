@@ -45,12 +45,19 @@ def load(artifact_class: type[ArtifactType], fetched: Fetched, *, verified: bool
         verified: Whether they were hashed, so that they need not be hashed again while they look the same.
 
     Raises:
-        ManifestError: the manifest does not fit the class.
+        ManifestError: the manifest does not fit the class, or the model would be another artifact.
     """
     folder, manifest, selection = fetched.folder, fetched.manifest, fetched.selection
     artifact = rebuild_in(folder, artifact_class, manifest, selection)
     nodes = try_describe(artifact)
     origin = Origin.of_folder(nodes, folder, manifest, selection)
+    if nodes is not None and (field := origin.find_contradiction(nodes)) is not None:
+        message = (
+            f"{artifact_class.__name__}.{field} in {folder} differs from the manifest: a validator or "
+            f"serializer of the class changes it, or derives it from the path of a file; download the "
+            f"artifact to another folder, or with a class that keeps the value"
+        )
+        raise ManifestError(message)
     if unused := len({entry.path for entry in origin.manifest.files} - selection.fields.keys()):
         log.warning(
             "%d files in %s belong to no field of %s; published again, the artifact is without them",

@@ -1,5 +1,6 @@
 """Publishing: from a planned artifact to a storage or a folder, every byte hashed on its way."""
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from ritual_artifacts.core.hashing import copy_files
 from ritual_artifacts.errors import MISSING, IntegrityError, Mismatch
 from ritual_artifacts.repo_id import RitualRepoId
 from ritual_artifacts.transfer.staging import stage_into
+
+log = logging.getLogger(__name__)
 
 
 def publish(
@@ -46,6 +49,7 @@ def publish(
         SourceChangedError: a file changed while it was read; nothing was published.
         BackendError: the backend refused or failed.
     """
+    _warn(plan)
     checked = backend.upload_options(options or {})
     with backend.start_upload(plan, repo_id, checked, context) as session:
         manifest = Manifest.build(plan, session.read_files(), repo_id)
@@ -85,6 +89,7 @@ def export(
         SourceChangedError: a file changed while it was read.
         OSError: a file cannot be read, or the disk is full.
     """
+    _warn(plan)
     folder = target.resolve()
     in_place = any(path.resolve().is_relative_to(folder) for path in {f.source.parent for f in plan.files})
     with stage_into(target, "export", context, in_place=in_place, overwrite=overwrite) as staging:
@@ -149,6 +154,11 @@ def plan_again(manifest: AnyManifest, places: Mapping[str, Path]) -> ArtifactPla
 def expected_hashes(manifest: AnyManifest) -> dict[str, str]:
     """Return what `publish` and `export` take as `expected`, for all files of a manifest."""
     return {entry.path: entry.sha256 for entry in manifest.files}
+
+
+def _warn(plan: ArtifactPlan) -> None:
+    for warning in plan.warnings():
+        log.warning("%s", warning)
 
 
 def _compare_all(expected: Mapping[str, str], actual: Manifest, plan: ArtifactPlan) -> None:

@@ -16,6 +16,7 @@ import os
 from collections.abc import Callable, Collection, Iterable, Iterator
 from enum import Enum, auto
 from pathlib import Path
+from typing import Final
 
 from ritual_artifacts.artifact.manifest import AnyManifest, Manifest
 from ritual_artifacts.artifact.planning import MANIFEST_FILENAME, STAGING_DIRNAME
@@ -30,6 +31,9 @@ from ritual_artifacts.transfer.places import Look, kind_of, remove
 from ritual_artifacts.transfer.survey import Survey
 
 log = logging.getLogger(__name__)
+
+_PREVIEW: Final = "preview"
+"""Folder among the partial files that looks as the target will."""
 
 
 class Removal(Enum):
@@ -92,13 +96,18 @@ class Staging:
     ) -> None:
         """Call `check` with a folder that looks as the target will, while the target is as it was.
 
+        If every file is in place already, that is the target itself.
+
         Args:
             check: Its exceptions are passed on.
             names: The files that the target will have.
             staged: Those of them that wait at their `partial_path`.
         """
-        folder = self._folder / "preview"
         waiting = frozenset(staged)
+        if not waiting:
+            check(self.target)
+            return
+        folder = self._folder / _PREVIEW
         try:
             for name in names:
                 place = folder / name
@@ -232,6 +241,7 @@ class Staging:
             if other != self._folder or kind_of(other) != "directory":
                 remove(other)
         self._folder.mkdir(exist_ok=True)
+        remove(self._folder / _PREVIEW)  # first: its files are links to those that wait
         for path in self._folder.iterdir():
             # A second name of a file in its place: a write to the one would change the other.
             if kind_of(path) != "file" or path.lstat().st_nlink > 1:
@@ -347,11 +357,11 @@ def _refuse_links(target: Path, settings: Settings) -> None:
 
 
 def _link(path: Path, place: Path) -> None:
-    """Let `place` show the file at `path`, by a hard link only where it must be: it changes the ctime."""
+    """Let `place` show the file at `path`, by a hard link: a symbolic one would resolve to another path."""
     try:
-        place.symlink_to(path.absolute())
-    except OSError:  # on Windows that is a privilege
         place.hardlink_to(path)
+    except OSError:  # such as on a file system without hard links
+        place.symlink_to(path.absolute())
 
 
 def _read(path: Path) -> bytes | None:

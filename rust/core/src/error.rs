@@ -57,6 +57,15 @@ pub enum Error {
         /// How the file changed.
         change: Change,
     },
+    /// Another process changed the file while it was written, so it may hold other bytes than were written.
+    /// Remove it and write it again.
+    #[error("another process changed {} while it was written: {change}", path.display())]
+    TargetChanged {
+        /// The file that was written.
+        path: PathBuf,
+        /// How the file changed.
+        change: Change,
+    },
     /// The path is not a regular file.
     #[error("{} is {kind}, expected a regular file", path.display())]
     NotRegular {
@@ -83,13 +92,13 @@ impl Error {
     }
 }
 
-/// How a file differs from what it was when reading began.
+/// How a file differs from what was read or written before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Change {
     /// The file is shorter or longer than its size when reading began.
     #[error("expected {expected} bytes, found {actual}{}", if *at_least { " or more" } else { "" })]
     Size {
-        /// The size when reading began.
+        /// The size when reading began, or after the last write.
         expected: u64,
         /// The size found later.
         actual: u64,
@@ -105,6 +114,12 @@ pub enum Change {
     /// The size is the same, but the modification time is not.
     #[error("its modification time changed")]
     ModificationTime,
+    /// The digest of the file's bytes is not that of the bytes that were written.
+    #[error("its bytes differ from those that were written")]
+    Digest,
+    /// The path does not name the file any more.
+    #[error("it was moved, removed or replaced")]
+    Place,
 }
 
 /// What a path is, if it is not a regular file.

@@ -1,7 +1,7 @@
 //! Reads regular files, and detects files that change meanwhile.
 
 use std::fs::{self, File, Metadata, OpenOptions};
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -56,8 +56,11 @@ impl Source {
         self.size
     }
 
-    pub(crate) fn into_file(self) -> File {
-        self.file
+    /// Continue at `offset`, which is at most the size.
+    pub(crate) fn skip_to(&mut self, offset: u64) -> Result<()> {
+        self.file.seek(SeekFrom::Start(offset)).map_err(Error::io("read", &self.path))?;
+        self.position = offset;
+        Ok(())
     }
 
     /// Fill `buffer` with the next bytes; with fewer only at the end of the file.

@@ -23,7 +23,9 @@ pub(crate) fn to_py_err(error: Error) -> PyErr {
             PyOSError::new_err((EISDIR, "Is a directory", path.into_os_string()))
         }
         Error::NotRegular { .. } => ArtifactModelError::new_err(error.to_string()),
-        Error::SourceChanged { .. } => SourceChangedError::new_err(error.to_string()),
+        Error::SourceChanged { .. } | Error::TargetChanged { .. } => {
+            SourceChangedError::new_err(error.to_string())
+        }
         Error::Broken { .. } => PyValueError::new_err(error.to_string()),
         Error::Cancelled => PyKeyboardInterrupt::new_err(()),
     }

@@ -18,19 +18,22 @@ use crate::interrupt;
 /// Copy regular files, each pair's first path to its second; one item per pair, in order, with the
 /// source's path and the size and SHA-256 of the target's bytes.
 ///
-/// An error ends the call; finished copies remain.
+/// An error ends the call; finished copies remain. With `resume`, each copy continues what its target holds, and
+/// an unfinished one remains too.
 #[pyfunction]
-#[pyo3(signature = (pairs, *, follow_symlinks = false, max_workers = None, progress = None))]
+#[pyo3(signature = (pairs, *, follow_symlinks = false, max_workers = None, progress = None, resume = false))]
 pub(crate) fn copy_files(
     py: Python<'_>,
     pairs: Vec<(PathBuf, PathBuf)>,
     follow_symlinks: bool,
     max_workers: Option<MaxWorkers>,
     progress: Option<ProgressCallback>,
+    resume: bool,
 ) -> PyResult<Vec<FileDigest>> {
     let options = core::CopyOptions {
         follow_symlinks,
         max_workers: max_workers.map(|MaxWorkers(number)| number),
+        resume,
         stop_at_error: true,
         ..core::CopyOptions::default()
     };
@@ -64,7 +67,7 @@ pub(crate) struct PartialFile {
 }
 
 enum State {
-    Open(core::PartialFile),
+    Open(Box<core::PartialFile>),
     Closed { size: u64 },
 }
 
@@ -77,7 +80,7 @@ impl State {
     }
 
     /// Close the file, and return it if it was open.
-    fn take(&mut self) -> Option<core::PartialFile> {
+    fn take(&mut self) -> Option<Box<core::PartialFile>> {
         let closed = Self::Closed { size: self.size() };
         match mem::replace(self, closed) {
             Self::Open(partial) => Some(partial),
@@ -95,7 +98,7 @@ impl PartialFile {
             core::PartialFile::open(&path, progress, cancel)
         })?
         .map_err(to_py_err)?;
-        Ok(Self { path, state: Mutex::new(State::Open(partial)) })
+        Ok(Self { path, state: Mutex::new(State::Open(Box::new(partial))) })
     }
 
     /// Size in bytes, including earlier attempts.

@@ -288,7 +288,7 @@ def test_an_older_artifact_becomes_the_newest_again_although_another_waits(
 def test_a_continued_upload_that_the_wallet_cannot_pay_posts_nothing(
     arweave_node: ArweaveNode, wallet: Key, sample: Sample, write: Callable[..., Path]
 ) -> None:
-    client = Client(arweave_node, wallet=wallet)
+    client = Client(arweave_node, wallet=wallet, max_workers=1)
     price = arweave_node.weave.price
     arweave_node.mint(wallet.address, price(4 * CHUNK) + 5 * price(CHUNK))
     arweave_node.faults.add("/tx", node_faults.refuse(400, "no"), kind="post-tx")
@@ -306,6 +306,7 @@ def test_a_continued_upload_that_the_wallet_cannot_pay_posts_nothing(
 
 
 def test_a_price_that_has_risen_is_signed_again(client: Client, sample: Sample, tmp_path: Path) -> None:
+    client.connection["max_workers"] = 1
     client.node.faults.add("/tx", node_faults.refuse(400, "no"), kind="post-tx")
     with pytest.raises(BackendError, match="refuses"):
         client.upload(sample)

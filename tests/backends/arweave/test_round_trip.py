@@ -3,6 +3,9 @@ from pathlib import Path
 import pytest
 
 from ritual_artifacts import RitualArtifactManager
+from ritual_artifacts.artifact.planning import plan_files
+from ritual_artifacts.backends.arweave.encoding import format_ar
+from ritual_artifacts.backends.arweave.options import UploadOptions
 from ritual_artifacts.errors import (
     ArtifactNotFoundError,
     BackendError,
@@ -12,8 +15,10 @@ from ritual_artifacts.errors import (
     RepoIdError,
     WalletError,
 )
-from tests.backends.arweave.conftest import PLENTY, Client
+from ritual_artifacts.repo_id import RitualRepoId
+from tests.backends.arweave.conftest import PLENTY, REPO, Client
 from tests.backends.sample import Sample, contents
+from tests.servers import faults
 from tests.servers.arweave.node import ArweaveNode
 from tests.servers.arweave.signing import Key
 
@@ -134,6 +139,36 @@ def test_the_result_states_what_was_paid(client: Client, sample: Sample) -> None
     balance = client.node.weave.balance(client.wallet.address)
 
     assert result.cost == PLENTY - balance > 0
+
+
+def test_the_summary_says_what_was_paid(client: Client, sample: Sample) -> None:
+    first = client.upload(sample)
+    client.node.mine()
+    again = client.upload(sample)
+
+    assert first.summary() == [f"paid {format_ar(first.cost)}"]
+    assert again.summary() == ["nothing to pay"]
+
+
+def test_an_estimate_is_the_price_of_all_files_and_both_manifests(client: Client, sample: Sample) -> None:
+    backend = client.connect()
+    plan = plan_files(sample)
+
+    price = backend.estimate(plan, RitualRepoId.from_unique_id(REPO), UploadOptions())
+
+    assert price is not None
+    assert price.amount == client.upload(sample).cost
+    assert price.text == format_ar(price.amount)
+    assert price.details == {"winston": str(price.amount), "ar": price.text.removesuffix(" AR")}
+
+
+def test_what_costs_nothing_has_no_price(client: Client, sample: Sample) -> None:
+    client.node.faults.add("/price/*", faults.set_body(b"0"), kind="price")
+
+    assert (
+        client.connect().estimate(plan_files(sample), RitualRepoId.from_unique_id(REPO), UploadOptions())
+        is None
+    )
 
 
 def test_an_upload_above_max_cost_posts_nothing(client: Client, sample: Sample) -> None:

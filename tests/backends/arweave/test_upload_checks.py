@@ -186,6 +186,7 @@ def test_forged_data_does_not_hide_that_a_file_is_lost(
 
 
 def test_what_an_upload_may_cost_counts_when_it_is_continued(client: Client, sample: Sample) -> None:
+    client.connection["max_workers"] = 1  # so that no other post is on its way when the fault is gone
     client.node.faults.add("/tx", node_faults.refuse(400, "no"), kind="post-tx")
     with pytest.raises(BackendError, match="refuses the transaction"):
         client.upload(sample)

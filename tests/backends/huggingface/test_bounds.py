@@ -213,7 +213,7 @@ def test_an_error_whose_body_arrives_slowly_is_known_by_its_status(bounded: Cont
 def test_a_file_may_take_longer_than_an_answer(bounded: Context) -> None:
     def script(_: str) -> Iterator[bytes]:
         yield head(200, "Content-Length: 90000")
-        for _ in range(30):
+        for _piece in range(30):
             yield b"x" * 3000
             yield b""
 

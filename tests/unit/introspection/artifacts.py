@@ -8,7 +8,9 @@ from typing import Generic, NamedTuple, NewType, TypeVar
 from pydantic import BaseModel, ConfigDict, RootModel
 
 from ritual_artifacts.artifact.canonical import Json as JsonTree
-from ritual_artifacts.artifact.introspection import check_round_trip, describe, file_refs, fill, rebuild
+from ritual_artifacts.artifact.introspection import describe, file_refs, fill, rebuild
+from ritual_artifacts.artifact.planning import PlannedFile
+from ritual_artifacts.artifact.preview import check_comes_back
 
 T = TypeVar("T")
 
@@ -59,16 +61,17 @@ Words = NewType("Words", str)
 def publish(artifact: BaseModel) -> tuple[dict[str, JsonTree], dict[str, Path]]:
     """Return the manifest's fields, and where the file or directory of each name is."""
     described = describe(artifact)
-    check_round_trip(artifact, described)
-    places: dict[str, Path] = {}
-
-    def name_of(path: Path) -> str:
-        name = f"file-{sorted({ref.path for ref in refs}).index(path)}"
-        places[name] = path
-        return name
-
-    refs = file_refs(described)
-    return {key: fill(node, lambda ref: name_of(ref.path)) for key, node in described.items()}, places
+    paths = sorted({ref.path for ref in file_refs(described)})
+    names = {path: f"file-{index}{path.suffix}" for index, path in enumerate(paths)}
+    files = [
+        PlannedFile(f"{name}{str(file).removeprefix(str(path))}", file, file.stat().st_size)
+        for path, name in names.items()
+        for file in ([path] if path.is_file() else sorted(path.rglob("*")))
+        if file.is_file()
+    ]
+    fields = {key: fill(node, lambda ref: names[ref.path]) for key, node in described.items()}
+    check_comes_back(artifact, fields, [(names[ref.path], ref.path) for ref in file_refs(described)], files)
+    return fields, {name: path for path, name in names.items()}
 
 
 def come_back(artifact: BaseModel) -> BaseModel:

@@ -159,7 +159,7 @@ def test_private_and_computed_fields_are_not_published(write: Callable[..., Path
 
     fields, _ = publish(artifact)
 
-    assert fields == {"file": "file-0"}
+    assert fields == {"file": "file-0.bin"}
     assert come_back(artifact) == artifact
 
 

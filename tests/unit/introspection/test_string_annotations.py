@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
+from pathlib import Path  # noqa: TC003 - Pydantic resolves the annotations
 from typing import TYPE_CHECKING, Annotated, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, DirectoryPath, Field, create_model
 from typing_extensions import TypedDict
 
-from ritual_artifacts.artifact.introspection import check_round_trip, describe, file_refs, fill, rebuild
+from tests.unit.introspection.artifacts import come_back, publish
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,12 +67,10 @@ def test_postponed_annotations_come_back(write: Callable[..., Path]) -> None:
         either=First(file=files[5]),
     )
 
-    described = describe(artifact)
-    check_round_trip(artifact, described)
-    fields = {name: fill(node, lambda ref: str(ref.path)) for name, node in described.items()}
+    _, places = publish(artifact)
 
-    assert {ref.path for ref in file_refs(described)} == {*files, artifact.model_dir}
-    assert rebuild(Whole, fields, Path) == artifact
+    assert set(places.values()) == {*files, artifact.model_dir}
+    assert come_back(artifact) == artifact
 
 
 def test_classes_of_a_function_come_back(write: Callable[..., Path]) -> None:
@@ -83,7 +81,6 @@ def test_classes_of_a_function_come_back(write: Callable[..., Path]) -> None:
     holder = create_model("Holder", local=(Local, ...))
     artifact = holder(local=Local(file=write("a"), more=[Local(file=write("b"))]))
 
-    described = describe(artifact)
-    check_round_trip(artifact, described)
+    _, places = publish(artifact)
 
-    assert len(file_refs(described)) == 2
+    assert len(places) == 2

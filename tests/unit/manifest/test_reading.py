@@ -110,9 +110,9 @@ def read_infernet(name: str) -> LegacyManifest:
 def test_a_manifest_without_sizes_is_refused_where_they_are_needed() -> None:
     path = VECTORS / "infernet_ml_2_0_0" / "zk.json"
 
-    with pytest.raises(ManifestError, match=r"zk\.json states no sizes.*verify its files first"):
+    with pytest.raises(ManifestError, match=r"zk\.json has no sizes.*verify its files first"):
         Manifest.read(path)
-    with pytest.raises(ManifestError, match=r"the manifest states no sizes"):
+    with pytest.raises(ManifestError, match=r"the manifest has no sizes"):
         Manifest.from_bytes(path.read_bytes())
 
 
@@ -131,6 +131,7 @@ def test_a_manifest_of_infernet_ml_is_read(write: Callable[..., Path]) -> None:
 
 def test_a_manifest_of_infernet_ml_has_our_digest_once_sizes_are_known(write: Callable[..., Path]) -> None:
     manifest = complete_manifest(read_infernet("zk"), {"circuit.compiled": 7, "model.onnx": 5})
+    assert isinstance(manifest, Manifest)
 
     assert manifest.digest == manifest_of(zk(write)).digest
     assert manifest.size == 12

@@ -1,4 +1,4 @@
-"""Which models are in the cache, and what goes away when it is cleared."""
+"""The models in the cache, and what clearing removes."""
 
 import json
 import threading
@@ -10,7 +10,8 @@ from pydantic import BaseModel
 from ritual_artifacts import RepoIdError, RitualArtifactManager, RitualRepoId
 from ritual_artifacts.locks import lock_folder
 from ritual_artifacts.models import MLType, ModelManager
-from ritual_artifacts.transfer import cache
+from ritual_artifacts.settings import load_settings
+from ritual_artifacts.transfer.cache import Cache
 
 REPO = "local/me/iris/v1"
 
@@ -53,7 +54,7 @@ def test_the_cache_has_what_was_downloaded() -> None:
     assert whole == (True, True, False)
 
 
-def test_a_file_that_is_gone_or_cut_is_not_had(folder: Path) -> None:
+def test_the_cache_does_not_have_a_file_that_is_missing_or_truncated(folder: Path) -> None:
     manager = ModelManager()
     manager.download_model(f"{REPO}:iris.onnx,iris.torch")
 
@@ -79,11 +80,12 @@ def test_a_part_is_not_listed_as_a_model() -> None:
 
 
 @pytest.mark.parametrize("note", ["", "{", "[]", json.dumps({"artifact_type": "ModelArtifact"})])
-def test_a_damaged_note_of_a_part_says_nothing(note: str, folder: Path) -> None:
+def test_a_damaged_note_of_a_part_is_ignored(note: str, folder: Path) -> None:
     manager = ModelManager()
     manager.download_model(f"{REPO}:iris.onnx")
 
-    cache.part_path(folder).write_text(note)
+    [path] = folder.glob(".ritual-partial/part.json")
+    path.write_text(note)
 
     assert not manager.has_model(f"{REPO}:iris.onnx")
     assert manager.download_model(f"{REPO}:iris.onnx").files[0].is_file()
@@ -105,7 +107,7 @@ def test_clearing_removes_models_and_leaves_the_rest(
     mine.parent.mkdir(parents=True)
     mine.write_text("mine")
     (own_folders / "cache" / "notes.txt").write_text("mine")
-    size = cache.find_folder(RitualRepoId.from_unique_id(REPO)).size
+    size = Cache.of(load_settings()).folder(RitualRepoId.from_unique_id(REPO)).size
 
     freed = manager.clear_cache()
 
@@ -116,7 +118,7 @@ def test_clearing_removes_models_and_leaves_the_rest(
     assert manager.clear_cache() == 0
 
 
-def test_clearing_keeps_a_download_that_was_cut_short_unless_asked(folder: Path) -> None:
+def test_clearing_keeps_an_interrupted_download_unless_asked(folder: Path) -> None:
     partial = folder / ".ritual-partial" / "key" / "bytes"
     partial.parent.mkdir(parents=True)
     partial.write_bytes(b"a part")
@@ -129,21 +131,21 @@ def test_clearing_keeps_a_download_that_was_cut_short_unless_asked(folder: Path)
     assert not folder.exists()
 
 
-def test_pruning_keeps_a_model_of_which_a_part_is_here_unless_asked(folder: Path) -> None:
+def test_pruning_keeps_a_part_of_a_model_unless_asked(folder: Path) -> None:
     ModelManager().download_model(f"{REPO}:iris.onnx")
 
-    cache.prune()
+    Cache.of(load_settings()).prune()
     kept = ModelManager().has_model(f"{REPO}:iris.onnx")
-    cache.prune(incomplete=True)
+    Cache.of(load_settings()).prune(incomplete=True)
 
     assert kept
     assert not folder.exists()
 
 
-def test_clearing_passes_over_what_is_being_downloaded(folder: Path) -> None:
+def test_clearing_skips_a_folder_that_is_being_downloaded(folder: Path) -> None:
     ModelManager().download_model(REPO)
 
-    with lock_folder(folder):
+    with lock_folder(folder, load_settings()):
         freed: list[int] = []
         thread = threading.Thread(target=lambda: freed.append(ModelManager().clear_cache()))
         thread.start()

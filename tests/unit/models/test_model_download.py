@@ -1,4 +1,4 @@
-"""Models are brought back by their ids: those files only, and every byte verified."""
+"""Models are downloaded by their ids: those files only, and every byte verified."""
 
 from pathlib import Path, PureWindowsPath
 from typing import Any
@@ -16,7 +16,7 @@ from ritual_artifacts import (
     RitualArtifactManager,
     RitualRepoId,
 )
-from ritual_artifacts import manager as manager_module
+from ritual_artifacts.backends.local.storage import LocalStorage
 from ritual_artifacts.models import MlModelId, MLType, ModelArtifact, ModelManager
 
 REPO = "local/me/iris/v1"
@@ -102,11 +102,11 @@ def test_a_manager_can_have_a_cache_of_its_own(tmp_path: Path, own_folders: Path
 
 
 @pytest.mark.usefixtures("published")
-def test_a_pinned_model_is_taken_from_the_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pinned_part_of_a_model_comes_from_the_cache(monkeypatch: pytest.MonkeyPatch) -> None:
     digest = RitualArtifactManager.from_repo(ModelArtifact, REPO).digest
     ModelManager().clear_cache()
     ModelManager().download_model(f"{REPO}:iris.onnx")
-    monkeypatch.setattr(manager_module, "load_backend", lambda *_: pytest.fail("the storage was asked"))
+    monkeypatch.setattr(LocalStorage, "connect", lambda *_: pytest.fail("the storage was asked"))
 
     artifact = ModelManager().download_model(f"{REPO}:iris.onnx", expected_digest=digest)
 
@@ -173,7 +173,7 @@ def test_two_files_of_one_name_are_told_apart_by_their_folders(tmp_path: Path) -
         (tmp_path / "model" / name).write_text(name)
     ModelManager.upload_model(tmp_path / "model", REPO)
 
-    with pytest.raises(ArtifactNotFoundError, match=r"any of 'int4/model\.onnx', 'int8/model\.onnx'"):
+    with pytest.raises(ArtifactNotFoundError, match=r"ambiguous.*'int4/model\.onnx', 'int8/model\.onnx'"):
         ModelManager().download_model(f"{REPO}:model.onnx")
 
     artifact = ModelManager().download_model(f"{REPO}:int8/model.onnx,int4/model.onnx")
@@ -218,7 +218,7 @@ def test_get_file_takes_the_first_of_several(tmp_path: Path) -> None:
     assert artifact.get_file(REPO) == tmp_path / "b"
     with pytest.raises(ArtifactNotFoundError, match="no file 'c'"):
         artifact.get_file(f"{REPO}:c")
-    with pytest.raises(ArtifactNotFoundError, match="has none"):
+    with pytest.raises(ArtifactNotFoundError, match="has no files"):
         ModelArtifact(files=[], metadata={}).get_file(REPO)
 
 
@@ -308,7 +308,7 @@ def test_a_file_name_that_could_leave_the_folder_is_refused(file_name: Any) -> N
 
 
 def test_two_folders_at_once_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ArtifactError, match="mean the same"):
+    with pytest.raises(ArtifactError, match="pass only one of them"):
         ModelManager.download_model(REPO, directory=tmp_path / "a", output_dir=tmp_path / "b")
 
 

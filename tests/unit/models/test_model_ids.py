@@ -66,8 +66,8 @@ def test_a_malformed_model_id_is_refused(unique_id: Any, problem: str) -> None:
 @pytest.mark.parametrize(
     ("repo_id", "files", "problem"),
     [
-        (RitualRepoId.from_unique_id("local/me/iris"), ["a,b"], "holds ','"),
-        (RitualRepoId.from_unique_id("local/me/ab:c"), [], "holds ':'"),
+        (RitualRepoId.from_unique_id("local/me/iris"), ["a,b"], "contains ','"),
+        (RitualRepoId.from_unique_id("local/me/ab:c"), [], "contains ':'"),
         (RitualRepoId.from_unique_id("local/me/iris"), "iris.onnx", "files"),
         ("local/me/iris", [], "repo_id"),
     ],

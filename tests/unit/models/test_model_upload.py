@@ -1,4 +1,4 @@
-"""Models are published from folders, with what is known about their files."""
+"""Models are published from folders, with metadata about their files."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,6 @@ import pytest
 from pydantic import BaseModel, SecretStr, ValidationError
 
 from ritual_artifacts import ArtifactModelError, RepoIdError, RitualArtifactManager, RitualRepoId, StorageId
-from ritual_artifacts import manager as manager_module
 from ritual_artifacts.backends.local import LocalBackend
 from ritual_artifacts.models import MlModelId, MlModelInfo, MLType, ModelArtifact, ModelManager
 
@@ -99,19 +98,16 @@ def test_information_that_is_not_known_is_left_out_for_those_who_cannot_read_it(
 # --- owners that the storage chooses -----------------------------------------------------------------------
 
 
-class WalletBackend(LocalBackend):
-    """A storage that knows better who owns what is published."""
-
-    def choose_owner(self, repo_id: RitualRepoId) -> RitualRepoId:
-        if repo_id.owner == "somebody-else":
-            message = "owned by another wallet"
-            raise RepoIdError(message)
-        return RitualRepoId(storage=StorageId.Local, owner="address", name=repo_id.name)
+def choose_owner(_: LocalBackend, repo_id: RitualRepoId) -> RitualRepoId:
+    if repo_id.owner == "another":
+        message = "owned by another wallet"
+        raise RepoIdError(message)
+    return RitualRepoId(storage=StorageId.Local, owner="address", name=repo_id.name)
 
 
 @pytest.fixture
 def wallet(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(manager_module, "load_backend", lambda *_: WalletBackend())
+    monkeypatch.setattr(LocalBackend, "choose_owner", choose_owner)
 
 
 @pytest.mark.usefixtures("wallet")
@@ -129,7 +125,7 @@ def test_ids_have_the_owner_that_the_storage_chooses(model: Path) -> None:
 @pytest.mark.usefixtures("wallet")
 def test_an_owner_that_cannot_publish_is_refused(model: Path) -> None:
     with pytest.raises(RepoIdError, match="another wallet"):
-        ModelManager.upload_model(model, "local/somebody-else/iris")
+        ModelManager.upload_model(model, "local/another/iris")
 
 
 # --- bad input ---------------------------------------------------------------------------------------------
@@ -140,7 +136,7 @@ def test_an_owner_that_cannot_publish_is_refused(model: Path) -> None:
     [
         (
             {"iris.onx": {"memory_requirements": 1}},
-            r"file 'iris\.onx' that does not exist; the files are 'iris\.onnx', 'iris\.torch', 'shards/a\.bin'",
+            r"'iris\.onx' that does not exist; the files are 'iris\.onnx', 'iris\.torch', 'shards/a\.bin'",
         ),
         ({"a.bin": MlModelInfo(memory_requirements=1)}, r"file 'a\.bin' that does not exist"),
         ({"../iris.onnx": {"memory_requirements": 1}}, "does not exist"),
@@ -149,7 +145,7 @@ def test_an_owner_that_cannot_publish_is_refused(model: Path) -> None:
         ({"iris.onnx": {"memory_requirements": 1, "cuda_version": 11}}, r"at least 12\.1"),
         ({"iris.onnx": {1: 2}}, "not a valid MlModelInfo"),
         ({"iris.onnx": object()}, "must be MlModelInfo or JSON, got object"),
-        ({"accuracy": float("nan")}, "cannot be published: nan"),
+        ({"accuracy": float("nan")}, "cannot be published: JSON has no infinity and no NaN"),
         ({"parameters": 2**53}, "cannot be published: 9007199254740992"),
         ({"text": "\ud800"}, "cannot be published"),
         ({1: "one"}, "names of metadata must be strings, got 1"),

@@ -1,5 +1,6 @@
 """Annotations: the types behind aliases and wrappers, and their JSON kinds."""
 
+import sys
 import types
 import typing
 from collections import abc
@@ -41,9 +42,25 @@ _JSON_KINDS: Final[dict[type, str]] = {
 def alias_value(annotation: object) -> object:
     """Return the value of a type alias; any other annotation is returned unchanged."""
     if isinstance(annotation, _ALIAS_TYPES):
-        return annotation.__value__
+        return _resolve_names(annotation)
     origin = get_origin(annotation)
-    return origin.__value__[get_args(annotation)] if isinstance(origin, _ALIAS_TYPES) else annotation
+    return (
+        _resolve_names(origin)[get_args(annotation)] if isinstance(origin, _ALIAS_TYPES) else annotation  # type: ignore[index]  # an alias with parameters
+    )
+
+
+def _resolve_names(alias: typing_extensions.TypeAliasType) -> object:
+    """Return the value of an alias, with the types that it names in strings, such as itself."""
+    holder = type("Holder", (), {"__annotations__": {"value": alias.__value__}})
+    module = sys.modules.get(alias.__module__ or "")
+    names = {**vars(module)} if module is not None else {}
+    try:
+        hints = typing_extensions.get_type_hints(
+            holder, globalns=names, localns={alias.__name__: alias}, include_extras=True
+        )
+    except NameError:  # a name inside a function; `_compile` refuses what is left of it
+        return alias.__value__
+    return hints["value"]
 
 
 def underlying_type(annotation: object) -> object:

@@ -1,5 +1,7 @@
 """Description of a model: its fields as JSON, with a reference for each file."""
 
+import json
+import math
 from collections.abc import Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import Path, PurePath
@@ -22,9 +24,10 @@ from ritual_artifacts.artifact.introspection.shapes import (
     Record,
     Shape,
     Values,
+    expand,
     record_fields,
 )
-from ritual_artifacts.artifact.introspection.unions import choose_by_value
+from ritual_artifacts.artifact.introspection.unions import choose_by_value, has_files
 from ritual_artifacts.errors import ArtifactModelError
 
 
@@ -40,25 +43,83 @@ def describe(artifact: BaseModel) -> dict[str, Node]:
     cls = type(artifact)
     check_model(cls)
     refuse_reserved(cls.__name__, artifact.model_extra or {})
-    dumped: dict[str, Json] = {}
-    for name in (*cls.model_fields, *(artifact.model_extra or {})):
-        try:
-            part = artifact.model_dump(
-                mode="json", include={name}, by_alias=False, round_trip=True, warnings="error"
-            )
-            canonical_bytes(part)
-        except (PydanticSerializationError, ValueError, TypeError, RecursionError) as error:
-            hint = ""
-            if "codec can't decode" in str(error):
-                hint = "; for binary data, set ser_json_bytes and val_json_bytes to 'base64' in model_config"
-            message = f"{cls.__name__}.{name} has a value that JSON cannot represent: {error}{hint}"
-            raise ArtifactModelError(message) from None
-        if is_too_deep(part):
-            message = f"{cls.__name__}.{name} is nested deeper than {MAX_DEPTH}, the limit of a manifest"
-            raise ArtifactModelError(message)
-        dumped.update(part)
+    dumped = _dump(artifact)
     refuse_reserved(f"the serialized {cls.__name__}", dumped)
     return _describe_record(cls, artifact, dumped, ())
+
+
+def _dump(artifact: BaseModel) -> dict[str, Json]:
+    """Return the output of `model_dump(mode="json")`, checked field by field."""
+    cls = type(artifact)
+    try:
+        whole: object = artifact.model_dump(mode="json", by_alias=False, round_trip=True, warnings="error")
+    except (PydanticSerializationError, ValueError, TypeError, RecursionError) as error:
+        for name in (*cls.model_fields, *(artifact.model_extra or {})):
+            _dump_field(artifact, name)  # which raises for the field that is the cause
+        raise _not_json(cls.__name__, error) from None
+    if not isinstance(whole, dict):
+        message = f"{cls.__name__} has a custom serializer that hides its files"
+        raise ArtifactModelError(message)
+    dumped: dict[str, Json] = {}
+    for name, value in whole.items():
+        part = value
+        try:
+            canonical_bytes(value)
+        except ValueError as error:
+            part = _with_written_infinities(artifact, name, value, error)
+        if is_too_deep({name: part}):
+            message = f"{cls.__name__}.{name} is nested deeper than {MAX_DEPTH}, the limit of a manifest"
+            raise ArtifactModelError(message)
+        dumped[name] = part
+    return dumped
+
+
+def _dump_field(artifact: BaseModel, name: str) -> None:
+    try:
+        artifact.model_dump(mode="json", include={name}, by_alias=False, round_trip=True, warnings="error")
+    except (PydanticSerializationError, ValueError, TypeError, RecursionError) as error:
+        at = f"{type(artifact).__name__}.{name}"
+        raise _not_json(at, error) from None
+
+
+def _not_json(at: str, error: Exception) -> ArtifactModelError:
+    hint = ""
+    if "codec can't decode" in str(error):
+        hint = "; for binary data, set ser_json_bytes and val_json_bytes to 'base64' in model_config"
+    message = f"{at} has a value that JSON cannot represent: {error}{hint}"
+    return ArtifactModelError(message)
+
+
+def _with_written_infinities(artifact: BaseModel, name: str, part: Json, problem: ValueError) -> Json:
+    """Return a field's JSON with infinities and NaN as strings, where the model's configuration asks for it.
+
+    Only `model_dump_json` regards `ser_json_inf_nan`; `model_dump` never does.
+    """
+    at = f"{type(artifact).__name__}.{name}"
+    if not _loses_a_number(part, None):
+        raise _not_json(at, problem) from None
+    hint = "for a field of type float, set ser_json_inf_nan to 'strings' in the model_config of its model"
+    error = _not_json(at, ValueError(f"{problem}; {hint}"))
+    try:
+        text = artifact.model_dump_json(by_alias=False, round_trip=True, warnings="error")
+        written: Json = json.loads(text)[name]
+        canonical_bytes(written)
+    except (PydanticSerializationError, LookupError, ValueError, TypeError):
+        raise error from None
+    if _loses_a_number(part, written):
+        raise error
+    return written
+
+
+def _loses_a_number(dumped: Json, written: Json) -> bool:
+    """Return whether an infinity or NaN in `dumped` is not a string in `written`."""
+    if isinstance(dumped, dict):
+        others = written if isinstance(written, dict) else {}
+        return any(_loses_a_number(part, others.get(key)) for key, part in dumped.items())
+    if isinstance(dumped, list):
+        items = written if isinstance(written, list) else [None] * len(dumped)
+        return any(map(_loses_a_number, dumped, items))
+    return isinstance(dumped, float) and not math.isfinite(dumped) and not isinstance(written, str)
 
 
 def _describe_record(cls: type, value: object, dumped: Json, at: At) -> dict[str, Node]:
@@ -66,15 +127,26 @@ def _describe_record(cls: type, value: object, dumped: Json, at: At) -> dict[str
         message = f"{dotted(at) or cls.__name__} has a custom serializer that hides its files"
         raise ArtifactModelError(message)
     shapes = record_fields(cls)
-    described: dict[str, Node] = {}
-    for name, part in dumped.items():
-        held = value[name] if isinstance(value, dict) else getattr(value, name, None)
-        described[name] = _describe(shapes.get(name, METADATA), held, part, (*at, name))
-    return described
+    for name, shape in shapes.items():
+        if name not in dumped and shape != METADATA and has_files(shape, _held(value, name)):
+            message = (
+                f"{dotted((*at, name)) if at else f'{cls.__name__}.{name}'} has files, but a custom "
+                f"serializer renames it or leaves it out; keep its name, or exclude it with "
+                f"Field(exclude=True)"
+            )
+            raise ArtifactModelError(message)
+    return {
+        name: _describe(shapes.get(name, METADATA), _held(value, name), part, (*at, name))
+        for name, part in dumped.items()
+    }
+
+
+def _held(record: object, name: str) -> object:
+    return record.get(name) if isinstance(record, dict) else getattr(record, name, None)
 
 
 def _describe(shape: Shape, value: object, dumped: Json, at: At) -> Node:  # noqa: PLR0911 - one return per shape
-    match shape:
+    match expand(shape):
         case Metadata():
             return _describe_metadata(value, dumped, at)
         case Choice(members):

@@ -14,6 +14,7 @@ from ritual_artifacts.artifact.canonical import Json
 from ritual_artifacts.artifact.introspection.explanation import explain
 from ritual_artifacts.artifact.introspection.nodes import At, dotted
 from ritual_artifacts.artifact.introspection.requirements import check_model
+from ritual_artifacts.artifact.introspection.schemas import can_fill_in, path_tolerant_validator
 from ritual_artifacts.artifact.introspection.shapes import (
     METADATA,
     Choice,
@@ -25,6 +26,7 @@ from ritual_artifacts.artifact.introspection.shapes import (
     Record,
     Shape,
     Values,
+    expand,
     record_fields,
 )
 from ritual_artifacts.artifact.introspection.unions import choose_by_json, choose_by_value
@@ -45,7 +47,7 @@ def rebuild(cls: type[ModelT], values: Mapping[str, Json], resolve: Resolve) -> 
             that the artifact does not have.
 
     Raises:
-        ArtifactModelError: `cls` cannot be an artifact, or copies a `NewPath` into a value that is no file.
+        ArtifactModelError: `cls` cannot be an artifact, or copies a `NewPath` into another value.
         ManifestError: the values do not fit `cls`.
     """
     check_model(cls)
@@ -62,12 +64,12 @@ def rebuild(cls: type[ModelT], values: Mapping[str, Json], resolve: Resolve) -> 
 
     tree = _place_record(cls, values, place, ())
     try:
-        artifact = cls.model_validate_json(json.dumps(tree), by_alias=False, by_name=True)
+        artifact = _validate(cls, json.dumps(tree))
     except ValidationError as error:
         message = f"the manifest does not fit {cls.__name__}: {explain(error, 'the model')}"
         raise ManifestError(message) from None
     if placeholders:
-        _substitute(Record(cls), artifact, placeholders)
+        replace_paths(artifact, placeholders)
         if _mentions(artifact, mark):
             message = (
                 f"{cls.__name__} copies the path of a NewPath field into a value that is not a file, such as "
@@ -77,13 +79,31 @@ def rebuild(cls: type[ModelT], values: Mapping[str, Json], resolve: Resolve) -> 
     return artifact
 
 
+def _validate(cls: type[ModelT], text: str) -> ModelT:
+    try:
+        return cls.model_validate_json(text, by_alias=False, by_name=True)
+    except ValidationError as error:
+        if not any(isinstance(problem["input"], PurePath) for problem in error.errors(include_url=False)):
+            raise
+    # A validator of the model made a path from the text, which pydantic does not expect in JSON.
+    artifact: ModelT = path_tolerant_validator(cls).validate_json(text, by_alias=False, by_name=True)
+    return artifact
+
+
+def replace_paths(artifact: BaseModel, paths: Mapping[Path, Path]) -> None:
+    """Replace the paths of files in an artifact; records change in place, even frozen ones."""
+    _substitute(Record(type(artifact)), artifact, paths)
+
+
 def file_names(cls: type[BaseModel], values: Mapping[str, Json]) -> dict[str, tuple[str, ...]]:
     """Return the file names in `values` for each top-level field of `cls` that has files.
 
     Raises:
         ManifestError: the values do not fit `cls`, or lack a field that it requires.
     """
-    for name, info in cls.model_fields.items():
+    check_model(cls)
+    required = () if can_fill_in(cls) else cls.model_fields.items()
+    for name, info in required:
         if info.is_required() and not info.exclude and name not in values:
             message = f"the manifest has no field {name!r}, which {cls.__name__} requires"
             raise ManifestError(message)
@@ -108,7 +128,7 @@ def _place_record(cls: type, node: Mapping[str, Json], place: _Place, at: At) ->
 
 
 def _place(shape: Shape, node: Json, place: _Place, at: At) -> Json:  # noqa: PLR0911 - one branch per shape
-    match shape:
+    match expand(shape):
         case Metadata():
             return node
         case Choice(members):
@@ -126,13 +146,13 @@ def _place(shape: Shape, node: Json, place: _Place, at: At) -> Json:  # noqa: PL
             return _place(record_fields(cls)["root"], node, place, at)
         case Record(cls) if isinstance(node, dict):
             return _place_record(cls, node, place, at)
-    message = f"expected file names at {dotted(at)} in the manifest, got {type(node).__name__}"
+    message = f"expected file names at {dotted(at)}, got {type(node).__name__}"
     raise ManifestError(message)
 
 
 def _substitute(shape: Shape, value: Any, paths: Mapping[Path, Path]) -> Any:  # noqa: ANN401, C901 - any value of a model; one branch per shape
     """Replace paths inside a validated value. Records change in place, even frozen ones."""
-    match shape:
+    match expand(shape):
         case File():
             return paths.get(value, value)
         case Choice(members):

@@ -84,7 +84,18 @@ class Choice:
     other_kinds: frozenset[str]
 
 
-Shape: TypeAlias = Metadata | File | Items | FixedItems | Values | Record | Choice
+@dataclass(frozen=True)
+class Recursive:
+    """A type alias that contains itself and has files; see `expand`.
+
+    Attributes:
+        alias: The alias, with its parameters.
+    """
+
+    alias: object
+
+
+Shape: TypeAlias = Metadata | File | Items | FixedItems | Values | Record | Choice | Recursive
 
 METADATA: Final = Metadata()
 
@@ -104,6 +115,18 @@ def record_fields(cls: type) -> dict[str, Shape]:
     return _compile_fields(cls, ())
 
 
+@functools.lru_cache(maxsize=1024)
+def _alias_shape(alias: object) -> Shape:
+    return _compile(alias_value(alias), (), str(alias), ())
+
+
+def expand(shape: Shape) -> Shape:
+    """Return the shape of a recursive alias's value; any other shape is returned unchanged."""
+    while isinstance(shape, Recursive):
+        shape = _alias_shape(shape.alias)
+    return shape
+
+
 def _compile_fields(cls: type, open_names: tuple[object, ...]) -> dict[str, Shape]:
     return {
         name: _compile(annotation, metadata, f"{cls.__name__}.{name}", open_names)
@@ -120,10 +143,16 @@ def _compile(  # noqa: C901, PLR0911, PLR0912 - an annotation can be any object,
         return _compile(part, extra, at, open_names)
 
     if (value := alias_value(annotation)) is not annotation:
-        alias = origin or annotation
-        if alias in open_names:  # a recursive alias, such as JsonValue: the outer call compiles the rest
+        if annotation in open_names:  # a recursive alias, such as JsonValue: the outer call compiles the rest
             return METADATA
-        return _compile(value, metadata, at, (*open_names, alias))
+        shape = _compile(value, metadata, at, (*open_names, annotation))
+        return Recursive(annotation) if shape != METADATA and _contains(value, annotation) else shape
+    if isinstance(annotation, str | typing.ForwardRef):
+        message = (
+            f"{at} has a type alias that names {annotation!r}, which cannot be resolved; "
+            f"define what it names at the top level of the alias's module"
+        )
+        raise ArtifactModelError(message)
     if (underlying := underlying_type(annotation)) is not annotation:
         return inner(underlying, *(args[1:] if origin is typing.Annotated else ()))
     if origin in {Union, types.UnionType}:
@@ -171,6 +200,20 @@ def _compile_path(metadata: tuple[object, ...], at: str) -> Shape:
     return File(_PATH_KINDS[kind])
 
 
+def _contains(annotation: object, alias: object, seen: tuple[object, ...] = ()) -> bool:
+    """Return whether an annotation uses an alias, directly or through other aliases and records."""
+    if annotation == alias:
+        return True
+    if annotation in seen:
+        return False
+    parts: tuple[object, ...] = get_args(annotation)
+    if (value := alias_value(annotation)) is not annotation:
+        parts = (*parts, value)
+    elif isinstance(annotation, type) and (is_record(annotation) or issubclass(annotation, RootModel)):
+        parts = (*parts, *(inner for _, inner, _ in annotated_fields(annotation)))
+    return any(_contains(part, alias, (*seen, annotation)) for part in parts)
+
+
 def _without_files(shapes: abc.Iterable[Shape], message: str) -> Shape:
     if any(shape != METADATA for shape in shapes):
         raise ArtifactModelError(message)
@@ -208,7 +251,7 @@ def _compile_union(members: tuple[object, ...], at: str, open_names: tuple[objec
 
 def _file_kinds(shape: Shape) -> frozenset[str]:  # noqa: PLR0911 - one return per shape
     """Return the JSON kinds of a shape with files, and "record" if it matches any record."""
-    match shape:
+    match expand(shape):
         case File():
             return frozenset({"string"})
         case Items() | FixedItems():
@@ -219,9 +262,9 @@ def _file_kinds(shape: Shape) -> frozenset[str]:  # noqa: PLR0911 - one return p
             return _file_kinds(record_fields(cls)["root"])
         case Record():
             return frozenset({"object"})
-        case Choice():
-            return shape.file_kinds
-        case Metadata():
+        case Choice(_, file_kinds):
+            return file_kinds
+        case _:
             return frozenset()
 
 
@@ -229,6 +272,7 @@ def _other_kinds(member: object, shape: Shape) -> frozenset[str]:
     """Return the JSON kinds of the parts of a union's member that have no files."""
     if shape == METADATA:
         return json_kinds(member)
+    shape = expand(shape)
     if isinstance(shape, Record) and issubclass(shape.cls, RootModel):
         shape = record_fields(shape.cls)["root"]
     return shape.other_kinds if isinstance(shape, Choice) else frozenset()

@@ -21,6 +21,7 @@ from ritual_artifacts.artifact.introspection.shapes import (
     Record,
     Shape,
     Values,
+    expand,
     record_fields,
 )
 
@@ -38,8 +39,31 @@ def choose_by_json(members: tuple[Shape, ...], node: Json) -> Shape:
     return min(fitting, key=lambda member: _count_unknown(member, node), default=METADATA)
 
 
+def has_files(shape: Shape, value: object) -> bool:  # noqa: PLR0911 - one return per shape
+    """Return whether `value`, which belongs to a shape with files, names one now."""
+    match expand(shape):
+        case File():
+            return isinstance(value, PurePath)
+        case Choice(members):
+            member = choose_by_value(members, value)
+            return member != METADATA and has_files(member, value)
+        case Items(item):
+            return isinstance(value, Collection) and any(has_files(item, part) for part in value)
+        case FixedItems(items):
+            return isinstance(value, tuple) and any(map(has_files, items, value))
+        case Values(item):
+            return isinstance(value, Mapping) and any(has_files(item, part) for part in value.values())
+        case Record(cls):
+            fields = record_fields(cls).items()
+            held = (
+                value if isinstance(value, dict) else {name: getattr(value, name, None) for name, _ in fields}
+            )
+            return any(has_files(shape, held.get(name)) for name, shape in fields)
+    return False
+
+
 def _accepts(shape: Shape, value: object) -> bool:  # noqa: PLR0911 - one return per shape
-    match shape:
+    match expand(shape):
         case Metadata():
             return not isinstance(value, PurePath)
         case Choice(members):
@@ -60,10 +84,11 @@ def _accepts(shape: Shape, value: object) -> bool:  # noqa: PLR0911 - one return
             return known and all(_accepts(shapes[key], part) for key, part in value.items())
         case Record(cls):
             return not is_typeddict(cls) and isinstance(value, cls)
+    return False
 
 
 def _fits(shape: Shape, node: Json) -> bool:  # noqa: PLR0911 - one return per shape
-    match shape:
+    match expand(shape):
         case Metadata():
             return True
         case Choice(members):
@@ -80,6 +105,7 @@ def _fits(shape: Shape, node: Json) -> bool:  # noqa: PLR0911 - one return per s
             return _fits(record_fields(cls)["root"], node)
         case Record(cls):
             return isinstance(node, dict) and _record_fits(cls, node)
+    return False
 
 
 def _record_fits(cls: type, node: Mapping[str, Json]) -> bool:
@@ -96,6 +122,7 @@ def _record_fits(cls: type, node: Mapping[str, Json]) -> bool:
 
 
 def _count_unknown(shape: Shape, node: Json) -> int:
+    shape = expand(shape)
     if isinstance(shape, Record) and isinstance(node, dict):
         return len(node.keys() - record_fields(shape.cls).keys())
     return 0

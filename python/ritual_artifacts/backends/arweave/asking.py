@@ -1,7 +1,7 @@
 """The loop that asks several sources in turn, pauses, and gives up. It knows nothing of what is asked.
 
-One attempt asks one source and returns what came of it: `Took` a value, `Refused` for good, or `Later`. A
-round asks each source once. The next round, after a pause, asks those that said `Later`. The loop ends with a
+One attempt asks one source and returns its outcome: `Took` a value, `Refused` for good, or `Later`. A round
+asks each source once. The next round, after a pause, asks those that said `Later`. The loop ends with a
 value, when no source is worth another attempt, or when the retry policy gives up.
 """
 
@@ -108,7 +108,7 @@ class Turns(Generic[Source]):
             asked = [source for source in self._sources if source in waiting or self._may_change(source)]
 
     def note(self, source: Source, outcome: Refused | Later) -> None:
-        """Report what came of asking a source, unless it gave a value."""
+        """Report the outcome of asking a source, unless it gave a value."""
         self._outcomes[source] = outcome
 
     @property
@@ -179,12 +179,12 @@ def ask_in_turn(
 
 
 def prefer_giving_up(refusals: Sequence[BackendError], gave_up: TransferError | None) -> BackendError:
-    """Choose the error: a source that could not be asked may have given what others refused."""
+    """Choose the error: a source that could not be asked may have what others refused."""
     return gave_up or strongest(refusals)
 
 
 def prefer_refusals(refusals: Sequence[BackendError], gave_up: TransferError | None) -> BackendError:
-    """Choose the error: a source that answered knows better than one that did not."""
+    """Choose the error: a refusal counts more than a source that could not be asked."""
     return strongest(refusals) if refusals or gave_up is None else gave_up
 
 

@@ -82,7 +82,7 @@ class _OpenSockets:
             self._sockets.add(opened)
         try:
             workers.check()
-        except workers.Stopped:  # the task was told to stop while it connected
+        except workers.Stopped:  # the task had to stop while it connected
             _shut_down(opened)
 
     def shut_down(self) -> None:

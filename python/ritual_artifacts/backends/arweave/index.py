@@ -64,7 +64,7 @@ class Index:
         """
         self._network = network
         self._max_pages = max_pages
-        self._silent: set[Gateway] = set()  # those that were waited for in vain
+        self._silent: set[Gateway] = set()  # those that did not answer in time
 
     def search(
         self,

@@ -215,7 +215,7 @@ class Network:
         Args:
             transaction_id: The transaction.
             size: Bytes of its data.
-            rejected: Offsets where the data was looked for in vain; a gateway that names one is skipped.
+            rejected: Offsets where the data was not found; a gateway that names one is skipped.
 
         Raises:
             ArtifactNotFoundError: no gateway knows.

@@ -2,8 +2,6 @@
 
 import contextlib
 import errno
-import hashlib
-import json
 import logging
 import os
 import re
@@ -49,10 +47,7 @@ def revision_name(manifest: Manifest, *, first: bool) -> str:
         manifest: The manifest.
         first: Whether no other manifest of the repository has this digest; else a hash of the fields follows.
     """
-    fields = json.dumps(manifest.fields, sort_keys=True).encode()
-    return (
-        manifest.digest.hex if first else f"{manifest.digest.hex}-{hashlib.sha256(fields).hexdigest()[:16]}"
-    )
+    return manifest.digest.hex if first else f"{manifest.digest.hex}-{manifest.fields_hash[:16]}"
 
 
 @dataclass(frozen=True)

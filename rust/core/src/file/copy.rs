@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
 
 use super::durable::{land, stage};
+use super::resume::Continuing;
+use super::target::Finished;
 use crate::cancel::CancelToken;
 use crate::digest::Sha256Digest;
 use crate::engine::{self, Limits, Message};
@@ -25,6 +27,8 @@ pub struct CopyOptions {
     pub max_workers: Option<NonZeroUsize>,
     /// Bytes that a worker reads before it hashes them.
     pub read_size: ReadSize,
+    /// Whether a target that exists is continued, as a beginning of its source.
+    pub resume: bool,
     /// Whether the first error ends the call and cancels the unfinished copies.
     pub stop_at_error: bool,
 }
@@ -35,6 +39,14 @@ pub struct CopyOptions {
 /// A target appears under its name only when all of it is on disk. It replaces an existing file
 /// atomically; on an error, that file is unchanged. If the file system supports it, a copy shares the
 /// source's blocks (reflink) until one of the two is modified.
+///
+/// With `resume`, a copy grows under the target's own name, and is left there on an error or a crash. The next
+/// call hashes what is there, copies the rest and returns the digest of the whole: if it is not the expected one,
+/// what was there was not a beginning of the source; remove the target and copy it again. A target that is larger
+/// than the source, or that cannot be written to without changing another file, is replaced. If another process
+/// changes the target meanwhile, the result is [`Error::TargetChanged`], with the same limits as that of
+/// [`PartialFile`](crate::PartialFile). The target's name is not durable yet;
+/// [`rename_files`](crate::rename_files) makes the final one durable.
 pub fn copy_files(
     pairs: &[(PathBuf, PathBuf)],
     options: &CopyOptions,
@@ -47,7 +59,17 @@ pub fn copy_files(
         stop_at_error: options.stop_at_error,
     };
     let sources: Vec<&Path> = pairs.iter().map(|(from, _)| from.as_path()).collect();
-    engine::run_on_files(&sources, options.follow_symlinks, limits, cancel, |index, source| {
+    let follow = options.follow_symlinks;
+    if options.resume {
+        let results = engine::run_on_files(&sources, follow, limits, cancel, |index, source| {
+            let (from, to) = &pairs[index];
+            Continuing::start(source, from, to, progress, cancel)
+        });
+        // The first copies may have been finished long before the last one.
+        let check = |(digest, finished): (_, Finished)| finished.check().map(|()| digest);
+        return results.into_iter().map(|result| result.and_then(check)).collect();
+    }
+    engine::run_on_files(&sources, follow, limits, cancel, |index, source| {
         let (from, to) = &pairs[index];
         Copying::start(source, from, to, progress, cancel, clone_file)
     })

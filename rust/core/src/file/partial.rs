@@ -1,25 +1,33 @@
 //! Files that are written in pieces, over one or more attempts.
 
-use std::fs::{self, File};
-use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
+use super::target::Target;
 use crate::cancel::CancelToken;
-use crate::error::{Change, Error, Result};
+use crate::error::{Error, Result};
 use crate::hash::{FileDigest, ReadSize};
 use crate::progress::Progress;
 use crate::sha256::Hasher;
-use crate::source::{Source, guard_open, refuse_irregular};
 
 /// A file that is appended to, and hashed at the same time.
 ///
 /// The file on disk is always a prefix of the bytes written. After a crash or on a full disk, open it
 /// again to continue at its end.
+///
+/// If another process changes, moves or replaces the file meanwhile, the next write or [`finish`](Self::finish)
+/// returns [`Error::TargetChanged`]: remove the file and start again. On Linux, whoever opens the file meanwhile
+/// causes its bytes to be read again in `finish`; elsewhere, a change of its times does. On Windows, other
+/// processes cannot open it for writing. Not noticed is a write that leaves the size as it is
+///
+/// - by a process that opened the file before, if it comes during a write here or, on kernels that stamp files by a
+///   clock of some milliseconds (Linux before 6.13), in the same tick;
+/// - at these moments by any process, on Unix other than Linux, on network file systems that another machine
+///   writes to, in a forked process, and if the limit of inotify instances or watches is reached;
+/// - through a memory mapping that exists before, into a page that was written to.
 pub struct PartialFile {
     path: PathBuf,
-    file: File,
+    target: Target,
     hasher: Hasher,
-    size: u64,
     broken: bool,
 }
 
@@ -31,17 +39,8 @@ impl PartialFile {
     /// [`Error::NotRegular`] for anything but a regular file. This includes symbolic links, through which
     /// another file would be written.
     pub fn open(path: &Path, progress: &Progress, cancel: &CancelToken) -> Result<Self> {
-        match fs::symlink_metadata(path) {
-            Ok(metadata) => refuse_irregular(path, &metadata)?,
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
-            Err(error) => return Err(Error::io("open", path)(error)),
-        }
-        let mut options = File::options();
-        options.read(true).write(true).create(true).truncate(false);
-        guard_open(&mut options, false);
-        let file = options.open(path).map_err(Error::io("open", path))?;
-
-        let mut present = Source::from_file(file, path)?;
+        let target = Target::open(path)?;
+        let mut present = target.present()?;
         let mut hasher = Hasher::new();
         let mut buffer = ReadSize::DEFAULT.new_buffer();
         loop {
@@ -51,41 +50,29 @@ impl PartialFile {
                 break;
             }
         }
-        let (path, size, file) = (path.to_owned(), present.size(), present.into_file());
-        Ok(Self { path, file, hasher, size, broken: false })
+        Ok(Self { path: path.to_owned(), target, hasher, broken: false })
     }
 
     /// The size in bytes, including earlier attempts.
     #[must_use]
     pub fn size(&self) -> u64 {
-        self.size
+        self.target.size()
     }
 
     /// Hash `data` and append it.
     ///
     /// # Errors
     ///
+    /// [`Error::TargetChanged`] if another process has changed the file; remove it and start again.
+    ///
     /// After an error, it is unknown how much of `data` is in the file, so every further call fails with
     /// [`Error::Broken`]. Open the file again to continue.
-    pub fn write(&mut self, mut data: &[u8]) -> Result<()> {
+    pub fn write(&mut self, data: &[u8]) -> Result<()> {
         self.refuse_broken()?;
-        while !data.is_empty() {
-            match self.file.write(data) {
-                Ok(count) if count > 0 => {
-                    let (written, rest) = data.split_at(count);
-                    self.hasher.update(written);
-                    self.size += count as u64;
-                    data = rest;
-                }
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                failed => {
-                    self.broken = true;
-                    let error = failed.err().unwrap_or(ErrorKind::WriteZero.into());
-                    return Err(Error::io("write", &self.path)(error));
-                }
-            }
-        }
-        Ok(())
+        let written = self.target.append(data);
+        self.broken = written.is_err();
+        self.hasher.update(data);
+        written
     }
 
     /// Sync the content to disk, close the file and return its digest.
@@ -94,16 +81,12 @@ impl PartialFile {
     ///
     /// # Errors
     ///
-    /// [`Error::SourceChanged`] if another process has written to the file.
+    /// [`Error::TargetChanged`] if another process has changed the file; remove it and start again.
     pub fn finish(self) -> Result<FileDigest> {
         self.refuse_broken()?;
-        self.file.sync_all().map_err(Error::io("write", &self.path))?;
-        let actual = self.file.metadata().map_err(Error::io("write", &self.path))?.len();
-        if actual != self.size {
-            let change = Change::Size { expected: self.size, actual, at_least: false };
-            return Err(Error::SourceChanged { path: self.path, change });
-        }
-        Ok(FileDigest::new(&self.path, self.size, self.hasher.finalize()))
+        let digest = FileDigest::new(&self.path, self.size(), self.hasher.finalize());
+        self.target.finish(digest.sha256)?;
+        Ok(digest)
     }
 
     fn refuse_broken(&self) -> Result<()> {
@@ -113,6 +96,8 @@ impl PartialFile {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::{self, File};
+
     use tempfile::TempDir;
 
     use super::*;
@@ -169,7 +154,8 @@ mod tests {
         let path = partial_in(&folder);
         let mut partial = open(&path);
         partial.write(b"first, ").unwrap();
-        partial.file = File::open(&path).unwrap(); // open for reading alone: writes fail
+        // Open for reading alone: writes fail.
+        partial.target = Target::from_file(File::open(&path).unwrap(), &path).unwrap();
 
         assert!(matches!(partial.write(b"lost"), Err(Error::Io { .. })));
         assert!(matches!(partial.write(b"second"), Err(Error::Broken { .. })));
@@ -188,7 +174,7 @@ mod tests {
         partial.write(b"mine").unwrap();
         fs::write(&path, b"another writer's").unwrap();
 
-        assert!(matches!(partial.finish(), Err(Error::SourceChanged { .. })));
+        assert!(matches!(partial.finish(), Err(Error::TargetChanged { .. })));
     }
 
     #[test]

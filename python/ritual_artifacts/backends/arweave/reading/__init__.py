@@ -8,7 +8,7 @@ Imports only go down (see `pyproject.toml`)::
     items           a data item, and the bundle that holds it
     transactions    a transaction, whose data is streamed and repaired
     chunks          the chunks of a transaction, each with its proof
-    provenance      which bytes came by which route
+    provenance      which route each byte arrived by
     routes          the ways to request data from a gateway
     stored          what transactions and data items have in common
 """

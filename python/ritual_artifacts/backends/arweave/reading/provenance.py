@@ -1,4 +1,4 @@
-"""Which bytes of a transaction came by which route, so that a gateway that sent a wrong one is skipped."""
+"""Which route each byte of a transaction arrived by, so that a gateway that sent a wrong one is skipped."""
 
 import logging
 import threading
@@ -36,12 +36,12 @@ class Provenance:
         self._distrusted: set[Route] = set()
 
     def is_distrusted(self, route: Route) -> bool:
-        """Return whether wrong bytes came by this route."""
+        """Return whether wrong bytes arrived by this route."""
         with self._lock:
             return route in self._distrusted
 
     def note(self, route: Route, start: int, end: int) -> None:
-        """Remember that the bytes from `start` to `end` came by this route."""
+        """Remember that the bytes from `start` to `end` arrived by this route."""
         routes = frozenset([route])
         with self._lock:
             if self._spans and self._spans[-1].end == start and self._spans[-1].routes == routes:
@@ -51,11 +51,11 @@ class Provenance:
                 self._spans = [_merge(self._spans[i : i + 2]) for i in range(0, len(self._spans), 2)]
 
     def distrust(self, start: int, end: int) -> bool:
-        """Distrust every route by which a byte between `start` and `end` came; chunks are verified.
+        """Distrust every route by which a byte between `start` and `end` arrived; chunks are verified.
 
         Returns:
             Whether it may help to read these bytes again: another route would be used, or some of the bytes
-                came from an earlier process.
+                are from an earlier process.
         """
         with self._lock:
             spans, self._spans = self._spans, []

@@ -166,7 +166,7 @@ class _Download:
         raise _explain_absence(self._stored.id, [error for _, error in turns.refusals])
 
     def _attempt(self, route: Route, progress: Callable[[], None]) -> Generator[bytes, None, Outcome[None]]:
-        """Yield what arrives by a route, and return what came of it."""
+        """Yield what arrives by a route, and return the outcome."""
         outcome: Refused | Later | None = None
         try:
             if route.gateway is None:

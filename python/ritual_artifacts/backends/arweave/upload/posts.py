@@ -178,7 +178,7 @@ def _error_code(answer: Answer) -> str | None:
 
 
 def _choose_refusal(refusals: Sequence[BackendError], gave_up: TransferError | None) -> BackendError:
-    """Choose the error of a transaction: a node that answered knows better than one that did not.
+    """Choose the error of a transaction: a refusal counts more than a node that could not be asked.
 
     A stale anchor counts only where all nodes answered: one that did not may have the transaction already,
     and then it must not be signed again.
