@@ -166,7 +166,8 @@ def locate_stored(revision: Revision, manifest: AnyManifest) -> Location | None:
 
 def _locate_cached(repository: Repository, manifest: AnyManifest) -> Location:
     repo_id = repository.repo_id
-    folder = Cache.of(repository.context.settings).folder(repo_id)
+    version = repository.storage.cache_version(repo_id, repository.options)
+    folder = Cache.of(repository.context.settings).folder(repo_id.with_version(version))
     if folder.manifest is None or expected_hashes(folder.manifest) != expected_hashes(manifest):
         message = (
             f"the files of {repo_id} are not on this machine; first 'ritual-artifacts download {repo_id}'"
