@@ -76,7 +76,7 @@ def test_verify_downloads_no_file_whose_sha256_the_hub_states(run: Run, model: P
     done = run("verify", REPO)
 
     assert done.returncode == 0, done.stderr
-    assert "1 read, 1 by what the storage says" in done.stdout
+    assert "1 read, 1 by reported digest" in done.stdout
     assert hub.ledger.count("bytes") == 0
 
 
