@@ -1,4 +1,4 @@
-"""Which models are in the cache, and what goes away when it is cleared."""
+"""Which models are in the cache, and what clearing it removes."""
 
 import json
 import threading
@@ -10,7 +10,8 @@ from pydantic import BaseModel
 from ritual_artifacts import RepoIdError, RitualArtifactManager, RitualRepoId
 from ritual_artifacts.locks import lock_folder
 from ritual_artifacts.models import MLType, ModelManager
-from ritual_artifacts.transfer import cache
+from ritual_artifacts.settings import load_settings
+from ritual_artifacts.transfer.cache import Cache
 
 REPO = "local/me/iris/v1"
 
@@ -21,14 +22,14 @@ class Other(BaseModel):
 
 @pytest.fixture
 def folder(model: Path, own_folders: Path) -> Path:
-    """Return the folder of the cache for a model that is published and not downloaded."""
+    """Publish a model and return its folder in the cache, which does not exist yet."""
     ModelManager.upload_model(model, REPO)
     return own_folders / "cache" / REPO
 
 
 @pytest.fixture
 def other(tmp_path: Path, own_folders: Path) -> Path:
-    """Return the folder of the cache with a whole artifact of another type."""
+    """Download an artifact of another type and return its folder in the cache."""
     (tmp_path / "c.bin").write_bytes(b"c")
     RitualArtifactManager(artifact=Other(circuit=tmp_path / "c.bin")).to_repo("local/me/circuit")
     RitualArtifactManager.from_repo(Other, "local/me/circuit")
@@ -53,7 +54,7 @@ def test_the_cache_has_what_was_downloaded() -> None:
     assert whole == (True, True, False)
 
 
-def test_a_file_that_is_gone_or_cut_is_not_had(folder: Path) -> None:
+def test_the_cache_does_not_have_a_file_that_is_missing_or_truncated(folder: Path) -> None:
     manager = ModelManager()
     manager.download_model(f"{REPO}:iris.onnx,iris.torch")
 
@@ -79,11 +80,11 @@ def test_a_part_is_not_listed_as_a_model() -> None:
 
 
 @pytest.mark.parametrize("note", ["", "{", "[]", json.dumps({"artifact_type": "ModelArtifact"})])
-def test_a_damaged_note_of_a_part_says_nothing(note: str, folder: Path) -> None:
+def test_a_damaged_note_of_a_part_is_ignored(note: str, folder: Path) -> None:
     manager = ModelManager()
     manager.download_model(f"{REPO}:iris.onnx")
 
-    cache.part_path(folder).write_text(note)
+    (folder / ".ritual-partial" / "part.json").write_text(note)
 
     assert not manager.has_model(f"{REPO}:iris.onnx")
     assert manager.download_model(f"{REPO}:iris.onnx").files[0].is_file()
@@ -96,7 +97,7 @@ def test_a_malformed_id_is_refused() -> None:
 
 
 @pytest.mark.parametrize("names", ["", ":iris.onnx"])
-def test_clearing_removes_models_and_leaves_the_rest(
+def test_clearing_removes_models_and_nothing_else(
     names: str, folder: Path, other: Path, own_folders: Path
 ) -> None:
     manager = ModelManager()
@@ -105,7 +106,7 @@ def test_clearing_removes_models_and_leaves_the_rest(
     mine.parent.mkdir(parents=True)
     mine.write_text("mine")
     (own_folders / "cache" / "notes.txt").write_text("mine")
-    size = cache.find_folder(RitualRepoId.from_unique_id(REPO)).size
+    size = Cache.of(load_settings()).folder(RitualRepoId.from_unique_id(REPO)).size
 
     freed = manager.clear_cache()
 
@@ -116,7 +117,7 @@ def test_clearing_removes_models_and_leaves_the_rest(
     assert manager.clear_cache() == 0
 
 
-def test_clearing_keeps_a_download_that_was_cut_short_unless_asked(folder: Path) -> None:
+def test_clearing_keeps_interrupted_downloads_unless_asked(folder: Path) -> None:
     partial = folder / ".ritual-partial" / "key" / "bytes"
     partial.parent.mkdir(parents=True)
     partial.write_bytes(b"a part")
@@ -129,9 +130,10 @@ def test_clearing_keeps_a_download_that_was_cut_short_unless_asked(folder: Path)
     assert not folder.exists()
 
 
-def test_pruning_keeps_a_model_of_which_a_part_is_here_unless_asked(folder: Path) -> None:
+def test_pruning_keeps_partial_models_unless_asked(folder: Path) -> None:
     ModelManager().download_model(f"{REPO}:iris.onnx")
 
+    cache = Cache.of(load_settings())
     cache.prune()
     kept = ModelManager().has_model(f"{REPO}:iris.onnx")
     cache.prune(incomplete=True)
@@ -140,10 +142,10 @@ def test_pruning_keeps_a_model_of_which_a_part_is_here_unless_asked(folder: Path
     assert not folder.exists()
 
 
-def test_clearing_passes_over_what_is_being_downloaded(folder: Path) -> None:
+def test_clearing_skips_a_model_that_is_being_downloaded(folder: Path) -> None:
     ModelManager().download_model(REPO)
 
-    with lock_folder(folder):
+    with lock_folder(folder, load_settings()):
         freed: list[int] = []
         thread = threading.Thread(target=lambda: freed.append(ModelManager().clear_cache()))
         thread.start()
@@ -163,7 +165,7 @@ def test_clearing_follows_no_link(folder: Path, model: Path) -> None:
     assert (model.parent / "elsewhere" / "iris.onnx").is_file()
 
 
-def test_a_cache_that_is_not_there_is_empty(tmp_path: Path) -> None:
+def test_a_cache_that_does_not_exist_is_empty(tmp_path: Path) -> None:
     manager = ModelManager(tmp_path / "nowhere")
 
     assert manager.get_cached_models() == []

@@ -1,4 +1,4 @@
-"""Models are published from folders, with what is known about their files."""
+"""Models are published from folders, with metadata about their files."""
 
 import json
 from pathlib import Path
@@ -8,14 +8,13 @@ import pytest
 from pydantic import BaseModel, SecretStr, ValidationError
 
 from ritual_artifacts import ArtifactModelError, RepoIdError, RitualArtifactManager, RitualRepoId, StorageId
-from ritual_artifacts import manager as manager_module
 from ritual_artifacts.backends.local import LocalBackend
 from ritual_artifacts.models import MlModelId, MlModelInfo, MLType, ModelArtifact, ModelManager
 
 REPO = "local/me/iris/v1"
 
 
-def test_a_model_comes_back_with_what_is_known_about_it(model: Path) -> None:
+def test_a_model_is_downloaded_with_its_metadata(model: Path) -> None:
     info = MlModelInfo(cpu_cores=1, memory_requirements=500 * 2**20, inference_engine=MLType.ONNX)
 
     ModelManager.upload_model(
@@ -86,7 +85,7 @@ def test_a_manifest_in_the_folder_is_not_published(model: Path) -> None:
     assert [entry.path for entry in result.files] == ["iris.onnx", "iris.torch", "shards/a.bin"]
 
 
-def test_information_that_is_not_known_is_left_out_for_those_who_cannot_read_it(model: Path) -> None:
+def test_unknown_information_is_left_out_of_the_manifest(model: Path) -> None:
     ModelManager.upload_model(model, REPO, {"iris.onnx": MlModelInfo(memory_requirements=1)})
 
     artifact = ModelManager().download_model(REPO, directory=model.parent / "out")
@@ -99,19 +98,17 @@ def test_information_that_is_not_known_is_left_out_for_those_who_cannot_read_it(
 # --- owners that the storage chooses -----------------------------------------------------------------------
 
 
-class WalletBackend(LocalBackend):
-    """A storage that knows better who owns what is published."""
+@pytest.fixture
+def wallet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the local store choose the owner, as Arweave does."""
 
-    def choose_owner(self, repo_id: RitualRepoId) -> RitualRepoId:
-        if repo_id.owner == "somebody-else":
+    def choose_owner(_: LocalBackend, repo_id: RitualRepoId) -> RitualRepoId:
+        if repo_id.owner == "another-address":
             message = "owned by another wallet"
             raise RepoIdError(message)
         return RitualRepoId(storage=StorageId.Local, owner="address", name=repo_id.name)
 
-
-@pytest.fixture
-def wallet(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(manager_module, "load_backend", lambda *_: WalletBackend())
+    monkeypatch.setattr(LocalBackend, "choose_owner", choose_owner)
 
 
 @pytest.mark.usefixtures("wallet")
@@ -129,10 +126,10 @@ def test_ids_have_the_owner_that_the_storage_chooses(model: Path) -> None:
 @pytest.mark.usefixtures("wallet")
 def test_an_owner_that_cannot_publish_is_refused(model: Path) -> None:
     with pytest.raises(RepoIdError, match="another wallet"):
-        ModelManager.upload_model(model, "local/somebody-else/iris")
+        ModelManager.upload_model(model, "local/another-address/iris")
 
 
-# --- bad input ---------------------------------------------------------------------------------------------
+# --- invalid input -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -149,7 +146,7 @@ def test_an_owner_that_cannot_publish_is_refused(model: Path) -> None:
         ({"iris.onnx": {"memory_requirements": 1, "cuda_version": 11}}, r"at least 12\.1"),
         ({"iris.onnx": {1: 2}}, "not a valid MlModelInfo"),
         ({"iris.onnx": object()}, "must be MlModelInfo or JSON, got object"),
-        ({"accuracy": float("nan")}, "cannot be published: nan"),
+        ({"accuracy": float("nan")}, "cannot be published: JSON has no infinity and no NaN"),
         ({"parameters": 2**53}, "cannot be published: 9007199254740992"),
         ({"text": "\ud800"}, "cannot be published"),
         ({1: "one"}, "names of metadata must be strings, got 1"),
@@ -210,7 +207,7 @@ def test_a_malformed_repository_id_is_refused(repo_id: str, model: Path) -> None
 # --- information -------------------------------------------------------------------------------------------
 
 
-def test_information_becomes_a_dictionary_and_comes_back() -> None:
+def test_information_is_equal_after_a_round_trip_as_a_dictionary() -> None:
     info = MlModelInfo(memory_requirements=1, quantization_type="q4")
 
     assert MlModelInfo.from_dict(info.to_dict()) == info
