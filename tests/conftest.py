@@ -14,7 +14,9 @@ collect_ignore = ["shelf"]  # a package of its own, which a test installs
 
 pytest_plugins = ["tests.servers.fixtures", "tests.servers.arweave.fixtures"]
 
-# A busy machine is no finding: no example has a time limit.
+PLUGINS = Path(__file__).resolve().parent / "plugins"
+
+# A slow machine is not a failure: no example has a time limit.
 settings.register_profile("ritual-artifacts", deadline=None)
 settings.load_profile("ritual-artifacts")
 
@@ -28,6 +30,12 @@ def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("RITUAL_MAX_WORKERS", "HF_TOKEN", "HF_HOME", "HF_ENDPOINT", "ARWEAVE_WALLET_FILE_PATH"):
         monkeypatch.delenv(name, raising=False)
     return root
+
+
+@pytest.fixture
+def test_storages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Register the storages `memory` and `streaming`, as an installed package would."""
+    monkeypatch.syspath_prepend(PLUGINS)
 
 
 @pytest.fixture

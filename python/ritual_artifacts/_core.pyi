@@ -209,12 +209,13 @@ def check_proof(data_root: bytes, data_size: SupportsIndex, offset: SupportsInde
     `data_root` and `data_size` have to be trusted, the proof does not. Raises `ValueError` for an invalid proof.
     """
 
-def copy_files(pairs: SupportsGetItem[int, tuple[str | PathLike[str], str | PathLike[str]]], *, follow_symlinks: bool = False, max_workers: int | None = None, progress: Callable[[int], object] | None = None) -> list[FileDigest]:
+def copy_files(pairs: SupportsGetItem[int, tuple[str | PathLike[str], str | PathLike[str]]], *, follow_symlinks: bool = False, max_workers: int | None = None, progress: Callable[[int], object] | None = None, resume: bool = False) -> list[FileDigest]:
     """
     Copy regular files, each pair's first path to its second; one item per pair, in order, with the
     source's path and the size and SHA-256 of the target's bytes.
 
-    An error ends the call; finished copies remain.
+    An error ends the call; finished copies remain. With `resume`, each copy continues what its target holds, and
+    an unfinished one remains too.
     """
 
 def data_item_header(owner: bytes, signature: bytes, target: bytes, anchor: bytes, tags: Sequence[tuple[bytes, bytes]]) -> bytes:

@@ -1,6 +1,7 @@
 """Local downloads continue inside a file, and never end in bytes that another process wrote."""
 
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -31,8 +32,10 @@ class Sample(BaseModel):
 def digest(tmp_path: Path) -> str:
     """Publish an artifact with one large file; return its digest."""
     path = tmp_path / "big.bin"
+    block = random.Random(REPO).randbytes(1 << 20)  # noqa: S311 - test data; a hole would not differ from zeros
     with path.open("wb") as file:
-        file.truncate(BIG)
+        for _ in range(BIG >> 20):
+            file.write(block)
     return RitualArtifactManager(artifact=Sample(file=path)).to_repo(REPO).digest
 
 
@@ -212,7 +215,12 @@ class TestOtherProcess:
         tmp_path: Path,
     ) -> None:
         target = tmp_path / "out"
-        streamed.append(lambda: (streamed.clear(), meddle(only_partial(target))))
+
+        def meddle_once() -> None:
+            streamed.clear()
+            meddle(only_partial(target))
+
+        streamed.append(meddle_once)
 
         assert download(target) == digest
         assert not streamed

@@ -14,7 +14,18 @@ from uuid import UUID
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pydantic import BaseModel, ConfigDict, DirectoryPath, Field, FilePath, JsonValue, create_model
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    DirectoryPath,
+    Field,
+    FilePath,
+    JsonValue,
+    create_model,
+)
+from typing_extensions import TypeAliasType
 
 from ritual_artifacts.artifact.introspection import describe, file_refs, rebuild
 from ritual_artifacts.artifact.manifest import Manifest
@@ -56,13 +67,19 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
     max_leaves=5,
 )
+FileTree = TypeAliasType("FileTree", "Path | dict[str, FileTree]")
+
 FILE = st.sampled_from(FILES).map(Path)
+FILE_TREE = st.recursive(FILE, lambda inner: st.dictionaries(st.text(max_size=3), inner, max_size=3))
 FOLDER = st.sampled_from(sorted(FOLDERS)).map(Path)
 LEAVES = [
     Typed(Path, FILE, hashable=True),
     Typed(FilePath, FILE, hashable=True),
     Typed(Annotated[Path, "note"], FILE, hashable=True),
     Typed(DirectoryPath, FOLDER, hashable=True),
+    Typed(Annotated[Path, BeforeValidator(lambda path: Path(path).expanduser())], FILE, hashable=True),
+    Typed(Annotated[FilePath, AfterValidator(Path.resolve)], FILE, hashable=True),
+    Typed(FileTree, FILE_TREE),
     Typed(str, st.text(max_size=8), hashable=True),
     Typed(int, INTEGERS, hashable=True),
     Typed(bool, st.booleans(), hashable=True),

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import ritual_artifacts
 from ritual_artifacts import _core
 from ritual_artifacts.core import hashing
 from ritual_artifacts.core.hashing import (
@@ -112,14 +113,15 @@ def test_a_fifo_is_refused_without_being_opened(tmp_path: Path) -> None:
         hash_files([tmp_path / "fifo"])
 
 
-def test_the_number_of_workers_is_a_setting(
+def test_the_number_of_workers_is_a_setting_of_the_public_call_only(
     write: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RITUAL_MAX_WORKERS", "0")
 
     with pytest.raises(ArtifactError, match="RITUAL_MAX_WORKERS"):
-        hash_files([write("a.bin")])
-    assert hash_files([write("a.bin")], max_workers=1)[0].size == 1000
+        ritual_artifacts.hash_files([write("a.bin")])
+    assert ritual_artifacts.hash_files([write("a.bin")], max_workers=1)[0].size == 1000
+    assert hash_files([write("a.bin")])[0].size == 1000
 
 
 @pytest.mark.parametrize("number", [0, -1])

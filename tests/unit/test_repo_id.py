@@ -77,7 +77,7 @@ ids = st.builds(
     storage=st.sampled_from(StorageId),
     owner=parts,
     name=parts,
-    version=st.none() | parts.filter(lambda text: text.casefold() not in {"default", "latest"}),
+    version=st.none() | parts.filter(lambda text: text.casefold() != "default"),
 )
 
 
@@ -118,14 +118,6 @@ def test_a_folder_never_leaves_the_cache(repo: RitualRepoId) -> None:
 def test_no_version_is_called_as_the_folder_of_none(version: str, storage: StorageId) -> None:
     with pytest.raises(RepoIdError, match="leave the version out"):
         RitualRepoId(storage=storage, owner="me", name="x", version=version)
-
-
-@pytest.mark.parametrize("version", ["latest", "Latest"])
-def test_no_local_label_is_called_as_the_newest_version(version: str) -> None:
-    with pytest.raises(RepoIdError, match="leave the version out"):
-        RitualRepoId.from_unique_id(f"local/me/x/{version}")
-
-    assert RitualRepoId.from_unique_id(f"huggingface/me/x/{version}").version == version  # a branch, say
 
 
 @pytest.mark.parametrize("given", [None, 5, b"local/me/x", ["local"]])

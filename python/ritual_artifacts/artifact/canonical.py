@@ -23,11 +23,8 @@ def canonical_bytes(value: Json) -> bytes:
     except rfc8785.IntegerDomainError as error:
         message = f"{error}; JSON integers are exact only up to 2^53 - 1: declare the field as str"
         raise ValueError(message) from None
-    except rfc8785.FloatDomainError:
-        message = (
-            "JSON has no infinity and no NaN; for a field of type float, set ser_json_inf_nan to 'strings' "
-            "in model_config"
-        )
+    except rfc8785.FloatDomainError as error:
+        message = f"{str(error).partition(' ')[0]} is not a JSON number"
         raise ValueError(message) from None
     except (rfc8785.CanonicalizationError, UnicodeEncodeError, RecursionError) as error:
         raise ValueError(str(error)) from None

@@ -5,12 +5,13 @@ The file is flat, so that infernet-ml can read it: the model's fields are at the
 A manifest is untrusted input: `parse_manifest` checks every rule of the format before it is used.
 """
 
+import hashlib
 import json
 import re
 from bisect import bisect_left
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, NoReturn, Self, TypeAlias
 
@@ -20,6 +21,7 @@ from ritual_artifacts.artifact.canonical import MAX_DEPTH, canonical_bytes, is_t
 from ritual_artifacts.artifact.digest import Digest
 from ritual_artifacts.artifact.introspection import explain
 from ritual_artifacts.artifact.planning import MANIFEST_FILENAME, RESERVED_PATHS, ArtifactPlan
+from ritual_artifacts.artifact.shape import check_shape
 from ritual_artifacts.core.hashing import FileDigest, read_regular
 from ritual_artifacts.errors import ManifestError
 from ritual_artifacts.names import MAX_PATH_BYTES, collision_key, find_collisions, path_problem
@@ -252,6 +254,11 @@ class Manifest(_BaseManifest):
         return Digest.of(content)
 
     @property
+    def fields_hash(self) -> str:
+        """SHA-256 of the fields, in hex; unlike in the digest, 1 and 1.0 differ."""
+        return hashlib.sha256(json.dumps(self.fields, sort_keys=True).encode()).hexdigest()
+
+    @property
     def size(self) -> int:
         """Total size of the files in bytes."""
         return sum(entry.size for entry in self.files)
@@ -305,8 +312,26 @@ class LegacyManifest(_BaseManifest):
 
     files: tuple[LegacyEntry, ...]
 
-    def with_sizes(self, sizes: Mapping[str, int]) -> Manifest:
-        """Return the manifest with sizes, which must be those of verified files."""
+    @property
+    def digest(self) -> None:
+        """Not known, because it covers the sizes."""
+
+    @property
+    def can_have_digest(self) -> bool:
+        """Whether canonical JSON can represent the fields; infernet-ml writes integers of any size."""
+        try:
+            canonical_bytes(self.fields)
+        except ValueError:
+            return False
+        return True
+
+    def with_sizes(self, sizes: Mapping[str, int]) -> "AnyManifest":
+        """Return the manifest with sizes, which must be those of verified files.
+
+        A manifest that cannot have a digest is returned as it is.
+        """
+        if not self.can_have_digest:
+            return self
         files = tuple(ManifestEntry(path=e.path, size=sizes[e.path], sha256=e.sha256) for e in self.files)
         return Manifest(
             artifact_type=self.artifact_type, fields=self.fields, files=files, repo_id=self.repo_id
@@ -316,8 +341,11 @@ class LegacyManifest(_BaseManifest):
 AnyManifest: TypeAlias = Manifest | LegacyManifest
 
 
-def complete_manifest(manifest: AnyManifest, sizes: Mapping[str, int]) -> Manifest:
-    """Return a manifest with sizes. A legacy one gets `sizes`, which must be those of verified files."""
+def complete_manifest(manifest: AnyManifest, sizes: Mapping[str, int]) -> AnyManifest:
+    """Return a manifest with sizes, if it can have a digest.
+
+    A legacy one gets `sizes`, which must be those of verified files.
+    """
     return manifest if isinstance(manifest, Manifest) else manifest.with_sizes(sizes)
 
 
@@ -335,6 +363,7 @@ def parse_manifest(data: bytes, source: str = "the manifest") -> AnyManifest:
     """
     try:
         values = _parse_strictly(data)
+        check_shape(values, MAX_ENTRIES)
         document = ManifestDocument.model_validate(values)
         fields = {key: value for key, value in values.items() if key not in _RESERVED_KEYS}
         json.dumps(fields, ensure_ascii=False, allow_nan=False).encode()  # no 1e999, no lone surrogates
@@ -432,7 +461,8 @@ def _count_punctuation(data: bytes, start: int, end: int) -> int:
 def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     values = dict(pairs)
     if len(values) != len(pairs):
-        duplicate = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
+        keys = sorted(key for key, _ in pairs)
+        duplicate = next(key for key, following in pairwise(keys) if key == following)
         message = f"duplicate key {duplicate[:_MAX_SHOWN]!a} in one object"
         raise ValueError(message)
     return values

@@ -5,11 +5,12 @@ both get their field in front, and then also an index. Files of one directory on
 that they stay siblings.
 """
 
+import os
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from ritual_artifacts.names import collision_key, find_collisions
 
@@ -25,8 +26,7 @@ RESERVED_PATHS: Final = frozenset({MANIFEST_FILENAME, STAGING_DIRNAME})
 _MAX_LEVEL: Final = 2
 
 
-@dataclass(frozen=True)
-class Candidate:
+class Candidate(NamedTuple):
     """A file or directory to be named.
 
     Attributes:
@@ -42,38 +42,35 @@ class Candidate:
 
 @dataclass
 class _Group:
-    """Files and directories that are siblings on disk, in the order of the model."""
+    """Files and directories that are siblings on disk, in the order of the model; with their names so far."""
 
-    field: str
     index: int
-    members: dict[Path, str]
+    members: list[Path]
+    names: list[str]
+    field: str
     level: int = 0
 
-    def names(self) -> dict[Path, str]:
-        prefix = ("", f"{self.field}/", f"{self.field}/{self.index}/")[self.level]
-        return {
-            path: f"{prefix}{_last(name)}" if self.level else name for path, name in self.members.items()
-        }
+    def make_longer(self) -> None:
+        self.level += 1
+        prefix = f"{self.field}/" if self.level == 1 else f"{self.field}/{self.index}/"
+        self.names = [f"{prefix}{_last(name)}" for name in self.names]
 
 
 def choose_names(candidates: Mapping[Path, Candidate]) -> dict[Path, str]:
     """Return the name of each candidate, by its absolute path; equal input gives equal names."""
     directories = {path for path, candidate in candidates.items() if candidate.is_directory}
-    holders = {
-        path: holder for path in candidates if (holder := _find_holder(path, directories)) is not None
-    }
-    groups = _group({path: each for path, each in candidates.items() if path not in holders})
-    names = {path: name for group in groups for path, name in group.names().items()}
-    while short := _find_colliding(groups, names.values()):
+    holders: dict[Path, Path] = {}
+    if directories:
+        found = ((path, _find_holder(path, directories)) for path in candidates)
+        holders = {path: holder for path, holder in found if holder is not None}
+    groups = _group(candidates, holders)
+    while short := _find_colliding(groups):
         for group in short:
-            group.level += 1
-            names |= group.names()
-    return {
-        path: f"{names[holders[path]]}/{path.relative_to(holders[path]).as_posix()}"
-        if path in holders
-        else names[path]
-        for path in candidates
-    }
+            group.make_longer()
+    names = {path: name for group in groups for path, name in zip(group.members, group.names, strict=True)}
+    for path, holder in holders.items():
+        names[path] = f"{names[holder]}/{path.relative_to(holder).as_posix()}"
+    return names
 
 
 def is_reserved(path: str) -> bool:
@@ -83,35 +80,39 @@ def is_reserved(path: str) -> bool:
 
 def _find_holder(path: Path, directories: set[Path]) -> Path | None:
     """Return the outermost of the directories that a path is below."""
-    if not directories or ".." in path.parts:
+    if ".." in path.parts:
         return None
     return next((parent for parent in reversed(path.parents) if parent in directories), None)
 
 
-def _group(candidates: Mapping[Path, Candidate]) -> list[_Group]:
+def _group(candidates: Mapping[Path, Candidate], holders: Mapping[Path, Path]) -> list[_Group]:
     """Put siblings together, except those whose names are one on some file systems."""
-    groups: dict[tuple[Path, int], _Group] = {}
-    taken: Counter[tuple[Path, str]] = Counter()
+    groups: dict[tuple[str, int], _Group] = {}
+    taken: Counter[tuple[str, str]] = Counter()
     in_field: Counter[str] = Counter()
     for path, candidate in candidates.items():
-        spelling = (path.parent, collision_key(_last(candidate.name)))
-        key = (path.parent, taken[spelling])
+        if holders and path in holders:
+            continue
+        parent = os.path.dirname(str(path))  # noqa: PTH120 - text has a hash that is computed once
+        spelling = (parent, collision_key(_last(candidate.name)))
+        key = (parent, taken[spelling])
         taken[spelling] += 1
-        if key not in groups:
-            groups[key] = _Group(candidate.field, in_field[candidate.field], {})
+        group = groups.get(key)
+        if group is None:
+            group = groups[key] = _Group(in_field[candidate.field], [], [], candidate.field)
             in_field[candidate.field] += 1
-        groups[key].members[path] = candidate.name
+        group.members.append(path)
+        group.names.append(candidate.name)
     return list(groups.values())
 
 
-def _find_colliding(groups: Iterable[_Group], names: Iterable[str]) -> list[_Group]:
+def _find_colliding(groups: Sequence[_Group]) -> list[_Group]:
     """Return the groups that need longer names and can have them."""
-    colliding = {name for pair in find_collisions(names) for name in pair}
+    colliding = {n for pair in find_collisions(n for group in groups for n in group.names) for n in pair}
     return [
         group
         for group in groups
-        if group.level < _MAX_LEVEL
-        and any(name in colliding or is_reserved(name) for name in group.names().values())
+        if group.level < _MAX_LEVEL and any(name in colliding or is_reserved(name) for name in group.names)
     ]
 
 

@@ -5,7 +5,7 @@ import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from pydantic import BaseModel
 
@@ -19,7 +19,7 @@ from ritual_artifacts.artifact.naming import (
     choose_names,
     is_reserved,
 )
-from ritual_artifacts.artifact.preview import Place, check_comes_back
+from ritual_artifacts.artifact.preview import check_comes_back
 from ritual_artifacts.errors import ArtifactModelError
 from ritual_artifacts.names import find_collisions, path_problem
 
@@ -113,12 +113,14 @@ def plan_files(artifact: BaseModel, known_names: Mapping[Path, str] | None = Non
         OSError: a file is missing or its folder cannot be read.
     """
     described = describe(artifact)
+    refs = file_refs(list(described.values()))
+    paths = [ref.path.absolute() for ref in refs]
     sources: dict[Path, _Source] = {}
-    for ref in file_refs(list(described.values())):
-        path = ref.path.absolute()
-        if path not in sources:
+    for ref, path in zip(refs, paths, strict=True):
+        source = sources.get(path)
+        if source is None:
             sources[path] = _Source(ref, _find_files(ref))
-        elif sources[path].ref.kind != ref.kind:
+        elif source.ref.kind != ref.kind:
             _find_files(ref)  # a file in one field cannot be a directory in another
     if not sources:
         message = f"{type(artifact).__name__} names no file; declare at least one field as Path, and set it"
@@ -133,10 +135,12 @@ def plan_files(artifact: BaseModel, known_names: Mapping[Path, str] | None = Non
         }
     )
     checked = _check_names(_plan_sources(sources, names))
-    fields = {key: fill(node, lambda ref: names[ref.path.absolute()]) for key, node in described.items()}
+    named = [names[path] for path in paths]
+    by_ref = {id(ref): name for ref, name in zip(refs, named, strict=True)}
+    fields = {key: fill(node, lambda ref: by_ref[id(ref)]) for key, node in described.items()}
     directories = {names[path]: path for path, source in sources.items() if source.ref.kind == "directory"}
-    places = [Place(file.path, file.source, file.size) for file in checked]
-    changed = check_comes_back(artifact, described, names, places)
+    pairs = [(name, ref.path) for name, ref in zip(named, refs, strict=True)]
+    changed = check_comes_back(artifact, fields, pairs, checked)
     return ArtifactPlan(type(artifact).__name__, fields, checked, directories, changed)
 
 
@@ -170,8 +174,7 @@ def _join(parts: Sequence[str]) -> str:
     return ", ".join(parts[:_MAX_SHOWN]) + more
 
 
-@dataclass(frozen=True)
-class _Source:
+class _Source(NamedTuple):
     """A file or directory that the model names: its reference and files."""
 
     ref: FileRef
@@ -180,13 +183,17 @@ class _Source:
 
 def _plan_sources(sources: Mapping[Path, _Source], names: Mapping[Path, str]) -> list[PlannedFile]:
     """Return the files; one that the model names itself, and as part of a directory, is there once."""
-    files = (
+    files = [
         _plan_file(names[path] + suffix, file, status, source.ref.field)
-        for path, source in sorted(sources.items(), key=lambda item: item[1].ref.kind != "directory")
+        for path, source in sources.items()
         for suffix, file, status in source.files
-    )
-    once = {(file.path, file.source.absolute()): file for file in files}
-    return list(once.values())
+    ]
+    if len({file.path for file in files}) < len(files):
+        # The field that names a file itself comes last, and stays.
+        direct = {path: source.ref.field for path, source in sources.items()}
+        files.sort(key=lambda file: file.field == direct.get(file.source.absolute()))
+        files = list({(file.path, file.source.absolute()): file for file in files}.values())
+    return files
 
 
 def _plan_file(name: str, source: Path, status: os.stat_result, field: str) -> PlannedFile:

@@ -15,17 +15,16 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from pydantic import BaseModel
 
-from ritual_artifacts.artifact.canonical import Json, canonical_bytes
+from ritual_artifacts.artifact.canonical import Json
 from ritual_artifacts.artifact.introspection import (
     FileRef,
     Node,
     describe,
     file_names,
-    file_refs,
     fill,
     find_changes,
     has_own_code,
@@ -49,19 +48,20 @@ _AGE: Final = 90_061.0
 _OTHER_CURE: Final = "let the model's validators accept what its serializers write"
 
 
-@dataclass(frozen=True)
-class Place:
-    """A file of the artifact.
+class Place(Protocol):
+    """A file of the artifact."""
 
-    Attributes:
-        name: Its name inside the artifact.
-        source: Where it is now.
-        size: Its size in bytes.
-    """
+    @property
+    def path(self) -> str:
+        """Its name inside the artifact."""
 
-    name: str
-    source: Path
-    size: int
+    @property
+    def source(self) -> Path:
+        """Where it is now."""
+
+    @property
+    def size(self) -> int:
+        """Its size in bytes."""
 
 
 @dataclass(frozen=True)
@@ -79,17 +79,17 @@ class _Problem:
 
 def check_comes_back(
     artifact: BaseModel,
-    described: Mapping[str, Node],
-    names: Mapping[Path, str],
+    fields: Mapping[str, Json],
+    named: Sequence[tuple[str, Path]],
     places: Sequence[Place],
 ) -> tuple[str, ...]:
     """Check that a download rebuilds an equal model, which describes the same artifact.
 
     Args:
         artifact: The model.
-        described: The output of `describe`.
-        names: The name inside the artifact of each file and directory that the model names, by its absolute
-            path.
+        fields: The manifest's fields.
+        named: The name inside the artifact, and the path, of each file and directory that the model names;
+            one that it names twice is there twice.
         places: All files of the artifact.
 
     Returns:
@@ -98,7 +98,7 @@ def check_comes_back(
     Raises:
         ArtifactModelError: a download could not rebuild the model, or a value would be another one.
     """
-    check = _Check(artifact, described, names)
+    check = _Check(artifact, fields, named)
     if not has_own_code(type(artifact)):
         found = check.in_place()
     else:
@@ -118,12 +118,13 @@ def check_comes_back(
 
 
 def _describe_layout(places: Sequence[Place]) -> str:
-    names = ", ".join(repr(place.name) for place in places[:_MAX_SHOWN])
+    names = ", ".join(repr(place.path) for place in places[:_MAX_SHOWN])
+    more = ", …" if len(places) > _MAX_SHOWN else ""
     return (
-        f"a validator or serializer depends on the path of a file, and a download puts the files into another "
-        f"folder, as {names}{', …' if len(places) > _MAX_SHOWN else ''}. To keep the name and the structure of "
-        f"a folder, declare it as pydantic.DirectoryPath; otherwise do not derive a value from a path, or "
-        f"leave it out with Field(default=…, exclude=True)"
+        f"a validator or serializer depends on the path of a file, and a download puts the files into "
+        f"another folder, as {names}{more}. To keep the name and the structure of a folder, declare it as "
+        f"pydantic.DirectoryPath; otherwise do not derive a value from a path, or leave it out with "
+        f"Field(default=…, exclude=True)"
     )
 
 
@@ -131,14 +132,13 @@ class _Check:
     """Rebuilds a model from its manifest, and compares it."""
 
     def __init__(
-        self, artifact: BaseModel, described: Mapping[str, Node], names: Mapping[Path, str]
+        self, artifact: BaseModel, fields: Mapping[str, Json], named: Sequence[tuple[str, Path]]
     ) -> None:
         self._artifact = artifact
         self._cls = type(artifact)
-        refs = file_refs(list(described.values()))
-        self._fields = _fill(described, names)
-        self._published = Counter(names[ref.path.absolute()] for ref in refs)
-        self._sources = {names[ref.path.absolute()]: ref.path for ref in refs}
+        self._fields = fields
+        self._published = Counter(name for name, _ in named)
+        self._sources = dict(named)
 
     def in_place(self) -> "tuple[str, ...] | _Problem":
         """Rebuild the model with its files where they are."""
@@ -150,10 +150,11 @@ class _Check:
         """Rebuild the model in a folder that `put` fills with stand-ins for its files."""
         with _make_folder(places) as root:
             put(root, places)
-            names = {root / name: name for name in self._sources}
-            # A validator may have followed a link.
-            names |= {p.resolve(): name for p, name in names.items() if p.is_symlink()}
-            found = self._rebuild(root.joinpath, names)
+            names = {Path(f"{root}/{name}"): name for name in self._sources}
+            if put is _put_copies:  # a validator may follow a link
+                names |= {path.resolve(): name for path, name in names.items() if path.is_symlink()}
+            by_name = {name: path for path, name in reversed(names.items())}
+            found = self._rebuild(lambda name: by_name.get(name, root / name), names)
             if isinstance(found, _Problem):
                 found = replace(found, what=found.what.replace(str(root), "(the folder of the download)"))
             return found
@@ -170,27 +171,11 @@ class _Check:
         Returns:
             The values that come back equal, but as another type; or the first problem.
         """
-        used: Counter[str] = Counter()
-
-        def place(name: str) -> Path:
-            used[name] += 1
-            return resolve(name)
-
+        rebuilt = self._build(resolve)
+        if isinstance(rebuilt, _Problem):
+            return rebuilt
         name = self._cls.__name__
-        try:
-            file_names(self._cls, self._fields)
-            rebuilt = rebuild(self._cls, self._fields, place)
-        except ManifestError as error:
-            return _Problem(f"{name} could not be rebuilt from its manifest: {error}", _cure(error))
-        except ArtifactModelError:  # the class cannot be an artifact
-            raise
-        except Exception as error:  # noqa: BLE001 - code of the user's model can raise anything
-            what = f"{name} could not be rebuilt from its manifest: {type(error).__name__}: {error}"
-            return _Problem(what, _OTHER_CURE)
-        if ambiguous := sorted((used - self._published) + (self._published - used)):
-            what = f"{name} has a union in which {ambiguous[0]!r} may or may not be a file"
-            return _Problem(what, "distinguish its members by a Literal field")
-        fields = None
+        fields = self._fields
         if names is not None:
             try:
                 fields = _fill(describe(rebuilt), names)
@@ -199,30 +184,46 @@ class _Check:
                 return _Problem(what, _OTHER_CURE)
             replace_paths(rebuilt, {path: self._sources[known] for path, known in names.items()})
         changes = list(find_changes(self._artifact, rebuilt))
-        for change in changes:
-            if not change.is_equal:
-                what = f"{name}.{change.at} would have a different value after a download"
-                return _Problem(f"{what}{_show(change.before, change.after)}", change.cure)
-        if fields is not None:
-            for field in sorted(fields.keys() | self._fields.keys()):
-                if _canonical(fields, field) != _canonical(self._fields, field):
-                    what = f"{name}.{field} would be serialized differently after a download"
-                    return _Problem(what, _OTHER_CURE)
+        if (change := next((change for change in changes if not change.is_equal), None)) is not None:
+            what = f"{name}.{change.at} would have a different value after a download"
+            return _Problem(f"{what}{_show(change.before, change.after)}", change.cure)
+        differing = (f for f in sorted({*fields, *self._fields}) if fields.get(f) != self._fields.get(f))
+        if (field := next(differing, None)) is not None:
+            return _Problem(f"{name}.{field} would be serialized differently after a download", _OTHER_CURE)
         return tuple(
             f"{change.at} ({type(change.before).__name__} becomes {type(change.after).__name__})"
             for change in changes
         )
 
+    def _build(self, resolve: Callable[[str], Path]) -> "BaseModel | _Problem":
+        """Rebuild the model the way a download does it."""
+        used: Counter[str] = Counter()
+
+        def place(name: str) -> Path:
+            used[name] += 1
+            return resolve(name)
+
+        what = f"{self._cls.__name__} could not be rebuilt from its manifest"
+        try:
+            file_names(self._cls, self._fields)
+            rebuilt = rebuild(self._cls, self._fields, place)
+        except ManifestError as error:
+            return _Problem(f"{what}: {error}", _cure(error))
+        except ArtifactModelError:  # the class cannot be an artifact
+            raise
+        except Exception as error:  # noqa: BLE001 - code of the user's model can raise anything
+            return _Problem(f"{what}: {type(error).__name__}: {error}", _OTHER_CURE)
+        if ambiguous := sorted((used - self._published) + (self._published - used)):
+            what = f"{self._cls.__name__} has a union in which {ambiguous[0]!r} may or may not be a file"
+            return _Problem(what, "distinguish its members by a Literal field")
+        return rebuilt
+
 
 def _fill(described: Mapping[str, Node], names: Mapping[Path, str]) -> dict[str, Json]:
     def name_of(ref: FileRef) -> str:
-        return names.get(ref.path.absolute(), str(ref.path))
+        return names.get(ref.path, str(ref.path))
 
     return {key: fill(node, name_of) for key, node in described.items()}
-
-
-def _canonical(fields: Mapping[str, Json], name: str) -> bytes | None:
-    return canonical_bytes(fields[name]) if name in fields else None
 
 
 def _cure(error: ManifestError) -> str:
@@ -250,19 +251,25 @@ def _make_folder(places: Sequence[Place]) -> Iterator[Path]:
         while len(root.parts) in depths:
             root /= "download-1"
         root.mkdir(parents=True)
-        for parent in {place.name.rpartition("/")[0] for place in places}:
+        for parent in {place.path.rpartition("/")[0] for place in places}:
             (root / parent).mkdir(parents=True, exist_ok=True)
         yield root
 
 
 def _put_empty(root: Path, places: Sequence[Place]) -> None:
-    """Put files of the right size that hold nothing."""
+    """Put files of the right size that hold nothing; files of one size are links to one file."""
     then = time.time() - _AGE
+    made: dict[int, str] = {}
     for place in places:
-        path = f"{root}/{place.name}"
+        path = f"{root}/{place.path}"
+        if place.size in made:
+            with contextlib.suppress(OSError):  # too many links, or a file system without them
+                os.link(made[place.size], path)
+                continue
         with open(path, "xb") as file:  # noqa: PTH123 - there may be many, and this is faster
             file.truncate(place.size)
         os.utime(path, (then, then))
+        made[place.size] = path
 
 
 def _put_copies(root: Path, places: Sequence[Place]) -> None:
@@ -270,7 +277,7 @@ def _put_copies(root: Path, places: Sequence[Place]) -> None:
     then = time.time() - _AGE
     left = _MAX_COPIED
     for place in sorted(places, key=lambda place: place.size):
-        path = root / place.name
+        path = root / place.path
         left -= place.size
         if left >= 0:
             shutil.copyfile(place.source, path)

@@ -56,7 +56,9 @@ class Selection:
         if fields is None:
             return cls(None, by_file, by_directory)
         left_out = _check_fields(artifact_class, named, fields)
-        kept_names = {name: owner for owner, names in named.items() if owner not in left_out for name in names}
+        kept_names = {
+            name: owner for owner, names in named.items() if owner not in left_out for name in names
+        }
         wanted = frozenset(path for path in files if not kept_names.keys().isdisjoint(parents[path]))
         kept = {name: owner for name, owner in kept_names.items() if name in directories}
         return cls(wanted, by_file | _owners(wanted, kept_names, parents), kept, left_out)

@@ -217,6 +217,15 @@ class BackendContract(BackendHarness):
         assert uploaded["v1"].digest == uploaded["v2"].digest
         assert uploaded["v1"].revision != uploaded["v2"].revision
 
+    @pytest.mark.parametrize(("old", "new"), [(1.0, 1), (1, 1.0), (0.0, -0.0)], ids=repr)
+    def test_the_newest_version_keeps_its_own_value(self, old: float, new: float, sample: Sample) -> None:
+        for value in (old, new):
+            self.upload(Number(file=sample.circuit, value=value))
+            found = RitualArtifactManager.from_repo(
+                Number, self.repo(), repomanager_kwargs=self.connection_options
+            )
+            assert repr(found.artifact.value) == repr(value)
+
     # --- uploads ---
 
     def test_nothing_is_visible_before_it_is_published(self, sample: Sample) -> None:

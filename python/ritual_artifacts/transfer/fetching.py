@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from ritual_artifacts.artifact.digest import Digest
-from ritual_artifacts.artifact.manifest import AnyManifest, LegacyManifest, read_manifest
+from ritual_artifacts.artifact.manifest import AnyManifest, LegacyManifest, Manifest, read_manifest
 from ritual_artifacts.artifact.planning import MANIFEST_FILENAME
 from ritual_artifacts.artifact.selection import Selection
 from ritual_artifacts.backends.base import Storage
 from ritual_artifacts.backends.registry import connect, find_storage
 from ritual_artifacts.context import Context
-from ritual_artifacts.errors import ArtifactError, ArtifactNotFoundError
+from ritual_artifacts.errors import ArtifactError, ArtifactNotFoundError, TransferError
 from ritual_artifacts.repo_id import RitualRepoId
 from ritual_artifacts.transfer.cache import Cache, read_part
 from ritual_artifacts.transfer.downloading import Target, download, read_revision_manifest
@@ -82,7 +82,8 @@ def fetch(request: Request, context: Context) -> Fetched:
 
     In offline mode only a copy on this machine will do. An id that can only ever name one artifact is
     answered by a copy in the cache, without the network. Everything else asks the storage, and keeps the
-    files that are in place and right.
+    files that are in place and right. If the storage cannot be reached, a copy of the artifact is loaded,
+    with a warning.
 
     Raises:
         ArtifactNotFoundError: there is no such repository or version; or no copy, in offline mode.
@@ -114,8 +115,15 @@ def fetch(request: Request, context: Context) -> Fetched:
                 f"({storage.offline_hint}); download it once with the network"
             )
             raise ArtifactNotFoundError(message) from None
-    revision = backend.open(repo_id)
-    manifest = read_revision_manifest(revision)
+    try:
+        revision = backend.open(repo_id)
+        manifest = read_revision_manifest(revision)
+    except TransferError as error:
+        copy = _find_copy(folder, request, context)
+        if copy is None:
+            raise
+        _warn_of_copy(copy, storage, repo_id, error)
+        return copy
     selection = request.select(manifest)
     check = request.check_fit
     manifest = download(
@@ -205,6 +213,41 @@ def _open_copy(folder: Path, request: Request, context: Context) -> Fetched:
         return selection
 
     return open_folder(folder, select, context, manifest=part, expected_digest=request.expected_digest)
+
+
+def _find_copy(folder: Path, request: Request, context: Context) -> Fetched | None:
+    """Return the verified copy of an artifact whose storage cannot be reached; None if there is none."""
+    try:
+        if request.directory is not None and not _names(read_manifest(folder / MANIFEST_FILENAME), request):
+            return None
+        return _open_copy(folder, request, context)
+    except (ArtifactError, OSError) as error:
+        log.info("the copy of %s in %s cannot be used: %s", request.repo_id, folder, error)
+        return None
+
+
+def _names(manifest: AnyManifest, request: Request) -> bool:
+    """Return whether a manifest in a folder of the user says that it is of the repository and version."""
+    if manifest.repo_id is None:
+        return False
+    named = RitualRepoId.from_unique_id(manifest.repo_id)
+    wanted = request.repo_id
+    is_same = named.without_version() == wanted.without_version()
+    return is_same and wanted.version in {None, named.version}
+
+
+def _warn_of_copy(copy: Fetched, storage: Storage, repo_id: RitualRepoId, error: TransferError) -> None:
+    digest = copy.manifest.digest if isinstance(copy.manifest, Manifest) else "without a digest"
+    hint = f"; offline mode ({storage.offline_hint}) loads it without asking" if storage.offline_hint else ""
+    log.warning(
+        "%s cannot be reached (%s): loaded the verified copy of %s in %s, %s; there may be a newer version%s",
+        storage.title,
+        error,
+        repo_id,
+        copy.folder,
+        digest,
+        hint,
+    )
 
 
 def _is_pinned(storage: Storage, request: Request) -> bool:

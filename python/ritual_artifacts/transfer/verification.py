@@ -7,12 +7,18 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from ritual_artifacts.artifact.digest import Digest
-from ritual_artifacts.artifact.manifest import AnyEntry, AnyManifest, Manifest, complete_manifest
+from ritual_artifacts.artifact.manifest import (
+    AnyEntry,
+    AnyManifest,
+    LegacyManifest,
+    Manifest,
+    complete_manifest,
+)
 from ritual_artifacts.artifact.provenance import Origin
 from ritual_artifacts.artifact.selection import Selection
 from ritual_artifacts.context import Context
 from ritual_artifacts.core.hashing import FileDigest, hash_files
-from ritual_artifacts.errors import MISSING, IntegrityError, Mismatch
+from ritual_artifacts.errors import MISSING, IntegrityError, ManifestError, Mismatch
 
 UNNAMED = "no such file"
 """What a `Mismatch` expects of a file that the manifest does not name."""
@@ -152,7 +158,7 @@ def verify_folder(
     return complete_manifest(manifest, sizes) if wanted.is_all_of(manifest) else manifest
 
 
-def verify_origin(artifact: BaseModel, origin: Origin, source: str, context: Context) -> None:
+def verify_origin(artifact: BaseModel, origin: Origin, source: str, context: Context) -> AnyManifest:
     """Compare an artifact with what it was when it was downloaded, opened or uploaded.
 
     Args:
@@ -161,6 +167,9 @@ def verify_origin(artifact: BaseModel, origin: Origin, source: str, context: Con
         source: Where its files are from, for messages.
         context: The call that this belongs to.
 
+    Returns:
+        The manifest that the files match.
+
     Raises:
         IntegrityError: files are missing, differ, or do not belong in a directory of the artifact, or a field
             has another value now; everything is named.
@@ -168,10 +177,14 @@ def verify_origin(artifact: BaseModel, origin: Origin, source: str, context: Con
     manifest = origin.manifest
     selection = Selection.of_model(type(artifact), manifest)
     found = origin.find_changed_fields(artifact, source)
-    found += find_mismatches(manifest.files, origin.places, source, context, fields=selection.fields)[0]
+    mismatches, sizes = find_mismatches(
+        manifest.files, origin.places, source, context, fields=selection.fields
+    )
+    found += mismatches
     found += find_strays(manifest, origin.directories, source, fields=selection.directories)
     if found:
         raise IntegrityError.of(found)
+    return complete_manifest(manifest, sizes)
 
 
 def check_expected_digest(manifest: AnyManifest, expected: Digest | None, source: str) -> None:
@@ -184,6 +197,13 @@ def check_expected_digest(manifest: AnyManifest, expected: Digest | None, source
 
     Raises:
         IntegrityError: the artifact has another digest.
+        ManifestError: the artifact cannot have a digest.
     """
+    if expected is not None and isinstance(manifest, LegacyManifest) and not manifest.can_have_digest:
+        message = (
+            f"the artifact in {source} has no digest, because its manifest has a number that canonical JSON "
+            f"cannot represent; leave expected_digest out"
+        )
+        raise ManifestError(message)
     if expected is not None and isinstance(manifest, Manifest) and manifest.digest != expected:
         raise IntegrityError.of([Mismatch("(the artifact)", expected, manifest.digest, source)])

@@ -67,7 +67,7 @@ pub(crate) struct PartialFile {
 }
 
 enum State {
-    Open(core::PartialFile),
+    Open(Box<core::PartialFile>),
     Closed { size: u64 },
 }
 
@@ -80,7 +80,7 @@ impl State {
     }
 
     /// Close the file, and return it if it was open.
-    fn take(&mut self) -> Option<core::PartialFile> {
+    fn take(&mut self) -> Option<Box<core::PartialFile>> {
         let closed = Self::Closed { size: self.size() };
         match mem::replace(self, closed) {
             Self::Open(partial) => Some(partial),
@@ -98,7 +98,7 @@ impl PartialFile {
             core::PartialFile::open(&path, progress, cancel)
         })?
         .map_err(to_py_err)?;
-        Ok(Self { path, state: Mutex::new(State::Open(partial)) })
+        Ok(Self { path, state: Mutex::new(State::Open(Box::new(partial))) })
     }
 
     /// Size in bytes, including earlier attempts.

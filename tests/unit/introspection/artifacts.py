@@ -9,7 +9,8 @@ from pydantic import BaseModel, ConfigDict, RootModel
 
 from ritual_artifacts.artifact.canonical import Json as JsonTree
 from ritual_artifacts.artifact.introspection import describe, file_refs, fill, rebuild
-from ritual_artifacts.artifact.preview import Place, check_comes_back
+from ritual_artifacts.artifact.planning import PlannedFile
+from ritual_artifacts.artifact.preview import check_comes_back
 
 T = TypeVar("T")
 
@@ -63,13 +64,13 @@ def publish(artifact: BaseModel) -> tuple[dict[str, JsonTree], dict[str, Path]]:
     paths = sorted({ref.path for ref in file_refs(described)})
     names = {path: f"file-{index}{path.suffix}" for index, path in enumerate(paths)}
     files = [
-        Place(f"{name}{str(file).removeprefix(str(path))}", file, file.stat().st_size)
+        PlannedFile(f"{name}{str(file).removeprefix(str(path))}", file, file.stat().st_size)
         for path, name in names.items()
         for file in ([path] if path.is_file() else sorted(path.rglob("*")))
         if file.is_file()
     ]
-    check_comes_back(artifact, described, names, files)
     fields = {key: fill(node, lambda ref: names[ref.path]) for key, node in described.items()}
+    check_comes_back(artifact, fields, [(names[ref.path], ref.path) for ref in file_refs(described)], files)
     return fields, {name: path for path, name in names.items()}
 
 

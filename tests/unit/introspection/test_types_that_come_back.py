@@ -92,6 +92,20 @@ GenericAlias = TypeAliasType("GenericAlias", dict[str, T], type_params=(T,))
 WeightsFile = NewType("WeightsFile", Path)
 
 
+FileTree = TypeAliasType("FileTree", "Path | dict[str, FileTree]")
+
+
+PartTree = TypeAliasType("PartTree", Union[Path, "list[PartNode]"])
+
+
+NestedList = TypeAliasType("NestedList", "T | list[NestedList[T]]", type_params=(T,))
+
+
+class PartNode(BaseModel):
+    name: str
+    below: PartTree
+
+
 def _kind_of(value: object) -> str:
     keys = value if isinstance(value, dict) else type(value).__annotations__
     return "many" if "files" in keys else "one"
@@ -138,6 +152,15 @@ FILE_TYPES: dict[str, tuple[Any, Callable[[Path, Path], object], int]] = {
     "type alias": (Alias, lambda a, b: [a, b], 2),
     "generic type alias": (GenericAlias[Path], lambda a, _: {"x": a}, 1),
     "NewType": (WeightsFile, lambda a, _: WeightsFile(a), 1),
+    "recursive alias": (FileTree, lambda a, b: {"x": {"y": {"z": a}}, "w": b}, 2),
+    "recursive alias, outermost": (FileTree, lambda a, _: a, 1),
+    "optional recursive alias": (list[FileTree | None], lambda a, _: [None, {"x": a}], 1),
+    "recursive alias through a model": (
+        PartTree,
+        lambda a, b: [PartNode(name="x", below=[PartNode(name="y", below=a)]), PartNode(name="z", below=b)],
+        2,
+    ),
+    "generic recursive alias": (NestedList[Path], lambda a, b: [[a, [b]], []], 2),
     "tagged union": (
         Annotated[OnnxModel | TorchModel | RemoteModel, Field(discriminator="kind")],
         lambda a, b: TorchModel(weights=[a, b]),

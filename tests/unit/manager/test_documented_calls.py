@@ -8,16 +8,9 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from ritual_artifacts import (
-    BackendError,
-    RepoIdError,
-    RitualArtifactManager,
-    StorageId,
-    backends,
-)
-from ritual_artifacts import (
-    manager as manager_module,
-)
+from ritual_artifacts import BackendError, RepoIdError, RitualArtifactManager, StorageId
+from ritual_artifacts.backends import Storage, find_storage, registry
+from ritual_artifacts.context import Context
 from tests.artifacts import Circuit
 from tests.servers.hub import Hub, Token
 from tests.unit.manager.artifacts import REPO, Other, Write, contents, no_backend
@@ -67,7 +60,7 @@ def test_hugging_face(
 def test_a_storage_without_backend_is_refused_before_a_file_is_read(
     my_artifact: RitualArtifactManager[MyZkMlArtifact], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delitem(backends._OWN, StorageId.Arweave)
+    monkeypatch.delitem(registry._OWN, StorageId.Arweave)
     with no_backend("arweave"):
         my_artifact.to_arweave(repo_name="my-repo-name", wallet_path="path/to/wallet.json")
     with no_backend("arweave"):
@@ -97,11 +90,11 @@ def test_the_documented_calls_run_on_the_local_store(write: Write) -> None:
         artifact_class=MyZkMlArtifact,  # type: ignore[arg-type]  # documented so: the argument wins
         repo_id="local/my-username/my-model",
     )
-    brought: object = artifact.artifact
+    downloaded: object = artifact.artifact
 
     assert str(result.repo_id) == "local/my-username/my-model"
-    assert isinstance(brought, MyZkMlArtifact)
-    assert brought.num_params == "1000"
+    assert isinstance(downloaded, MyZkMlArtifact)
+    assert downloaded.num_params == "1000"
 
 
 def test_a_subscripted_manager_is_a_manager(circuit: Circuit) -> None:
@@ -115,7 +108,7 @@ def test_a_subscripted_manager_is_a_manager(circuit: Circuit) -> None:
     assert contents(again.artifact) == contents(circuit)
 
 
-def test_a_class_of_ones_own_stays(circuit: Circuit) -> None:
+def test_a_subclass_of_the_manager_is_kept(circuit: Circuit) -> None:
     class CircuitManager(RitualArtifactManager[Circuit]):
         def parameters(self) -> int:
             return self.artifact.num_params
@@ -132,11 +125,13 @@ def test_a_repo_type_must_agree_with_the_id(repo_type: str, manager: RitualArtif
 
 
 def test_an_unknown_option_is_refused(manager: RitualArtifactManager[Circuit]) -> None:
-    with pytest.raises(BackendError, match="takes no options, but got commit_message"):
+    with pytest.raises(
+        BackendError, match="an upload to the local store does not take the option 'commit_message'"
+    ):
         manager.to_repo(REPO, upload_kwargs={"commit_message": "x"})
-    with pytest.raises(BackendError, match=r"does not take these options.*gateways"):
+    with pytest.raises(BackendError, match="the local store does not take the option 'gateways'"):
         manager.to_repo(REPO, repo_manager_kwargs={"gateways": []})
-    with pytest.raises(BackendError, match=r"does not take these options.*gateways"):
+    with pytest.raises(BackendError, match="the local store does not take the option 'gateways'"):
         RitualArtifactManager.from_repo(Circuit, REPO, repomanager_kwargs={"gateways": []})
 
 
@@ -145,13 +140,14 @@ def test_a_credential_goes_only_to_its_own_storage(
 ) -> None:
     given: dict[str, Mapping[str, Any]] = {}
 
-    def note(storage: StorageId, options: Mapping[str, Any]) -> None:
-        given[str(storage)] = options
+    def note(storage: Storage, options: Mapping[str, Any], context: Context) -> None:
+        del context
+        given[str(storage.name)] = options
         message = "noted"
         raise BackendError(message)
 
-    monkeypatch.setattr(manager_module, "load_backend", note)
     for storage in StorageId:
+        monkeypatch.setattr(type(find_storage(storage)), "connect", note)
         with pytest.raises(BackendError, match="noted"):
             manager.to_repo(f"{storage}/me/x", "hf_secret", "wallet.json")
 
@@ -163,14 +159,11 @@ def test_a_credential_goes_only_to_its_own_storage(
 
 
 def test_a_token_is_in_no_error_and_no_log(
-    manager: RitualArtifactManager[Circuit],
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
+    manager: RitualArtifactManager[Circuit], caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setitem(backends._OWN, StorageId.Huggingface, "ritual_artifacts.backends.local:LocalBackend")
     caplog.set_level("DEBUG")
 
-    with pytest.raises(BackendError) as error:
-        manager.to_repo("huggingface/me/x", hf_token="hf_secret")
+    with pytest.raises(BackendError, match="'tokens'") as error:
+        manager.to_repo("huggingface/me/x", hf_token="hf_secret", repo_manager_kwargs={"tokens": "hf_secret"})
 
     assert "hf_secret" not in f"{error.value!r} {error.value.__cause__!r} {caplog.text}"

@@ -133,7 +133,7 @@ def test_a_part_is_replaced_by_another_version_only_when_asked(loose: Loose, tmp
     RitualArtifactManager.from_repo(Loose, REPO, tmp_path / "out", fields=["model"])
     publish_newer(loose)
 
-    with pytest.raises(ConflictError, match="no manifest here says that it came unchanged"):
+    with pytest.raises(ConflictError, match="no manifest here says that it is unchanged"):
         RitualArtifactManager.from_repo(Loose, REPO, tmp_path / "out")
 
     RitualArtifactManager.from_repo(Loose, REPO, tmp_path / "out", overwrite=True).verify()

@@ -13,7 +13,6 @@ from ritual_artifacts import (
     ManifestError,
     RitualArtifactManager,
 )
-from ritual_artifacts.transfer.staging import Staging
 from tests.artifacts import Circuit
 from tests.unit.manager.artifacts import (
     MANIFEST,
@@ -31,7 +30,7 @@ class Tokenizer(BaseModel):
     folder: DirectoryPath
 
 
-def test_a_folder_brings_back_an_equal_artifact(
+def test_an_artifact_opened_from_a_folder_is_equal(
     manager: RitualArtifactManager[Circuit], circuit: Circuit, tmp_path: Path
 ) -> None:
     written = manager.to_dir(tmp_path / "out", PINNED)
@@ -107,7 +106,7 @@ def test_a_tampered_folder_is_refused(manager: RitualArtifactManager[Circuit], t
         RitualArtifactManager.from_dir(Circuit, tmp_path)
 
 
-def test_without_verification_a_folder_is_taken_as_it_is(
+def test_without_verification_the_files_are_not_compared(
     manager: RitualArtifactManager[Circuit], tmp_path: Path
 ) -> None:
     manager.to_dir(tmp_path)
@@ -121,25 +120,8 @@ def test_without_verification_a_folder_is_taken_as_it_is(
 
 
 def test_a_folder_without_a_manifest_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ArtifactNotFoundError, match=f"has no {MANIFEST}.*cut short"):
+    with pytest.raises(ArtifactNotFoundError, match=f"has no {MANIFEST}.*was interrupted"):
         RitualArtifactManager.from_dir(Circuit, tmp_path)
-
-
-def test_a_folder_whose_commit_was_killed_opens(
-    manager: RitualArtifactManager[Circuit], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def die(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Staging, "_apply", die)
-        with pytest.raises(KeyboardInterrupt):
-            manager.to_dir(tmp_path / "out")
-    assert not (tmp_path / "out" / MANIFEST).exists()
-
-    again = RitualArtifactManager.from_dir(Circuit, tmp_path / "out")
-
-    assert again.digest == manager.digest
 
 
 @pytest.mark.parametrize("form", ["sha256:{}", "{}"])
@@ -191,7 +173,7 @@ def plain(tmp_path: Path) -> Path:
     return folder
 
 
-def test_fields_given_by_hand_stand_in_for_a_manifest(plain: Path) -> None:
+def test_fields_given_by_hand_replace_a_missing_manifest(plain: Path) -> None:
     values = {"file": "a.bin", "version": "v1", "repo_id": PINNED}
 
     again = RitualArtifactManager.from_dir(Strict, plain, values)
@@ -236,7 +218,7 @@ def test_a_whole_manifest_given_by_hand_is_verified(plain: Path) -> None:
         RitualArtifactManager.from_dir(Strict, plain, values)
 
 
-def test_a_manifest_given_by_hand_that_is_no_json_is_refused(plain: Path) -> None:
+def test_a_manifest_given_by_hand_that_json_cannot_hold_is_refused(plain: Path) -> None:
     values = {"file": plain / "a.bin", "version": "v1", "file_hashes": {}}
 
     with pytest.raises(ManifestError, match="manifest_data is not a valid manifest"):
@@ -264,7 +246,7 @@ def test_an_instance_is_built_from_a_manifest_alone(
     assert artifact.weights == [tmp_path / "a.safetensors", tmp_path / "b.safetensors"]
 
 
-# --- directories, which are wholly the artifact's ---
+# --- directories, which hold nothing but the artifact ---
 
 
 def publish_tokenizer(write: Write) -> Path:
@@ -274,7 +256,7 @@ def publish_tokenizer(write: Write) -> Path:
 
 
 @pytest.mark.parametrize("by", ["from_repo", "to_dir"])
-def test_a_directory_comes_back_without_the_files_that_it_had_before(
+def test_a_new_version_of_a_directory_has_none_of_its_older_files(
     by: str, write: Write, tmp_path: Path
 ) -> None:
     folder = publish_tokenizer(write)
@@ -289,27 +271,27 @@ def test_a_directory_comes_back_without_the_files_that_it_had_before(
     else:
         newer.to_dir(tmp_path / "out")
 
-    came = RitualArtifactManager.from_dir(Tokenizer, tmp_path / "out")
-    assert sorted(path.name for path in came.artifact.folder.rglob("*")) == ["config.json", "last.bin"]
-    assert came.verify().digest == came.digest == newer.digest
+    found = RitualArtifactManager.from_dir(Tokenizer, tmp_path / "out")
+    assert sorted(path.name for path in found.artifact.folder.rglob("*")) == ["config.json", "last.bin"]
+    assert found.verify().digest == found.digest == newer.digest
     assert (tmp_path / "out" / "mine.txt").exists()
 
 
 def test_a_planted_file_in_a_directory_is_refused(write: Write, tmp_path: Path) -> None:
     publish_tokenizer(write)
-    came = RitualArtifactManager.from_repo(Tokenizer, REPO, tmp_path / "out")
-    (came.artifact.folder / "sub" / "evil.py").write_bytes(b"x")
+    found = RitualArtifactManager.from_repo(Tokenizer, REPO, tmp_path / "out")
+    (found.artifact.folder / "sub" / "evil.py").write_bytes(b"x")
     named = r"'tokenizer/sub/evil\.py' \(field 'folder'\)"
 
     with pytest.raises(IntegrityError, match=named):
-        came.verify()
+        found.verify()
     with pytest.raises(IntegrityError, match=named):
         RitualArtifactManager.from_dir(Tokenizer, tmp_path / "out")
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
 @pytest.mark.parametrize("by", ["from_repo", "to_dir"])
-def test_nothing_is_brought_around_a_file_that_is_not_the_directorys(
+def test_an_unnamed_file_in_a_directory_of_the_artifact_is_a_conflict(
     by: str,
     overwrite: bool,  # noqa: FBT001 - pytest's parameter
     write: Write,
@@ -320,14 +302,14 @@ def test_nothing_is_brought_around_a_file_that_is_not_the_directorys(
     mine.parent.mkdir(parents=True)
     mine.write_bytes(b"mine")
 
-    def bring() -> object:
+    def transfer() -> object:
         if by == "from_repo":
             return RitualArtifactManager.from_repo(Tokenizer, REPO, tmp_path / "out", overwrite=overwrite)
         manager = RitualArtifactManager(artifact=Tokenizer(folder=source))
         return manager.to_dir(tmp_path / "out", overwrite=overwrite)
 
     with pytest.raises(ConflictError, match=r"mine\.txt is in a directory of the artifact"):
-        bring()
+        transfer()
 
     assert list(mine.parent.iterdir()) == [mine]
     assert mine.read_bytes() == b"mine"
@@ -368,17 +350,17 @@ class Picky(BaseModel):
     @classmethod
     def _begins_well(cls, path: Path) -> Path:
         if path.suffix != ".bin" or path.read_bytes() == b"newer":
-            message = "this is no model"
+            message = "this is not a model"
             raise ValueError(message)
         return path
 
 
-def test_a_class_that_fits_is_tried_with_files_that_look_as_they_will(write: Write, tmp_path: Path) -> None:
+def test_the_class_is_checked_with_files_that_have_their_final_names(write: Write, tmp_path: Path) -> None:
     RitualArtifactManager(artifact=Strict(file=write("a.bin"), version="v1")).to_repo(REPO)
 
-    came = RitualArtifactManager.from_repo(Picky, REPO, tmp_path / "out")
+    found = RitualArtifactManager.from_repo(Picky, REPO, tmp_path / "out")
 
-    assert came.artifact.file == tmp_path / "out" / "a.bin"
+    assert found.artifact.file == tmp_path / "out" / "a.bin"
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.bin", MANIFEST]
 
 
@@ -391,7 +373,7 @@ def test_a_class_that_does_not_fit_leaves_the_old_version(where: str, write: Wri
     source.write_bytes(b"newer")
     RitualArtifactManager(artifact=Strict(file=source, version="v2")).to_repo(REPO)
 
-    with pytest.raises(ManifestError, match=r"does not fit Picky: file: .*this is no model"):
+    with pytest.raises(ManifestError, match=r"does not fit Picky: file: .*this is not a model"):
         RitualArtifactManager.from_repo(Picky, REPO, target)
 
     assert old.verify().digest == first.digest

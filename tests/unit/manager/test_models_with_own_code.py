@@ -189,8 +189,14 @@ def _joined(write: Write) -> BaseModel:
 
 
 DEPENDENT: dict[str, tuple[Make, str]] = {
-    "parent": (lambda write: FromParent(weights=write("checkpoint-500/w.bin")), r"FromParent\.step .*\(-1, not 500\)"),
-    "resolved parent": (lambda write: FromResolvedParent(weights=write("run-3/w.bin")), r"FromResolvedParent\.run "),
+    "parent": (
+        lambda write: FromParent(weights=write("checkpoint-500/w.bin")),
+        r"FromParent\.step .*\(-1, not 500\)",
+    ),
+    "resolved parent": (
+        lambda write: FromResolvedParent(weights=write("run-3/w.bin")),
+        r"FromResolvedParent\.run ",
+    ),
     "depth": (lambda write: FromDepth(weights=write("a/b/w.bin"), depth=0), r"FromDepth\.depth "),
     "default": (lambda write: FromDefault(weights=write("w.bin")), r"FromDefault\.folder "),
     "time": (lambda write: FromTime(weights=write("w.bin")), r"FromTime\.written "),
@@ -198,10 +204,16 @@ DEPENDENT: dict[str, tuple[Make, str]] = {
         lambda write: NestedFromParent(parts={"a": FromParent(weights=write("checkpoint-5/w.bin"))}),
         r"NestedFromParent\.parts\.a\.step ",
     ),
-    "beside": (_beside, "weights: Value error, no configuration"),
-    "folder's name": (lambda write: InCheckpoint(weights=write("checkpoint-1/w.bin")), "expected a folder checkpoint"),
-    "another error": (lambda write: Raising(weights=write("source/w.bin")), "Raising could not be rebuilt.*RuntimeError"),
-    "executable": (_executable, r"program: Value error, \(the folder of the download\)/run\.sh is not"),
+    "beside": (_beside, "weights: no configuration"),
+    "folder's name": (
+        lambda write: InCheckpoint(weights=write("checkpoint-1/w.bin")),
+        "expected a folder checkpoint",
+    ),
+    "another error": (
+        lambda write: Raising(weights=write("source/w.bin")),
+        "Raising could not be rebuilt.*RuntimeError",
+    ),
+    "executable": (_executable, r"program: \(the folder of the download\)/run\.sh is not"),
 }
 
 
@@ -210,7 +222,9 @@ def test_a_model_that_depends_on_where_its_files_are_is_refused_with_a_cure(case
     make, named = DEPENDENT[case]
     manager = RitualArtifactManager(artifact=make(write))
 
-    with pytest.raises(ArtifactModelError, match=rf"{named}.*path of a file.*DirectoryPath.*exclude=True") as caught:
+    with pytest.raises(
+        ArtifactModelError, match=rf"{named}.*path of a file.*DirectoryPath.*exclude=True"
+    ) as caught:
         manager.to_repo(REPO)
 
     assert "ritual-" not in str(caught.value), "the temporary folder is of no use to anybody"
@@ -377,7 +391,7 @@ def _output(write: Write) -> BaseModel:
     return artifact
 
 
-def _before(write: Write) -> BaseModel:
+def _before(write: Write) -> Before:
     return Before.model_validate(
         {
             "one": write("one.bin"),
@@ -538,7 +552,9 @@ def test_a_serializer_with_a_matching_validator_comes_back(make: Make, write: Wr
 def test_a_serializer_that_drops_a_field_without_a_default_is_refused(write: Write) -> None:
     artifact = Dropping(weights=write("w"), extra=None, note=None, steps=1)
 
-    with pytest.raises(ArtifactModelError, match=r"Dropping could not be rebuilt.*'extra'.*give them a default"):
+    with pytest.raises(
+        ArtifactModelError, match=r"Dropping could not be rebuilt.*'extra'.*give them a default"
+    ):
         RitualArtifactManager(artifact=artifact).to_repo(REPO)
 
 

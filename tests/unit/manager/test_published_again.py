@@ -9,6 +9,7 @@ from pydantic import BaseModel, DirectoryPath
 
 from ritual_artifacts import IntegrityError, RitualArtifactManager
 from ritual_artifacts.backends.local import LocalBackend
+from ritual_artifacts.settings import load_settings
 from tests.artifacts import Circuit
 from tests.unit.manager.artifacts import REPO, Loose, Write, fill_folder, flip_one_bit
 
@@ -116,10 +117,12 @@ def publish(request: pytest.FixtureRequest, tmp_path: Path) -> Publish:
 
 def assert_nothing_is_published(tmp_path: Path) -> None:
     assert not (tmp_path / "mixed").exists()
-    assert "local/me/mixed" not in {str(version.repo_id) for version in LocalBackend().list_versions()}
+    assert "local/me/mixed" not in {
+        str(version.repo_id) for version in LocalBackend(load_settings().store_dir).list_versions()
+    }
 
 
-def test_what_another_download_replaced_in_the_cache_is_not_published_under_the_old_fields(
+def test_files_that_another_download_replaced_in_the_cache_are_not_published(
     publish: Publish, write: Write, tmp_path: Path
 ) -> None:
     model = write("model.bin")
@@ -131,12 +134,12 @@ def test_what_another_download_replaced_in_the_cache_is_not_published_under_the_
 
     old.artifact.version = "v1, renamed"
 
-    with pytest.raises(IntegrityError, match=r"'model\.bin' \(field 'model'\).*bring it back again"):
+    with pytest.raises(IntegrityError, match=r"'model\.bin' \(field 'model'\).*download them again"):
         publish(old)
     assert_nothing_is_published(tmp_path)
 
 
-def test_what_another_download_removed_from_the_cache_is_missing(
+def test_files_that_another_download_removed_from_the_cache_are_missing(
     publish: Publish, write: Write, tmp_path: Path
 ) -> None:
     RitualArtifactManager(artifact=Loose(model=write("model.bin"))).to_repo(REPO)
@@ -144,13 +147,13 @@ def test_what_another_download_removed_from_the_cache_is_missing(
     RitualArtifactManager(artifact=Loose(model=write("renamed.bin"))).to_repo(REPO)
     RitualArtifactManager.from_repo(Loose, REPO)
 
-    with pytest.raises(IntegrityError, match=r"'model\.bin'.*got missing.*bring it back again"):
+    with pytest.raises(IntegrityError, match=r"'model\.bin'.*got missing.*download them again"):
         publish(old)
     assert_nothing_is_published(tmp_path)
 
 
 @pytest.mark.parametrize(("change", "found"), [("added", "no such file, got a file"), ("removed", "missing")])
-def test_a_directory_with_other_files_than_came_is_not_published(
+def test_a_directory_whose_files_were_added_or_removed_is_not_published(
     change: str,
     found: str,
     publish: Publish,
@@ -158,31 +161,31 @@ def test_a_directory_with_other_files_than_came_is_not_published(
     tmp_path: Path,
 ) -> None:
     RitualArtifactManager(artifact=Folders(first=fill_folder(write, "model"))).to_repo(REPO)
-    came = RitualArtifactManager.from_repo(Folders, REPO, tmp_path / "out")
+    downloaded = RitualArtifactManager.from_repo(Folders, REPO, tmp_path / "out")
     if change == "added":
-        (came.artifact.first / "planted").write_bytes(b"x")
+        (downloaded.artifact.first / "planted").write_bytes(b"x")
     else:
-        (came.artifact.first / "config.json").unlink()
+        (downloaded.artifact.first / "config.json").unlink()
 
     with pytest.raises(IntegrityError, match=found):
-        publish(came)
+        publish(downloaded)
     assert_nothing_is_published(tmp_path)
 
 
-def test_files_that_came_and_were_edited_are_published_by_a_new_manager(
+def test_downloaded_files_that_were_edited_are_published_by_a_new_manager(
     publish: Publish,
     manager: RitualArtifactManager[Circuit],
     tmp_path: Path,
 ) -> None:
     manager.to_repo(REPO)
-    came = RitualArtifactManager.from_repo(Circuit, REPO, tmp_path / "out")
-    flip_one_bit(came.artifact.circuit_file)
+    downloaded = RitualArtifactManager.from_repo(Circuit, REPO, tmp_path / "out")
+    flip_one_bit(downloaded.artifact.circuit_file)
 
     with pytest.raises(IntegrityError, match=r"circuit\.bin"):
-        publish(came)
-    edited = RitualArtifactManager(artifact=came.artifact)
+        publish(downloaded)
+    edited = RitualArtifactManager(artifact=downloaded.artifact)
 
-    assert publish(edited) == edited.digest == came.digest != manager.digest
+    assert publish(edited) == edited.digest == downloaded.digest != manager.digest
 
 
 def test_the_users_own_files_may_change_between_two_versions(

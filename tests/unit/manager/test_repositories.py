@@ -15,10 +15,9 @@ from ritual_artifacts import (
     RitualArtifactManager,
     RitualRepoId,
 )
-from ritual_artifacts import (
-    manager as manager_module,
-)
 from ritual_artifacts.backends.local import LocalBackend
+from ritual_artifacts.backends.local.storage import LocalStorage
+from ritual_artifacts.settings import load_settings
 from tests.artifacts import Circuit
 from tests.unit.manager.artifacts import (
     MANIFEST,
@@ -32,7 +31,7 @@ from tests.unit.manager.artifacts import (
 
 
 @pytest.mark.parametrize("where", ["cache", "folder"])
-def test_an_artifact_comes_back_from_a_repository(
+def test_a_downloaded_artifact_is_equal(
     where: str,
     manager: RitualArtifactManager[Circuit],
     circuit: Circuit,
@@ -62,7 +61,7 @@ def test_the_result_says_where_and_what(manager: RitualArtifactManager[Circuit])
     assert second.digest == first.digest
 
 
-def test_the_newest_version_is_the_one_without_a_name(
+def test_an_id_without_a_version_names_the_newest(
     manager: RitualArtifactManager[Circuit], circuit: Circuit
 ) -> None:
     manager.to_repo(PINNED)
@@ -106,12 +105,12 @@ def test_a_class_that_does_not_fit_is_refused(manager: RitualArtifactManager[Cir
 
 
 @pytest.mark.parametrize("repo", [PINNED, REPO])
-def test_a_cached_artifact_with_the_expected_digest_costs_no_call_of_the_backend(
+def test_a_cached_artifact_with_the_expected_digest_needs_no_storage(
     repo: str, manager: RitualArtifactManager[Circuit], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     digest = manager.to_repo(repo).digest
     RitualArtifactManager.from_repo(Circuit, repo)
-    monkeypatch.setattr(manager_module, "load_backend", lambda *_: pytest.fail("the backend was loaded"))
+    monkeypatch.setattr(LocalStorage, "connect", lambda *_: pytest.fail("the storage was asked"))
 
     again = RitualArtifactManager.from_repo(Circuit, repo, expected_digest=digest)
 
@@ -122,7 +121,7 @@ def test_a_cached_artifact_with_the_expected_digest_costs_no_call_of_the_backend
 @pytest.mark.parametrize(
     "repo", [f"huggingface/me/x/{'0123456789' * 4}", "arweave/me/x/v1"], ids=["commit", "version label"]
 )
-def test_a_pinned_artifact_in_the_cache_needs_no_backend_at_all(
+def test_a_pinned_artifact_in_the_cache_needs_no_storage(
     repo: str, manager: RitualArtifactManager[Circuit]
 ) -> None:
     manager.to_dir(RitualRepoId.from_unique_id(repo).to_local_dir(), repo)
@@ -134,7 +133,7 @@ def test_a_name_that_moves_is_not_answered_by_the_cache(manager: RitualArtifactM
     repo = "arweave/me/x"
     manager.to_dir(RitualRepoId.from_unique_id(repo).to_local_dir(), repo)
 
-    with pytest.raises(ArtifactNotFoundError, match="no Arweave address"):
+    with pytest.raises(ArtifactNotFoundError, match="not an Arweave address"):
         RitualArtifactManager.from_repo(Circuit, repo)
 
 
@@ -203,7 +202,7 @@ def test_a_touched_file_is_hashed_again(manager: RitualArtifactManager[Circuit],
 def test_a_tampered_store_is_never_served(manager: RitualArtifactManager[Circuit], tmp_path: Path) -> None:
     result = manager.to_repo(REPO)
     victim = next(entry for entry in result.files if entry.path == "circuit.bin")
-    flip_one_bit(LocalBackend().layout.object_path(victim.sha256))
+    flip_one_bit(LocalBackend(load_settings().store_dir).layout.object_path(victim.sha256))
 
     with pytest.raises(IntegrityError, match=r"'circuit\.bin' \(field 'circuit_file'\) from local/me"):
         RitualArtifactManager.from_repo(Circuit, REPO, tmp_path / "out")
@@ -248,7 +247,7 @@ def test_an_empty_cache_lists_nothing() -> None:
     assert RitualArtifactManager.get_broadcasted_artifacts_typed(Circuit) == []
 
 
-def test_a_cache_can_be_named(manager: RitualArtifactManager[Circuit], tmp_path: Path) -> None:
+def test_another_cache_can_be_given(manager: RitualArtifactManager[Circuit], tmp_path: Path) -> None:
     manager.to_dir(tmp_path / "cache" / PINNED, PINNED)
 
     assert RitualArtifactManager.has_artifact(PINNED, tmp_path / "cache")
@@ -256,7 +255,7 @@ def test_a_cache_can_be_named(manager: RitualArtifactManager[Circuit], tmp_path:
     assert len(RitualArtifactManager.get_broadcasted_artifacts_typed(Circuit, tmp_path / "cache")) == 1
 
 
-def test_what_else_is_in_the_cache_is_passed_over(
+def test_other_files_in_the_cache_are_ignored(
     manager: RitualArtifactManager[Circuit], own_folders: Path
 ) -> None:
     manager.to_repo(PINNED)

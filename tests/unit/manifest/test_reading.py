@@ -131,6 +131,7 @@ def test_a_manifest_of_infernet_ml_is_read(write: Callable[..., Path]) -> None:
 
 def test_a_manifest_of_infernet_ml_has_our_digest_once_sizes_are_known(write: Callable[..., Path]) -> None:
     manifest = complete_manifest(read_infernet("zk"), {"circuit.compiled": 7, "model.onnx": 5})
+    assert isinstance(manifest, Manifest)
 
     assert manifest.digest == manifest_of(zk(write)).digest
     assert manifest.size == 12

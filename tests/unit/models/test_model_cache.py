@@ -1,4 +1,4 @@
-"""Which models are in the cache, and what clearing it removes."""
+"""The models in the cache, and what clearing removes."""
 
 import json
 import threading
@@ -22,14 +22,14 @@ class Other(BaseModel):
 
 @pytest.fixture
 def folder(model: Path, own_folders: Path) -> Path:
-    """Publish a model and return its folder in the cache, which does not exist yet."""
+    """Return the folder of the cache for a model that is published and not downloaded."""
     ModelManager.upload_model(model, REPO)
     return own_folders / "cache" / REPO
 
 
 @pytest.fixture
 def other(tmp_path: Path, own_folders: Path) -> Path:
-    """Download an artifact of another type and return its folder in the cache."""
+    """Return the folder of the cache with a whole artifact of another type."""
     (tmp_path / "c.bin").write_bytes(b"c")
     RitualArtifactManager(artifact=Other(circuit=tmp_path / "c.bin")).to_repo("local/me/circuit")
     RitualArtifactManager.from_repo(Other, "local/me/circuit")
@@ -84,7 +84,8 @@ def test_a_damaged_note_of_a_part_is_ignored(note: str, folder: Path) -> None:
     manager = ModelManager()
     manager.download_model(f"{REPO}:iris.onnx")
 
-    (folder / ".ritual-partial" / "part.json").write_text(note)
+    [path] = folder.glob(".ritual-partial/part.json")
+    path.write_text(note)
 
     assert not manager.has_model(f"{REPO}:iris.onnx")
     assert manager.download_model(f"{REPO}:iris.onnx").files[0].is_file()
@@ -97,7 +98,7 @@ def test_a_malformed_id_is_refused() -> None:
 
 
 @pytest.mark.parametrize("names", ["", ":iris.onnx"])
-def test_clearing_removes_models_and_nothing_else(
+def test_clearing_removes_models_and_leaves_the_rest(
     names: str, folder: Path, other: Path, own_folders: Path
 ) -> None:
     manager = ModelManager()
@@ -117,7 +118,7 @@ def test_clearing_removes_models_and_nothing_else(
     assert manager.clear_cache() == 0
 
 
-def test_clearing_keeps_interrupted_downloads_unless_asked(folder: Path) -> None:
+def test_clearing_keeps_an_interrupted_download_unless_asked(folder: Path) -> None:
     partial = folder / ".ritual-partial" / "key" / "bytes"
     partial.parent.mkdir(parents=True)
     partial.write_bytes(b"a part")
@@ -130,19 +131,18 @@ def test_clearing_keeps_interrupted_downloads_unless_asked(folder: Path) -> None
     assert not folder.exists()
 
 
-def test_pruning_keeps_partial_models_unless_asked(folder: Path) -> None:
+def test_pruning_keeps_a_part_of_a_model_unless_asked(folder: Path) -> None:
     ModelManager().download_model(f"{REPO}:iris.onnx")
 
-    cache = Cache.of(load_settings())
-    cache.prune()
+    Cache.of(load_settings()).prune()
     kept = ModelManager().has_model(f"{REPO}:iris.onnx")
-    cache.prune(incomplete=True)
+    Cache.of(load_settings()).prune(incomplete=True)
 
     assert kept
     assert not folder.exists()
 
 
-def test_clearing_skips_a_model_that_is_being_downloaded(folder: Path) -> None:
+def test_clearing_skips_a_folder_that_is_being_downloaded(folder: Path) -> None:
     ModelManager().download_model(REPO)
 
     with lock_folder(folder, load_settings()):
@@ -165,7 +165,7 @@ def test_clearing_follows_no_link(folder: Path, model: Path) -> None:
     assert (model.parent / "elsewhere" / "iris.onnx").is_file()
 
 
-def test_a_cache_that_does_not_exist_is_empty(tmp_path: Path) -> None:
+def test_a_cache_that_is_not_there_is_empty(tmp_path: Path) -> None:
     manager = ModelManager(tmp_path / "nowhere")
 
     assert manager.get_cached_models() == []

@@ -1,4 +1,4 @@
-"""Models are downloaded by their ids: only the named files, every byte verified."""
+"""Models are downloaded by their ids: those files only, and every byte verified."""
 
 from pathlib import Path, PureWindowsPath
 from typing import Any
@@ -16,7 +16,7 @@ from ritual_artifacts import (
     RitualArtifactManager,
     RitualRepoId,
 )
-from ritual_artifacts.backends.local import LocalBackend
+from ritual_artifacts.backends.local.storage import LocalStorage
 from ritual_artifacts.models import MlModelId, MLType, ModelArtifact, ModelManager
 
 REPO = "local/me/iris/v1"
@@ -46,7 +46,7 @@ def test_only_the_named_files_are_fetched(own_folders: Path) -> None:
 
 
 @pytest.mark.usefixtures("published")
-def test_files_that_are_named_later_are_added(own_folders: Path) -> None:
+def test_files_that_are_named_later_join_those_that_are_here(own_folders: Path) -> None:
     manager = ModelManager()
     manager.download_model(f"{REPO}:iris.torch")
 
@@ -102,16 +102,16 @@ def test_a_manager_can_have_a_cache_of_its_own(tmp_path: Path, own_folders: Path
 
 
 @pytest.mark.usefixtures("published")
-def test_a_pinned_model_is_taken_from_the_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pinned_part_of_a_model_comes_from_the_cache(monkeypatch: pytest.MonkeyPatch) -> None:
     digest = RitualArtifactManager.from_repo(ModelArtifact, REPO).digest
     ModelManager().clear_cache()
     ModelManager().download_model(f"{REPO}:iris.onnx")
-    monkeypatch.setattr(LocalBackend, "open", lambda *_: pytest.fail("the storage was opened"))
+    monkeypatch.setattr(LocalStorage, "connect", lambda *_: pytest.fail("the storage was asked"))
 
     artifact = ModelManager().download_model(f"{REPO}:iris.onnx", expected_digest=digest)
 
     assert artifact.get_file(f"{REPO}:iris.onnx").is_file()
-    with pytest.raises(pytest.fail.Exception, match="was opened"):
+    with pytest.raises(pytest.fail.Exception, match="was asked"):
         ModelManager().download_model(f"{REPO}:iris.torch", expected_digest=digest)
 
 
@@ -119,14 +119,14 @@ def test_a_pinned_model_is_taken_from_the_cache(monkeypatch: pytest.MonkeyPatch)
 def test_a_damaged_file_in_the_cache_is_fetched_again() -> None:
     digest = RitualArtifactManager.from_repo(ModelArtifact, REPO).digest
     (path,) = ModelManager().download_model(f"{REPO}:iris.onnx").files
-    original = path.read_bytes()
-    path.write_bytes(b"?" * len(original))
+    good = path.read_bytes()
+    path.write_bytes(b"?" * len(good))
 
     for options in ({}, {"expected_digest": digest}):
-        path.write_bytes(b"?" * len(original))
+        path.write_bytes(b"?" * len(good))
         ModelManager().download_model(f"{REPO}:iris.onnx", **options)  # type: ignore[arg-type] # it is a digest
 
-        assert path.read_bytes() == original
+        assert path.read_bytes() == good
 
 
 @pytest.mark.parametrize("own_cache", [False, True])
@@ -202,7 +202,7 @@ def test_get_file_finds_the_only_file_of_a_folder_by_its_name(name: str) -> None
     assert artifact.get_file(f"{REPO}:{name}").name == "a.bin"
 
 
-def test_get_file_finds_files_at_relative_and_unrelated_paths(tmp_path: Path) -> None:
+def test_get_file_finds_files_at_relative_paths_and_nowhere_near_each_other(tmp_path: Path) -> None:
     files = [Path("iris.onnx"), Path("shards/a.bin"), tmp_path / "b.bin"]
     artifact = ModelArtifact(files=files, metadata={})
 
@@ -222,7 +222,7 @@ def test_get_file_takes_the_first_of_several(tmp_path: Path) -> None:
         ModelArtifact(files=[], metadata={}).get_file(REPO)
 
 
-# --- invalid input -----------------------------------------------------------------------------------------
+# --- bad input ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.usefixtures("published")
@@ -243,7 +243,7 @@ def test_one_file_under_two_names_is_refused() -> None:
         ModelManager().download_model(f"{REPO}:a.bin,shards/a.bin")
 
 
-def test_a_repository_that_does_not_exist_is_not_found() -> None:
+def test_a_repository_that_is_not_there_is_not_found() -> None:
     with pytest.raises(ArtifactNotFoundError):
         ModelManager().download_model("local/me/nothing:model.onnx")
 
@@ -285,7 +285,7 @@ def test_a_file_may_be_named_by_a_path(file_name: Any) -> None:
 
 
 @pytest.mark.parametrize("file_name", [7, b"iris.onnx", [7], {"iris.onnx": 1}.items()])
-def test_a_file_name_of_another_type_is_refused(file_name: Any) -> None:
+def test_what_is_no_name_is_refused(file_name: Any) -> None:
     with pytest.raises(RepoIdError, match="file_name must be"):
         ModelManager.download_model(repo_id=REPO, file_name=file_name)
 
@@ -313,7 +313,7 @@ def test_two_folders_at_once_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("published")
-def test_a_file_of_the_user_is_not_replaced(tmp_path: Path) -> None:
+def test_a_file_of_the_users_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "iris.onnx").write_text("mine")
 

@@ -14,7 +14,7 @@ from ritual_artifacts.models import MlModelId, MlModelInfo, MLType, ModelArtifac
 REPO = "local/me/iris/v1"
 
 
-def test_a_model_is_downloaded_with_its_metadata(model: Path) -> None:
+def test_a_model_comes_back_with_what_is_known_about_it(model: Path) -> None:
     info = MlModelInfo(cpu_cores=1, memory_requirements=500 * 2**20, inference_engine=MLType.ONNX)
 
     ModelManager.upload_model(
@@ -85,7 +85,7 @@ def test_a_manifest_in_the_folder_is_not_published(model: Path) -> None:
     assert [entry.path for entry in result.files] == ["iris.onnx", "iris.torch", "shards/a.bin"]
 
 
-def test_unknown_information_is_left_out_of_the_manifest(model: Path) -> None:
+def test_information_that_is_not_known_is_left_out_for_those_who_cannot_read_it(model: Path) -> None:
     ModelManager.upload_model(model, REPO, {"iris.onnx": MlModelInfo(memory_requirements=1)})
 
     artifact = ModelManager().download_model(REPO, directory=model.parent / "out")
@@ -98,16 +98,15 @@ def test_unknown_information_is_left_out_of_the_manifest(model: Path) -> None:
 # --- owners that the storage chooses -----------------------------------------------------------------------
 
 
+def choose_owner(_: LocalBackend, repo_id: RitualRepoId) -> RitualRepoId:
+    if repo_id.owner == "another":
+        message = "owned by another wallet"
+        raise RepoIdError(message)
+    return RitualRepoId(storage=StorageId.Local, owner="address", name=repo_id.name)
+
+
 @pytest.fixture
 def wallet(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the local store choose the owner, as Arweave does."""
-
-    def choose_owner(_: LocalBackend, repo_id: RitualRepoId) -> RitualRepoId:
-        if repo_id.owner == "another-address":
-            message = "owned by another wallet"
-            raise RepoIdError(message)
-        return RitualRepoId(storage=StorageId.Local, owner="address", name=repo_id.name)
-
     monkeypatch.setattr(LocalBackend, "choose_owner", choose_owner)
 
 
@@ -126,10 +125,10 @@ def test_ids_have_the_owner_that_the_storage_chooses(model: Path) -> None:
 @pytest.mark.usefixtures("wallet")
 def test_an_owner_that_cannot_publish_is_refused(model: Path) -> None:
     with pytest.raises(RepoIdError, match="another wallet"):
-        ModelManager.upload_model(model, "local/another-address/iris")
+        ModelManager.upload_model(model, "local/another/iris")
 
 
-# --- invalid input -----------------------------------------------------------------------------------------
+# --- bad input ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -207,7 +206,7 @@ def test_a_malformed_repository_id_is_refused(repo_id: str, model: Path) -> None
 # --- information -------------------------------------------------------------------------------------------
 
 
-def test_information_is_equal_after_a_round_trip_as_a_dictionary() -> None:
+def test_information_becomes_a_dictionary_and_comes_back() -> None:
     info = MlModelInfo(memory_requirements=1, quantization_type="q4")
 
     assert MlModelInfo.from_dict(info.to_dict()) == info

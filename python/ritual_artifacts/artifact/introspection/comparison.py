@@ -1,11 +1,12 @@
 """Comparison of a model with a rebuilt one, and of a model's fields with those of its manifest."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, is_dataclass
 from datetime import UTC, datetime
 from enum import Enum
-from typing import Any
+from pathlib import PurePath
+from typing import Any, Final
 
 from pydantic import BaseModel
 from typing_extensions import TypeIs
@@ -14,7 +15,8 @@ from ritual_artifacts.artifact.canonical import Json, canonical_bytes
 from ritual_artifacts.artifact.introspection.nodes import At, FileRef, Node, Unordered, dotted, fill
 from ritual_artifacts.artifact.introspection.shapes import record_fields
 
-_NUMBERS = frozenset({bool, int, float})
+_NUMBERS: Final = frozenset({bool, int, float})
+_PLAIN: Final = (str, int, bytes, PurePath)
 
 
 @dataclass(frozen=True)
@@ -57,34 +59,50 @@ def find_changes(artifact: BaseModel, rebuilt: BaseModel) -> Iterator[Change]:
 
 
 def _compare(first: object, second: object, at: At) -> Iterator[Change]:
-    (kind, parts), (other_kind, others) = _parts(first), _parts(second)
-    if parts is None or others is None:
-        if parts is not others or not _equal(first, second):
-            yield Change(dotted(at), first, second, is_equal=False)
-        elif type(first) is not type(second) and not {type(first), type(second)} <= _NUMBERS:
-            yield Change(dotted(at), first, second, is_equal=True)
-        return
-    if kind is not other_kind or parts.keys() != others.keys():
+    pairs = _pair(first, second)
+    if pairs is None:
         yield Change(dotted(at), first, second, is_equal=False)
         return
-    if type(first) is not type(second):
+    if type(first) is not type(second) and not {type(first), type(second)} <= _NUMBERS:
         yield Change(dotted(at), first, second, is_equal=True)
-    keys = {key: key for key in others}
-    for key, part in parts.items():
+    if isinstance(second, Mapping):
+        yield from _compare_keys(first, second, at)
+    for key, part, other in pairs:
+        if type(part) is type(other) and isinstance(part, _PLAIN) and part == other:
+            continue  # most values: the loop is shorter than another call
+        yield from _compare(part, other, (*at, key))
+
+
+def _pair(first: object, second: object) -> Iterable[tuple[Any, object, object]] | None:
+    """Return (key, part, other part) of two values that may be equal; None if they cannot be."""
+    if isinstance(first, list | tuple) and isinstance(second, list | tuple):
+        same_length = len(first) == len(second)
+        return zip(range(len(first)), first, second, strict=True) if same_length else None
+    if _is_record(first) and type(first) is type(second):
+        first, second = _fields(first), _fields(second)
+    if isinstance(first, Mapping) and isinstance(second, Mapping):
+        other = second
+        same_keys = first.keys() == second.keys()
+        return ((key, part, other[key]) for key, part in first.items()) if same_keys else None
+    return () if _equal(first, second) else None
+
+
+def _compare_keys(first: Any, second: Mapping[Any, object], at: At) -> Iterator[Change]:  # noqa: ANN401 - a mapping
+    keys = {key: key for key in second}
+    for key in first:
         if type(keys[key]) is not type(key):
             yield Change(dotted((*at, key)), key, keys[key], is_equal=True)
-        yield from _compare(part, others[key], (*at, key))
 
 
-def _parts(value: object) -> tuple[type, Mapping[Any, object] | None]:
-    """Return the kind of a value and the parts to compare; None for a value that is compared as a whole."""
-    if isinstance(value, BaseModel) or (is_dataclass(value) and not isinstance(value, type)):
-        held = {name: getattr(value, name) for name in record_fields(type(value))}
-        extra = (value.model_extra or {}) if isinstance(value, BaseModel) else {}
-        return type(value), held | extra
-    if isinstance(value, Mapping):
-        return Mapping, value
-    return (list, dict(enumerate(value))) if isinstance(value, list | tuple) else (type(value), None)
+def _is_record(value: object) -> bool:
+    return isinstance(value, BaseModel) or (is_dataclass(value) and not isinstance(value, type))
+
+
+def _fields(record: object) -> dict[str, object]:
+    """Return the fields to compare."""
+    cls: Any = type(record)
+    held = {name: getattr(record, name) for name in record_fields(cls)}
+    return held | ((record.model_extra or {}) if isinstance(record, BaseModel) else {})
 
 
 def _equal(first: object, second: object) -> bool:
@@ -93,12 +111,13 @@ def _equal(first: object, second: object) -> bool:
     if isinstance(first, float) and isinstance(second, float) and math.isnan(first):
         return math.isnan(second)
     try:
+        if first == second:
+            return True
         if _are_aware(first, second):  # in the hours of a clock change, Python calls no two time zones equal
             return _instant(first) == _instant(second)
-        equal = bool(first == second)
     except Exception:  # noqa: BLE001 - a user's class may not compare to a bool, such as an array
         return type(first) is type(second)
-    return equal or (type(first) is type(second) and type(first).__eq__ is object.__eq__)
+    return type(first) is type(second) and type(first).__eq__ is object.__eq__
 
 
 def _are_aware(*values: object) -> bool:
@@ -125,12 +144,14 @@ def find_contradiction(
 
 
 def _contradiction(node: Node, stated: Json, name_of: Callable[[FileRef], str], at: At) -> str | None:
+    pairs: list[tuple[Any, Any, Any]]
     if isinstance(node, Mapping) and isinstance(stated, Mapping):
         pairs = [(key, part, stated[key]) for key, part in node.items() if key in stated]
     elif _is_array(node) and _is_array(stated) and len(node) == len(stated):
+        parts: Any = node
         if isinstance(node, Unordered):
-            node, stated = fill(node, name_of), sorted(stated, key=canonical_bytes)
-        pairs = list(zip(range(len(stated)), node, stated, strict=True))
+            parts, stated = fill(node, name_of), sorted(stated, key=canonical_bytes)
+        pairs = list(zip(range(len(stated)), parts, stated, strict=True))
     else:
         value = name_of(node) if isinstance(node, FileRef) else node
         is_same = value == stated and isinstance(value, bool) is isinstance(stated, bool)

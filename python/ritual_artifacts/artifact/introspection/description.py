@@ -52,7 +52,7 @@ def _dump(artifact: BaseModel) -> dict[str, Json]:
     """Return the output of `model_dump(mode="json")`, checked field by field."""
     cls = type(artifact)
     try:
-        whole = artifact.model_dump(mode="json", by_alias=False, round_trip=True, warnings="error")
+        whole: object = artifact.model_dump(mode="json", by_alias=False, round_trip=True, warnings="error")
     except (PydanticSerializationError, ValueError, TypeError, RecursionError) as error:
         for name in (*cls.model_fields, *(artifact.model_extra or {})):
             _dump_field(artifact, name)  # which raises for the field that is the cause
@@ -61,11 +61,12 @@ def _dump(artifact: BaseModel) -> dict[str, Json]:
         message = f"{cls.__name__} has a custom serializer that hides its files"
         raise ArtifactModelError(message)
     dumped: dict[str, Json] = {}
-    for name, part in whole.items():
+    for name, value in whole.items():
+        part = value
         try:
-            canonical_bytes(part)
+            canonical_bytes(value)
         except ValueError as error:
-            part = _with_written_infinities(artifact, name, part, error)
+            part = _with_written_infinities(artifact, name, value, error)
         if is_too_deep({name: part}):
             message = f"{cls.__name__}.{name} is nested deeper than {MAX_DEPTH}, the limit of a manifest"
             raise ArtifactModelError(message)
@@ -77,14 +78,16 @@ def _dump_field(artifact: BaseModel, name: str) -> None:
     try:
         artifact.model_dump(mode="json", include={name}, by_alias=False, round_trip=True, warnings="error")
     except (PydanticSerializationError, ValueError, TypeError, RecursionError) as error:
-        raise _not_json(f"{type(artifact).__name__}.{name}", error) from None
+        at = f"{type(artifact).__name__}.{name}"
+        raise _not_json(at, error) from None
 
 
 def _not_json(at: str, error: Exception) -> ArtifactModelError:
     hint = ""
     if "codec can't decode" in str(error):
         hint = "; for binary data, set ser_json_bytes and val_json_bytes to 'base64' in model_config"
-    return ArtifactModelError(f"{at} has a value that JSON cannot represent: {error}{hint}")
+    message = f"{at} has a value that JSON cannot represent: {error}{hint}"
+    return ArtifactModelError(message)
 
 
 def _with_written_infinities(artifact: BaseModel, name: str, part: Json, problem: ValueError) -> Json:
@@ -92,7 +95,11 @@ def _with_written_infinities(artifact: BaseModel, name: str, part: Json, problem
 
     Only `model_dump_json` regards `ser_json_inf_nan`; `model_dump` never does.
     """
-    error = _not_json(f"{type(artifact).__name__}.{name}", problem)
+    at = f"{type(artifact).__name__}.{name}"
+    if not _loses_a_number(part, None):
+        raise _not_json(at, problem) from None
+    hint = "for a field of type float, set ser_json_inf_nan to 'strings' in the model_config of its model"
+    error = _not_json(at, ValueError(f"{problem}; {hint}"))
     try:
         text = artifact.model_dump_json(by_alias=False, round_trip=True, warnings="error")
         written: Json = json.loads(text)[name]
@@ -105,10 +112,13 @@ def _with_written_infinities(artifact: BaseModel, name: str, part: Json, problem
 
 
 def _loses_a_number(dumped: Json, written: Json) -> bool:
-    if isinstance(dumped, dict) and isinstance(written, dict):
-        return any(_loses_a_number(part, written.get(key)) for key, part in dumped.items())
-    if isinstance(dumped, list) and isinstance(written, list):
-        return any(map(_loses_a_number, dumped, written))
+    """Return whether an infinity or NaN in `dumped` is not a string in `written`."""
+    if isinstance(dumped, dict):
+        others = written if isinstance(written, dict) else {}
+        return any(_loses_a_number(part, others.get(key)) for key, part in dumped.items())
+    if isinstance(dumped, list):
+        items = written if isinstance(written, list) else [None] * len(dumped)
+        return any(map(_loses_a_number, dumped, items))
     return isinstance(dumped, float) and not math.isfinite(dumped) and not isinstance(written, str)
 
 

@@ -1,6 +1,7 @@
 """Pydantic's core schemas: whether a class has code of its own, and a validator that accepts its results."""
 
 import functools
+import inspect
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import PurePath
@@ -11,7 +12,7 @@ from pydantic_core import CoreSchema, SchemaValidator, core_schema
 
 # Keys of a core schema whose values are not schemas.
 _NOT_SCHEMAS: Final = frozenset({"cls", "config", "default", "expected", "members", "metadata"})
-_OVERRIDABLE: Final = ("__eq__", "model_dump", "model_dump_json")
+_OVERRIDABLE: Final = ("__eq__", "model_dump", "model_dump_json", "model_validate_json")
 
 
 @functools.lru_cache(maxsize=1024)
@@ -20,8 +21,7 @@ def has_own_code(cls: type[BaseModel]) -> bool:
 
     Such code can look at a path, at the file that it names, or at the files beside it.
     """
-    own_method = any(getattr(cls, name) is not getattr(BaseModel, name) for name in _OVERRIDABLE)
-    if own_method or cls.model_validate_json.__func__ is not BaseModel.model_validate_json.__func__:
+    if any(inspect.getattr_static(cls, name) is not vars(BaseModel)[name] for name in _OVERRIDABLE):
         return True
     return any(_is_own(schema) for schema in _walk(cls.__pydantic_core_schema__))
 

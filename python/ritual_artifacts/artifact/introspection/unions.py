@@ -39,7 +39,7 @@ def choose_by_json(members: tuple[Shape, ...], node: Json) -> Shape:
     return min(fitting, key=lambda member: _count_unknown(member, node), default=METADATA)
 
 
-def has_files(shape: Shape, value: object) -> bool:
+def has_files(shape: Shape, value: object) -> bool:  # noqa: PLR0911 - one return per shape
     """Return whether `value`, which belongs to a shape with files, names one now."""
     match expand(shape):
         case File():
@@ -55,7 +55,9 @@ def has_files(shape: Shape, value: object) -> bool:
             return isinstance(value, Mapping) and any(has_files(item, part) for part in value.values())
         case Record(cls):
             fields = record_fields(cls).items()
-            held = value if isinstance(value, dict) else {name: getattr(value, name, None) for name, _ in fields}
+            held = (
+                value if isinstance(value, dict) else {name: getattr(value, name, None) for name, _ in fields}
+            )
             return any(has_files(shape, held.get(name)) for name, shape in fields)
     return False
 

@@ -2,8 +2,6 @@
 
 import contextlib
 import errno
-import hashlib
-import json
 import logging
 import os
 import re
@@ -15,12 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from filelock import FileLock
-
 from ritual_artifacts.artifact.digest import Digest
 from ritual_artifacts.artifact.manifest import Manifest
 from ritual_artifacts.core.hashing import is_sha256, make_folder, read_regular
 from ritual_artifacts.errors import IntegrityError, Mismatch, RepoIdError
+from ritual_artifacts.locks import ProcessLock
 from ritual_artifacts.repo_id import RitualRepoId, StorageId
 
 log = logging.getLogger(__name__)
@@ -50,10 +47,7 @@ def revision_name(manifest: Manifest, *, first: bool) -> str:
         manifest: The manifest.
         first: Whether no other manifest of the repository has this digest; else a hash of the fields follows.
     """
-    fields = json.dumps(manifest.fields, sort_keys=True).encode()
-    return (
-        manifest.digest.hex if first else f"{manifest.digest.hex}-{hashlib.sha256(fields).hexdigest()[:16]}"
-    )
+    return manifest.digest.hex if first else f"{manifest.digest.hex}-{manifest.fields_hash[:16]}"
 
 
 @dataclass(frozen=True)
@@ -66,10 +60,10 @@ class Layout:
 
     root: Path
 
-    def lock(self) -> FileLock:
+    def lock(self) -> ProcessLock:
         """Return the lock that guards what is visible in the store."""
         make_folder(self.root)
-        return FileLock(self.root / "lock")
+        return ProcessLock(self.root / "lock")
 
     # --- contents ---
 

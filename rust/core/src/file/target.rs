@@ -23,11 +23,12 @@ use crate::source::{Source, guard_open, refuse_irregular};
 ///
 /// See [`PartialFile`](super::PartialFile) for what is not noticed.
 pub(super) struct Target {
+    /// Ends before `file` is closed, so that closing it is not noticed.
+    watch: Watch,
     path: PathBuf,
     file: File,
     size: u64,
     stamp: Stamp,
-    watch: Watch,
     /// Whether times changed that this process did not change.
     doubtful: bool,
 }
@@ -60,7 +61,7 @@ impl Target {
         let watch = Watch::start(path);
         let metadata = file.metadata().map_err(Error::io("open", path))?;
         let (path, size, stamp) = (path.to_owned(), metadata.len(), Stamp::of(&metadata));
-        Ok(Self { path, file, size, stamp, watch, doubtful: false })
+        Ok(Self { watch, path, file, size, stamp, doubtful: false })
     }
 
     /// Size in bytes.

@@ -7,11 +7,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from ritual_artifacts.artifact.manifest import Manifest
 from ritual_artifacts.backends.arweave.index import IndexEntry
 from ritual_artifacts.backends.arweave.reading.stored import Stored
 from ritual_artifacts.backends.arweave.reading.transactions import StoredTransaction
 from ritual_artifacts.backends.arweave.reading.versions import Version
 from ritual_artifacts.backends.arweave.result import ArweaveUploadResult
+from ritual_artifacts.backends.arweave.revision import ArweaveRevision
 from ritual_artifacts.backends.arweave.tags import APP_NAME, BUNDLE_TYPE, DIGEST_TAG, MANIFEST_TYPE
 from ritual_artifacts.backends.arweave.transaction import MAX_BODY_BYTES
 from ritual_artifacts.backends.arweave.upload.journal import Journal, Record, find_posted
@@ -19,7 +21,14 @@ from ritual_artifacts.backends.arweave.upload.reseeding import Reseeder
 from ritual_artifacts.backends.arweave.upload.unsigned import UnsignedData
 from ritual_artifacts.backends.arweave.weave import Weave
 from ritual_artifacts.core.chunks import has_data_root
-from ritual_artifacts.errors import BackendError, ConflictError, NotFinalizedError, TransferError
+from ritual_artifacts.errors import (
+    BackendError,
+    ConflictError,
+    IntegrityError,
+    ManifestError,
+    NotFinalizedError,
+    TransferError,
+)
 from ritual_artifacts.repo_id import RitualRepoId
 
 log = logging.getLogger(__name__)
@@ -55,10 +64,11 @@ class ExistingUploads:
 
     # --- the artifact ---
 
-    def find_version(self, digest: str, journal: Journal) -> Version | None:
+    def find_version(self, manifest: Manifest, journal: Journal) -> Version | None:
         """Return the version that is this very artifact under this id, also one that is not mined yet.
 
-        A journal of the same artifact that was published before the newest version is cleared.
+        Without a label, the newest version must also have the same values: 1 and 1.0 have one digest. A
+        journal of the same artifact that was published before the newest version is cleared.
 
         Raises:
             ConflictError: the version label names another artifact, which never changes.
@@ -70,7 +80,10 @@ class ExistingUploads:
             existing = search.check(self._repo_id)
         else:
             existing = search.version  # what waits is this upload, or will be an older version
+        digest = manifest.digest
         is_same = existing is not None and existing.manifest.tag(DIGEST_TAG) == digest
+        if existing is not None and is_same and self._repo_id.version is None:
+            is_same = self._has_values_of(manifest, existing)
         if existing is not None and self._repo_id.version is not None and not is_same:
             message = (
                 f"{self._repo_id} already names {existing.manifest.tag(DIGEST_TAG)}, in the transaction "
@@ -86,9 +99,24 @@ class ExistingUploads:
                 record = None
         if record is None:
             types = [MANIFEST_TYPE, BUNDLE_TYPE]
-            tags = {"Repo-Name": [self._repo_id.name], "Type": types, DIGEST_TAG: [digest]}
+            tags = {"Repo-Name": [self._repo_id.name], "Type": types, DIGEST_TAG: [str(digest)]}
             self._list_mined(tags, f"the artifact {digest}")
         return None
+
+    def _has_values_of(self, manifest: Manifest, existing: Version) -> bool:
+        """Return whether a version with the digest of `manifest` has its values, too.
+
+        Raises:
+            TransferError: no gateway could be asked.
+        """
+        try:
+            data = ArweaveRevision(self._weave, self._repo_id, existing.manifest).manifest_bytes()
+            return Manifest.from_bytes(data).fields_hash == manifest.fields_hash
+        except TransferError:  # it may be the same, which must not be paid for again
+            raise
+        except (BackendError, ManifestError, IntegrityError) as error:
+            log.info("published again: %s", error)
+            return False
 
     def _is_last(self, existing: Version, record: Record | None, waiting: Sequence[str]) -> bool:
         """Return whether nothing but this upload waits to be mined, which would be the newest then."""

@@ -76,13 +76,14 @@ class ArweaveUpload(UploadSession):
             ConflictError: the version label names another artifact.
         """
         manifest = manifest.with_repo_id(self._repo_id)
-        parts = (str(self._repo_id), manifest.digest, "bundle" if self._options.bundle else "")
+        digest = f"{manifest.digest} {manifest.fields_hash}"  # versions of one digest may have other values
+        parts = (str(self._repo_id), digest, "bundle" if self._options.bundle else "")
         state_dir, clock = self._context.settings.state_dir, self._context.clock
         with open_journal(state_dir, self._wallet.address, parts, clock) as journal:
             return self._publish(manifest, journal)
 
     def _publish(self, manifest: Manifest, journal: Journal) -> ArweaveUploadResult:
-        existing = self._existing.find_version(manifest.digest, journal)
+        existing = self._existing.find_version(manifest, journal)
         record = journal.read()
         artifact = UnsignedArtifact(
             manifest,
