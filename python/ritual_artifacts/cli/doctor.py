@@ -18,7 +18,10 @@ from ritual_artifacts.errors import ArtifactError, BackendError
 
 
 def doctor(as_json: JsonOption = False) -> None:
-    """Report versions, processor, folders and backends; exit code 1 if a folder cannot be written."""
+    """Report versions, processor, folders and backends.
+
+    Exit code 1 if a folder cannot be written.
+    """
     context = Context.create()
     settings = context.settings
     about = {
