@@ -3,12 +3,13 @@
 There is no option for a key: a wallet is named by its file.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ritual_artifacts.backends import connect
+from ritual_artifacts.backends import connect, find_storage
 from ritual_artifacts.cli.locations import parse_path, parse_repo
 from ritual_artifacts.cli.options import Given, takes_storage_options
 from ritual_artifacts.cli.output import JsonOption, human_size, say, show, show_json
@@ -82,7 +83,7 @@ def estimate(
 ) -> None:
     """Ask for the price of publishing a folder or a file; nothing is paid."""
     repository = parse_repo(repo, given, Context.create())
-    given.refuse_foreign(repository.storage)
+    given.refuse_foreign(repository.storage, upload=repository.storage)
     plan = plan_model(path)
     backend = repository.connect()
     options = backend.upload_options(given.upload(repository.storage))
@@ -112,16 +113,19 @@ def status(
     """Say whether something on Arweave is pending, confirmed, or dropped by the network (exit code 1)."""
     from ritual_artifacts.backends.arweave.encoding import is_id  # noqa: PLC0415 - with its whole backend
 
+    storage = find_storage(StorageId.Arweave)
+    given.refuse_foreign(storage)
+    options = given.connection(storage)
     context = Context.create()
     if is_id(repo):
-        backend = _connect(context)
+        backend = _connect(context, options)
         transaction = backend.find_holder(repo)
     else:
         repository = parse_repo(repo, given, context)
         if repository.repo_id.storage != StorageId.Arweave:
             message = f"{repository.repo_id} is not on Arweave; only what is there has to be confirmed"
             raise BackendError(message)
-        backend = _connect(context)
+        backend = _connect(context, options)
         transaction = backend.find_transaction(repository.repo_id)
     found = backend.read_status(transaction)
     if as_json:
@@ -140,10 +144,10 @@ def status(
         raise typer.Exit(1)
 
 
-def _connect(context: Context) -> "ArweaveBackend":
+def _connect(context: Context, options: Mapping[str, Any] | None = None) -> "ArweaveBackend":
     from ritual_artifacts.backends.arweave import ArweaveBackend  # noqa: PLC0415 - imported when it is needed
 
-    backend = connect(StorageId.Arweave, {}, context)
+    backend = connect(StorageId.Arweave, options, context)
     if not isinstance(backend, ArweaveBackend):
         message = "another package's backend for Arweave is installed, and this command is about our own"
         raise BackendError(message)

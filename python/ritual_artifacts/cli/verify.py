@@ -11,6 +11,7 @@ from ritual_artifacts.backends import Revision
 from ritual_artifacts.cli.locations import (
     Location,
     count_unnamed,
+    find_location_storage,
     is_repo_id,
     locate_folder,
     locate_stored,
@@ -48,6 +49,7 @@ def verify(
     The files of a folder are hashed. Of a repository, what the storage says about its files is compared;
     only files of which it does not know the SHA-256 are read. With --deep, all files are read.
     """
+    given.refuse_foreign(find_location_storage(where))
     wanted = None if digest is None else Digest.parse(digest)
     with progress_bar() as progress:
         context = Context.create(progress=progress)
@@ -56,7 +58,6 @@ def verify(
             found, all_well = _verify_location(location, wanted, context)
         else:
             repository = parse_repo(where, given, context)
-            given.refuse_foreign(repository.storage)
             revision, manifest = repository.open()
             stored = None if deep else locate_stored(revision, manifest)
             found, all_well = (
