@@ -449,7 +449,7 @@ def test_a_whole_number_that_no_float_can_be_is_refused(
 
 
 def files_in(folder: Path) -> set[str]:
-    return {path.name for path in folder.iterdir()}
+    return {path.name for path in folder.iterdir() if path.name != ".ritual-partial"}
 
 
 def test_a_verifier_fetches_only_what_verifying_needs(artifact: EZKLArtifact, own_folders: Path) -> None:
@@ -521,7 +521,7 @@ def test_what_a_verifier_has_cannot_prove(
     circuits: list[Any] = [manager, manager.artifact]  # which a type checker does not let prove
     for circuit in circuits:
         assert verify(circuit, good_proof())
-        with pytest.raises(CircuitError, match="downloaded without .*prover_key_path"):
+        with pytest.raises(CircuitError, match=r"downloaded without .*prover_key_path"):
             prove(circuit, [0.5])
 
     assert files_in(tmp_path / "out") == {"settings.json", "test.vk", "insecure_srs_file.srs"}

@@ -1,4 +1,4 @@
-"""`demo`: it shows what it claims to show, with any folder, and cleans up."""
+"""`demo`: it does what it says, with any folder, and cleans up."""
 
 import json
 import sys
@@ -59,7 +59,7 @@ def test_the_sample_makes_the_round_trip_and_nothing_stays(
         "the same upload again: 0 bytes stored",
         "2 files, digest equal",
         "3. flip one bit of the downloaded model.safetensors",
-        "caught: model.safetensors",
+        "detected: model.safetensors",
         "refused: model.safetensors",
         "model.safetensors is not in the target folder",
     ):

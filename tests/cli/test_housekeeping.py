@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from ritual_artifacts.backends.local import LocalBackend
+from ritual_artifacts.settings import load_settings
 
 REPO = "local/me/model/v1"
 MANIFEST = "ritual_manifest.json"
@@ -30,7 +31,7 @@ def cached(run: Run, uploaded: dict[str, Any]) -> Path:
 
 
 def damage_store(uploaded: dict[str, Any]) -> Path:
-    path = LocalBackend().layout.object_path(uploaded["files"][0]["sha256"])
+    path = LocalBackend(load_settings().store_dir).layout.object_path(uploaded["files"][0]["sha256"])
     path.chmod(0o644)
     path.write_bytes(b"damaged")
     return path
@@ -138,7 +139,7 @@ def test_an_intact_cache_verifies(run: Run, cached: Path) -> None:
 
     text, printed = run("cache", "verify"), run("cache", "verify", "--json")
 
-    assert (text.code, text.out) == (0, "OK artifacts in the cache: 1, all as promised\n")
+    assert (text.code, text.out) == (0, "OK artifacts in the cache: 1, all match their manifests\n")
     assert json.loads(printed.out) == {"ok": True, "mismatches": []}
 
 
@@ -199,7 +200,7 @@ def test_a_revision_that_has_labels_is_not_removed_by_its_name(run: Run, uploade
     outcome = run("store", "rm", f"local/me/model/{uploaded['revision']}")
 
     assert (outcome.code, outcome.out) == (1, "")
-    assert "is what the label v1 names; remove v1 instead" in outcome.err
+    assert "still has a label; remove v1 instead" in outcome.err
     assert run("verify", REPO).code == 0
 
 
@@ -234,7 +235,7 @@ def test_a_damaged_store_does_not_verify(run: Run, uploaded: dict[str, Any]) -> 
 
 def test_a_file_that_the_store_lost_does_not_verify(run: Run, uploaded: dict[str, Any]) -> None:
     lost = uploaded["files"][0]
-    LocalBackend().layout.object_path(lost["sha256"]).unlink()
+    LocalBackend(load_settings().store_dir).layout.object_path(lost["sha256"]).unlink()
 
     text, printed = run("store", "verify"), run("store", "verify", "--json")
 

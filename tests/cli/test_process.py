@@ -1,4 +1,4 @@
-"""The command as a process: exit codes, streams, interruption, and what a terminal gets to see."""
+"""The command as a process: exit codes, streams, interrupts, and what a terminal shows."""
 
 import json
 import os
@@ -7,14 +7,16 @@ import select
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ritual_artifacts import StorageId, backends
+from ritual_artifacts import StorageId
+from ritual_artifacts.backends import registry
 
 MANIFEST = "ritual_manifest.json"
 REMOTE = "huggingface/me/model"
@@ -22,50 +24,69 @@ SIZE = 3_000_000
 
 Run = Callable[..., Any]
 
-# A backend as a third party installs it: a module, and metadata with an entry point.
+# A storage as another package installs it: a module, and metadata with an entry point.
 STUB = """
-import os, threading
+import os
+import threading
 from pathlib import Path
+
+from ritual_artifacts import workers
+from ritual_artifacts.backends import Options, Revision
+from ritual_artifacts.backends.memory import MemoryBackend, MemorySpace, MemoryStorage
 from ritual_artifacts.errors import AuthenticationError, TransferError
 
-class Remote:
-    folder = Path(os.environ["STUB_FOLDER"])
-    mode = os.environ.get("STUB_MODE", "")
+folder = Path(os.environ.get("STUB_FOLDER", "."))
+mode = os.environ.get("STUB_MODE", "")
 
-    def resolve(self, repo_id):
-        if self.mode == "refused":
+
+class NoOptions(Options):
+    title = "the stub"
+
+
+class Stub(MemoryStorage):
+    name = "huggingface"
+    title = "the stub"
+    connection_options = NoOptions
+
+    def connect(self, options, context):
+        return Connection(MemorySpace())
+
+
+class Connection(MemoryBackend):
+    def open(self, repo_id):
+        if mode == "refused":
             raise AuthenticationError("the storage does not know this token; log in again")
-        if self.mode == "reset":
+        if mode == "reset":
             raise ConnectionResetError(104, "Connection reset by peer")
-        if self.mode == "slow":
+        if mode == "slow":
             raise TimeoutError("timed out")
-        return "revision"
+        return Opened(repo_id, "revision")
 
-    def read_manifest(self, repo_id, revision):
-        return (self.folder / "ritual_manifest.json").read_bytes()
 
-    def find_local_file(self, repo_id, revision, entry):
-        return None
+class Opened(Revision):
+    def manifest_bytes(self):
+        return (folder / "ritual_manifest.json").read_bytes()
 
-    def read_file(self, repo_id, revision, entry, *, offset=0):
+    def read(self, entry, offset=0):
         with open(os.environ["STUB_LOG"], "a") as log:
             log.write(f"{entry.path} {offset}\\n")
-        data = (self.folder / entry.path).read_bytes()
+        data = (folder / entry.path).read_bytes()
         half = len(data) // 2
         yield data[offset:half]
-        if self.mode == "cut":
+        if mode == "cut":
             raise TransferError("the connection was cut", retryable=True)
-        if self.mode == "hang":
+        if mode in {"hang", "deaf"}:
             os.write(int(os.environ["STUB_READY"]), b"x")
-            while True:
-                threading.Event().wait(0.1)
+            while mode == "hang":
+                workers.sleep(0.1)
+            threading.Event().wait()
         yield data[max(offset, half):]
 """
 
 
 @pytest.fixture
 def stub(tmp_path: Path, run: Run) -> dict[str, str]:
-    """Install a backend for Hugging Face that has one artifact, and return the environment to use it."""
+    """Install a storage that has one artifact, and return the environment to use it."""
     source = tmp_path / "source"
     source.mkdir()
     (source / "weights.bin").write_bytes(bytes(range(250)) * (SIZE // 250))
@@ -76,7 +97,7 @@ def stub(tmp_path: Path, run: Run) -> dict[str, str]:
     info.mkdir(parents=True)
     (site / "stub_backend.py").write_text(STUB)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: stub-backend\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[ritual_artifacts.backends]\nhuggingface = stub_backend:Remote\n")
+    (info / "entry_points.txt").write_text("[ritual_artifacts.backends]\nhuggingface = stub_backend:Stub\n")
     return {
         "PYTHONPATH": os.pathsep.join([str(site), *filter(None, [os.environ.get("PYTHONPATH")])]),
         "STUB_FOLDER": str(tmp_path / "remote"),
@@ -179,7 +200,7 @@ def test_network_is_3_and_authentication_4(
 def test_a_storage_without_backend_is_a_failure_that_says_so(
     run: Run, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delitem(backends._OWN, StorageId.Arweave)
+    monkeypatch.delitem(registry._OWN, StorageId.Arweave)
     repo = "arweave/me/model"
     for arguments in (["upload", model, repo], ["download", repo], ["copy", model, repo]):
         outcome = run(*arguments)
@@ -188,10 +209,24 @@ def test_a_storage_without_backend_is_a_failure_that_says_so(
     assert "no backend for 'arweave' is installed" in run("download", repo).err
 
 
-def test_a_remote_artifact_is_verified_in_the_cache(run_process: Run, stub: Mapping[str, str]) -> None:
-    before = run_process("verify", REMOTE, environment=stub)
+def test_a_storage_that_cannot_list_its_files_is_verified_by_reading_them(
+    run_process: Run, stub: Mapping[str, str]
+) -> None:
+    listed = run_process("verify", REMOTE, environment=stub)
+    read = run_process("verify", REMOTE, "--deep", environment=stub)
+
+    assert listed.code == 1
+    assert "--deep" in listed.err
+    assert (read.code, read.out) == (
+        0,
+        f"OK {REMOTE}: 1 file, 3.0 MB, all match the manifest (all of them read)\n",
+    )
+
+
+def test_a_remote_artifact_is_copied_from_the_cache(run_process: Run, stub: Mapping[str, str]) -> None:
+    before = run_process("copy", REMOTE, "out", environment=stub)
     run_process("download", REMOTE, environment=stub)
-    after = run_process("verify", REMOTE, environment=stub)
+    after = run_process("copy", REMOTE, "out", environment=stub)
 
     assert before.code == 1
     assert f"first 'ritual-artifacts download {REMOTE}'" in before.err
@@ -206,7 +241,7 @@ def test_another_version_in_the_cache_is_not_taken_for_the_remote_one(
     run("upload", tmp_path / "source", "local/me/newer")
     run("download", "local/me/newer", tmp_path / "newer")
 
-    outcome = run_process("verify", REMOTE, environment={**stub, "STUB_FOLDER": str(tmp_path / "newer")})
+    outcome = run_process("copy", REMOTE, "out", environment={**stub, "STUB_FOLDER": str(tmp_path / "newer")})
 
     assert (outcome.code, outcome.out) == (1, "")
     assert "are not on this machine" in outcome.err
@@ -215,36 +250,59 @@ def test_another_version_in_the_cache_is_not_taken_for_the_remote_one(
 # --- Ctrl-C ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.skipif(os.name == "nt", reason="Windows has no signal that only this process gets")
-def test_an_interrupted_download_goes_on_where_it_stopped(
-    run_process: Run, stub: Mapping[str, str], tmp_path: Path
-) -> None:
+@contextmanager
+def reading(mode: str, stub: Mapping[str, str], folder: Path) -> Iterator["subprocess.Popen[bytes]"]:
+    """Start a download, and wait until half of its file has arrived."""
     ready, told = os.pipe()
-    process = subprocess.Popen(  # noqa: S603 - our own command
+    with subprocess.Popen(  # noqa: S603 - our own command
         [sys.executable, "-m", "ritual_artifacts", "download", REMOTE, "out"],
-        env={**os.environ, **stub, "STUB_MODE": "hang", "STUB_READY": str(told)},
+        env={**os.environ, **stub, "STUB_MODE": mode, "STUB_READY": str(told)},
         pass_fds=[told],
-        cwd=tmp_path,
+        cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-    )
-    os.close(told)
-    assert os.read(ready, 1) == b"x"
-    os.close(ready)
+    ) as process:
+        os.close(told)
+        try:
+            assert os.read(ready, 1) == b"x"
+            yield process
+        finally:
+            os.close(ready)
+            process.kill()
 
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no signal that only this process gets")
+def test_an_interrupted_download_continues_where_it_stopped(
+    run_process: Run, stub: Mapping[str, str], tmp_path: Path
+) -> None:
+    with reading("hang", stub, tmp_path) as process:
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
 
     assert (process.returncode, out) == (130, b"")
     assert err.decode().startswith("interrupted; ")
-    assert not list((tmp_path / "out").glob("*.*[!l]"))
-    assert sum(p.stat().st_size for p in (tmp_path / "out").rglob("*") if p.is_file()) == SIZE // 2
+    assert not (tmp_path / "out" / "weights.bin").exists()
 
     again = run_process("download", REMOTE, "out", environment=stub)
 
     assert again.code == 0
     assert (tmp_path / "log").read_text().splitlines() == ["weights.bin 0", f"weights.bin {SIZE // 2}"]
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [MANIFEST, "weights.bin"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no signal that only this process gets")
+def test_a_second_interrupt_ends_a_command_whose_storage_does_not_stop(
+    stub: Mapping[str, str], tmp_path: Path
+) -> None:
+    with reading("deaf", stub, tmp_path) as process:
+        process.send_signal(signal.SIGINT)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(1)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+
+    assert (process.returncode, out) == (130, b"")
+    assert err.decode().startswith("interrupted; ")
 
 
 # --- streams -----------------------------------------------------------------------------------------------
