@@ -72,6 +72,31 @@ class RetryPolicy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """How much a server may send, and how long it may take.
+
+    Attributes:
+        answer_bytes: Size of an answer that is not a file, as sent and decoded.
+        answer_seconds: Time for such an answer, or for the headers of a file. A longer timeout of the
+            connection counts instead.
+        error_bytes: Size of an error's body; a longer body is ignored.
+        error_seconds: Time for an error's body; a body that takes longer is ignored.
+        slow_bytes: A server that sends less of a file than this in `slow_seconds` is too slow.
+        slow_seconds: See `slow_bytes`; the time that this machine needs to store the bytes is not counted. A
+            longer timeout of the connection counts instead.
+        unsized_bytes: Size of a file whose manifest does not state one.
+    """
+
+    answer_bytes: int = 64 << 20
+    answer_seconds: float = 120.0
+    error_bytes: int = 1 << 20
+    error_seconds: float = 10.0
+    slow_bytes: int = 32 << 10
+    slow_seconds: float = 60.0
+    unsized_bytes: int = 64 << 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
     """What one public call carries.
 
@@ -81,6 +106,7 @@ class Context:
         executor: A thread pool for work on many files or requests; None: threads of the call's own.
         clock: The time.
         retry: When to give up on a server.
+        bounds: How much a server may send, and how long it may take.
     """
 
     settings: Settings
@@ -88,6 +114,7 @@ class Context:
     executor: Executor | None = None
     clock: Clock = field(default_factory=SystemClock)
     retry: RetryPolicy = field(default_factory=RetryPolicy)
+    bounds: Bounds = field(default_factory=Bounds)
 
     @classmethod
     def create(cls, *, progress: ProgressCallback | None = None, executor: Executor | None = None) -> Self:

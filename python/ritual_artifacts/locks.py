@@ -1,17 +1,81 @@
 """Locks between processes: one lock file for each folder that is written."""
 
+import errno
 import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Self
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from ritual_artifacts.errors import ConflictError
 from ritual_artifacts.settings import Settings
 
 CACHE_LOCKS_DIRNAME = ".locks"
+
+
+class ProcessLock:
+    """The lock of one file, which at most one process and thread holds.
+
+    It is always the operating system's own lock. Where the file system has none, filelock would use the file
+    itself as a mark instead: a lock file from earlier would then keep every process waiting for ever.
+    """
+
+    def __init__(self, path: Path, *, timeout: float = -1) -> None:
+        """Prepare; nothing is locked yet.
+
+        Args:
+            path: The file, which is made where it is missing.
+            timeout: Seconds to wait for another holder; negative to wait without a limit.
+        """
+        self.path = path
+        self._timeout = timeout
+        try:
+            self._lock = FileLock(path, fallback_to_soft=False)
+        except TypeError:  # an older filelock, which never does that
+            self._lock = FileLock(path)
+
+    def acquire(self) -> None:
+        """Lock the file.
+
+        Raises:
+            filelock.Timeout: another process or thread held it until the timeout.
+            RuntimeError: this thread holds it, and would deadlock.
+            OSError: it cannot be locked; the message says what to do.
+        """
+        try:
+            self._lock.acquire(timeout=self._timeout)
+        except Timeout:
+            raise
+        except NotImplementedError:
+            raise _explain(errno.ENOSYS, self.path) from None
+        except OSError as error:
+            if error.filename is None and error.errno is not None:
+                raise _explain(error.errno, self.path) from None
+            raise
+
+    def release(self) -> None:
+        """Unlock the file."""
+        self._lock.release()
+
+    def __enter__(self) -> Self:
+        """Lock the file; see `acquire`."""
+        self.acquire()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Unlock the file."""
+        self.release()
+
+
+def _explain(number: int, path: Path) -> OSError:
+    reason = (
+        f"{os.strerror(number)}: the file system cannot lock this file; set RITUAL_STORE_DIR, "
+        f"RITUAL_CACHE_DIR and RITUAL_STATE_DIR to folders on a file system with locks, such as a local disk"
+    )
+    return OSError(number, reason, str(path))
 
 
 def is_in_cache(folder: Path, settings: Settings) -> bool:
@@ -43,12 +107,13 @@ def lock_folder(folder: Path, settings: Settings, *, timeout: float = -1) -> Ite
     Raises:
         ConflictError: this thread already holds the lock, and would deadlock.
         filelock.Timeout: another writer held the lock until the timeout.
+        OSError: the file system cannot lock files.
     """
     path = lock_path(folder, settings)
     path.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(path)
+    lock = ProcessLock(path, timeout=timeout)
     try:
-        lock.acquire(timeout=timeout)
+        lock.acquire()
     except RuntimeError as error:
         message = (
             f"{folder} is already being written by this thread; "

@@ -30,6 +30,7 @@ from ritual_artifacts.errors import (
 )
 from ritual_artifacts.events import ProgressCallback
 from ritual_artifacts.repo_id import RitualRepoId, StorageId, find_storage_name
+from ritual_artifacts.secret import hide_secrets
 from ritual_artifacts.settings import load_settings
 from ritual_artifacts.transfer.cache import BroadcastedArtifact, Cache, CachedArtifact
 from ritual_artifacts.transfer.fetching import Request, fetch, identify, open_folder
@@ -159,11 +160,11 @@ class RitualArtifactManager(BaseModel, Generic[ArtifactType]):
         if origin is None:
             return self.manifest(progress=progress, executor=executor)
         context = Context.create(progress=progress, executor=executor)
-        verify_origin(self.artifact, origin, str(self.repo_id or "this machine"), context)
-        return origin.manifest
+        return verify_origin(self.artifact, origin, str(self.repo_id or "this machine"), context)
 
     # --- publishing ---
 
+    @hide_secrets
     def to_repo(
         self,
         repo_id: str | RitualRepoId,
@@ -223,6 +224,7 @@ class RitualArtifactManager(BaseModel, Generic[ArtifactType]):
         self._described = Description(manifest, stamp, self._published)
         return result
 
+    @hide_secrets
     def to_huggingface_hub(
         self,
         repo_name: str,
@@ -235,6 +237,7 @@ class RitualArtifactManager(BaseModel, Generic[ArtifactType]):
         repo = RitualRepoId.from_hf_repo_id(repo_name)
         return self.to_repo(repo, token, None, repo_manager_kwargs, upload_kwargs, **options)
 
+    @hide_secrets
     def to_arweave(
         self,
         repo_name: str,
@@ -364,6 +367,7 @@ class RitualArtifactManager(BaseModel, Generic[ArtifactType]):
         return cls._of(load(artifact_class, fetched, verified=verify or wanted is not None), repo_id)
 
     @classmethod
+    @hide_secrets
     def from_repo(
         cls,
         artifact_class: type[ArtifactType],
@@ -425,6 +429,7 @@ class RitualArtifactManager(BaseModel, Generic[ArtifactType]):
         return cls._of(load(artifact_class, fetch(request, context), verified=True), repo)
 
     @classmethod
+    @hide_secrets
     def from_huggingface_hub(
         cls,
         artifact_class: type[ArtifactType],
@@ -439,6 +444,7 @@ class RitualArtifactManager(BaseModel, Generic[ArtifactType]):
         return cls.from_repo(artifact_class, repo, directory, token, repomanager_kwargs, **options)
 
     @classmethod
+    @hide_secrets
     def from_arweave(
         cls,
         artifact_class: type[ArtifactType],

@@ -151,13 +151,16 @@ class _Crew(Generic[Item, Result]):
         self._alarm: SimpleQueue[None] = SimpleQueue()  # filled when the crew stops; wakes sleeping tasks
 
     def start(self, max_workers: int, executor: Executor | None) -> None:
-        tasks = [copy_context().run for _ in range(min(max_workers, self._count))]
+        tasks: list[Callable[..., None]] = [copy_context().run for _ in range(min(max_workers, self._count))]
         works = [self._work] * len(tasks)
+        # `extend` and `map` note each thread in the very instruction that starts it.
         if executor is not None:
-            self._futures.extend(map(executor.submit, tasks, works))
+            submit: Callable[..., Future[None]] = executor.submit
+            self._futures.extend(map(submit, tasks, works))
             return
+        start: Callable[..., int] = _thread.start_new_thread
         try:
-            self._threads.extend(map(_thread.start_new_thread, tasks, [(work,) for work in works]))
+            self._threads.extend(map(start, tasks, [(work,) for work in works]))
         except RuntimeError:  # the system has no more threads
             if not self._threads:
                 raise

@@ -5,13 +5,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from filelock import FileLock
 
 from ritual_artifacts.artifact.manifest import Manifest
 from ritual_artifacts.backends.local import LocalBackend
 from ritual_artifacts.backends.local.layout import Layout
 from ritual_artifacts.context import Context
 from ritual_artifacts.errors import ArtifactNotFoundError, ConflictError, ManifestError
+from ritual_artifacts.locks import ProcessLock
 from tests.backends.stores import NO_OPTIONS, assert_intact, incoming, objects, plan_of, repo, upload
 
 
@@ -27,7 +27,7 @@ def before_the_next_lock(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[
     def do(something: Callable[[], object]) -> None:
         lock = Layout.lock
 
-        def lock_later(layout: Layout) -> FileLock:
+        def lock_later(layout: Layout) -> ProcessLock:
             monkeypatch.setattr(Layout, "lock", lock)
             something()
             return lock(layout)

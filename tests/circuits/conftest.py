@@ -29,7 +29,7 @@ class FakeEzkl:
         self._monkeypatch = monkeypatch
 
     def break_at(self, call: str, what: str) -> None:
-        self._monkeypatch.setenv("FAKE_EZKL", f"{call}:{what}")
+        self._monkeypatch.setenv("EZKL_FAKE", f"{call}:{what}")
 
     @property
     def records(self) -> list[dict[str, Any]]:
@@ -52,8 +52,8 @@ def fake_ezkl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeEzkl:
     shutil.copyfile(Path(__file__).with_name("fake_ezkl.py"), site / "ezkl.py")
     monkeypatch.syspath_prepend(str(site))
     log = tmp_path / "calls.jsonl"
-    monkeypatch.setenv("FAKE_EZKL_CALLS", str(log))
-    monkeypatch.delenv("FAKE_EZKL", raising=False)
+    monkeypatch.setenv("EZKL_FAKE_CALLS", str(log))
+    monkeypatch.delenv("EZKL_FAKE", raising=False)
     monkeypatch.setenv("EZKL_REPO_PATH", str(tmp_path / "ezkl-home"))
     return FakeEzkl(log, monkeypatch)
 

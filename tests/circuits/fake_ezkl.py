@@ -1,6 +1,6 @@
 """A stand-in for ezkl with its calls and its ways to fail, without the mathematics.
 
-The environment says what goes wrong: `FAKE_EZKL` is `call:what`. Every call is noted in `FAKE_EZKL_CALLS`.
+The environment says what goes wrong: `EZKL_FAKE` is `call:what`. Every call is noted in `EZKL_FAKE_CALLS`.
 """
 
 import ctypes
@@ -32,9 +32,9 @@ def _note(call: str, arguments: dict[str, Any]) -> None:
         name: vars(value) if isinstance(value, PyRunArgs) else value for name, value in arguments.items()
     }
     record = {"call": call, "arguments": shown, "cache": os.environ["EZKL_REPO_PATH"], "pid": os.getpid()}
-    with Path(os.environ["FAKE_EZKL_CALLS"]).open("a") as file:
+    with Path(os.environ["EZKL_FAKE_CALLS"]).open("a") as file:
         file.write(json.dumps(record) + "\n")
-    at, _, what = os.environ.get("FAKE_EZKL", "").partition(":")
+    at, _, what = os.environ.get("EZKL_FAKE", "").partition(":")
     if at != call:
         return
     match what:

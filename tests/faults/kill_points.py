@@ -52,7 +52,7 @@ class Killer:
         self._left -= 1
 
     def install(self) -> None:
-        wrappers = {
+        wrappers: dict[str, Callable[[Any], Any]] = {
             "rename_files": partial(self._pair_by_pair, copies=False),
             "copy_files": partial(self._pair_by_pair, copies=True),
             "write_file": self._around_a_write,

@@ -215,7 +215,12 @@ class TestOtherProcess:
         tmp_path: Path,
     ) -> None:
         target = tmp_path / "out"
-        streamed.append(lambda: (streamed.clear(), meddle(only_partial(target))))
+
+        def meddle_once() -> None:
+            streamed.clear()
+            meddle(only_partial(target))
+
+        streamed.append(meddle_once)
 
         assert download(target) == digest
         assert not streamed

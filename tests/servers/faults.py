@@ -241,6 +241,16 @@ def endless_body() -> Fault:
     return _of_bodies(repeat)
 
 
+def endless_answer(status: int, size: int) -> Fault:
+    """Answer with so many bytes, made while they are sent, without a Content-Length."""
+
+    def blocks() -> Iterator[bytes]:
+        for _ in range(size >> 20):
+            yield b"x" * (1 << 20)
+
+    return Fault(change=lambda _, __: Reply(status=status, body=Stream(None, blocks), chunked=True))
+
+
 def cut_after(size: int) -> Fault:
     """Cut the connection after so many bytes of the body; the Content-Length promised all of it."""
     return _of_bodies(lambda _, reply: replace(reply, cut_after=size) if reply.length > size else None)

@@ -269,7 +269,7 @@ def test_a_staged_file_that_is_changed_after_it_was_verified_is_never_put_in_pla
 
 
 def kill_in_commit(
-    target: Path, files: dict[str, bytes], monkeypatch: pytest.MonkeyPatch, **options: bool
+    target: Path, files: dict[str, bytes], monkeypatch: pytest.MonkeyPatch, *, exclusive: bool = False
 ) -> None:
     """Die after the old files were put aside, without a chance to undo it."""
 
@@ -285,7 +285,7 @@ def kill_in_commit(
         patch.setattr("ritual_artifacts.transfer.staging.rename_files", die)
         patch.setattr(Staging, "close", lambda *_, **__: None)
         with pytest.raises(Killed):
-            download(target, files, **options)
+            download(target, files, exclusive=exclusive)
 
 
 def test_after_a_kill_the_next_download_finishes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

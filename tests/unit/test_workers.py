@@ -153,7 +153,12 @@ def test_a_pool_that_cannot_run_the_work_is_an_error() -> None:
     with ThreadPoolExecutor(1) as busy:
         release = threading.Event()
         busy.submit(release.wait)
-        threading.Timer(0.2, lambda: (busy.shutdown(wait=False, cancel_futures=True), release.set())).start()
+
+        def end() -> None:
+            busy.shutdown(wait=False, cancel_futures=True)
+            release.set()
+
+        threading.Timer(0.2, end).start()
         with pytest.raises(CancelledError):
             each(str, [1], max_workers=1, executor=busy)
 

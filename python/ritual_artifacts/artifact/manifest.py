@@ -9,9 +9,9 @@ import hashlib
 import json
 import re
 from bisect import bisect_left
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, NoReturn, Self, TypeAlias
 
@@ -21,6 +21,7 @@ from ritual_artifacts.artifact.canonical import MAX_DEPTH, canonical_bytes, is_t
 from ritual_artifacts.artifact.digest import Digest
 from ritual_artifacts.artifact.introspection import explain
 from ritual_artifacts.artifact.planning import MANIFEST_FILENAME, RESERVED_PATHS, ArtifactPlan
+from ritual_artifacts.artifact.shape import check_shape
 from ritual_artifacts.core.hashing import FileDigest, read_regular
 from ritual_artifacts.errors import ManifestError
 from ritual_artifacts.names import MAX_PATH_BYTES, collision_key, find_collisions, path_problem
@@ -312,6 +313,10 @@ class LegacyManifest(_BaseManifest):
     files: tuple[LegacyEntry, ...]
 
     @property
+    def digest(self) -> None:
+        """Not known, because it covers the sizes."""
+
+    @property
     def can_have_digest(self) -> bool:
         """Whether canonical JSON can represent the fields; infernet-ml writes integers of any size."""
         try:
@@ -358,6 +363,7 @@ def parse_manifest(data: bytes, source: str = "the manifest") -> AnyManifest:
     """
     try:
         values = _parse_strictly(data)
+        check_shape(values, MAX_ENTRIES)
         document = ManifestDocument.model_validate(values)
         fields = {key: value for key, value in values.items() if key not in _RESERVED_KEYS}
         json.dumps(fields, ensure_ascii=False, allow_nan=False).encode()  # no 1e999, no lone surrogates
@@ -455,7 +461,8 @@ def _count_punctuation(data: bytes, start: int, end: int) -> int:
 def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     values = dict(pairs)
     if len(values) != len(pairs):
-        duplicate = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
+        keys = sorted(key for key, _ in pairs)
+        duplicate = next(key for key, following in pairwise(keys) if key == following)
         message = f"duplicate key {duplicate[:_MAX_SHOWN]!a} in one object"
         raise ValueError(message)
     return values

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from ritual_artifacts.artifact.canonical import canonical_bytes
 from ritual_artifacts.artifact.digest import Digest
 from ritual_artifacts.artifact.introspection import rebuild
-from ritual_artifacts.artifact.manifest import AnyManifest, Manifest
+from ritual_artifacts.artifact.manifest import AnyManifest
 from ritual_artifacts.artifact.planning import MANIFEST_FILENAME, ArtifactPlan, plan_files
 from ritual_artifacts.backends import UploadResult
 from ritual_artifacts.cli.locations import (
@@ -220,7 +220,7 @@ def inspect(
             {
                 "artifact_type": manifest.artifact_type,
                 "repo_id": manifest.repo_id,
-                "digest": _digest(manifest),
+                "digest": manifest.digest,
                 "fields": manifest.fields,
                 "files": _files(manifest),
             }
@@ -257,7 +257,7 @@ def diff(
                 values = (v[:SHORT_DIGEST] if part == "files" else _shorten(v) for v in change.values())
                 show(f"{sign} {label}: {' -> '.join(values)}")
         if equal:
-            say(f"no difference: {_digest(new) or 'the same type, fields and files'}")
+            say(f"no difference: {new.digest or 'the same type, fields and files'}")
     if not equal:
         raise typer.Exit(1)
 
@@ -287,16 +287,12 @@ def _files(manifest: AnyManifest) -> list[dict[str, Any]]:
     return [{"path": e.path, "size": e.size, "sha256": e.sha256} for e in manifest.files]
 
 
-def _digest(manifest: AnyManifest) -> Digest | None:
-    return manifest.digest if isinstance(manifest, Manifest) else None
-
-
 def _show_files(manifest: AnyManifest, place: str, about: dict[str, str], *, as_json: bool) -> None:
     """Show an artifact that is in a folder now."""
     if as_json:
-        show_json({**about, "digest": _digest(manifest), "files": _files(manifest)})
+        show_json({**about, "digest": manifest.digest, "files": _files(manifest)})
     else:
-        say(f"{count_files(manifest)}, verified: {_digest(manifest)}")
+        say(f"{count_files(manifest)}, verified: {manifest.digest}")
         show(place)
 
 

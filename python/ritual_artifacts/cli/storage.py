@@ -170,7 +170,7 @@ def _cached_row(folder: CacheFolder) -> Row:
         "date": datetime.fromtimestamp(folder.path.stat().st_mtime)
         .astimezone()
         .isoformat(timespec="seconds"),
-        "digest": manifest.digest if isinstance(manifest, Manifest) else None,
+        "digest": manifest.digest if manifest else None,
     }
 
 

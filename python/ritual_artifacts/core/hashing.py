@@ -7,10 +7,11 @@ and name the file in every error.
 import errno
 import os
 import stat
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Literal, TypeAlias, overload
+from typing import Any, Final, Literal, TypeAlias, TypeVar, overload
 
 from ritual_artifacts import _core
 from ritual_artifacts._core import FileDigest, PartialFile, rename_files, sha256_kernels, write_file
@@ -37,7 +38,13 @@ DEFAULT_READ_SIZE = 2 << 20
 this for a large file that is hashed alone. It does not depend on the number and sizes of the files."""
 
 _SHA256_DIGITS = 64
+_LANES: Final = 16
+"""Files that one thread has open at once, because it hashes them together."""
+_OPEN_PER_COPY: Final = 3
+_SPARE: Final = 16
+"""Open files that are left to the rest of the process."""
 
+Item = TypeVar("Item")
 StrPath: TypeAlias = str | PathLike[str]
 ByteCallback: TypeAlias = Callable[[int], object]
 
@@ -102,16 +109,20 @@ def hash_files(
         SourceChangedError: a file changed while it was being read.
         OSError: a file is missing or cannot be read; `filename` is its path.
     """
-    return _core.hash_files(
-        paths,
-        follow_symlinks=follow_symlinks,
-        max_workers=_limit_workers(max_workers),
-        read_size=read_size,
-        progress=progress,
-        data_root=data_root,
-        git_sha1_max_size=git_sha1_max_size,
-        return_exceptions=return_exceptions,
-    )
+    workers = _limit_workers(max_workers)
+    hashed: list[Any] = []
+    for batch in _batches(paths, workers, 1):
+        hashed += _core.hash_files(
+            batch,
+            follow_symlinks=follow_symlinks,
+            max_workers=workers,
+            read_size=read_size,
+            progress=progress,
+            data_root=data_root,
+            git_sha1_max_size=git_sha1_max_size,
+            return_exceptions=return_exceptions,
+        )
+    return hashed
 
 
 def copy_files(
@@ -147,7 +158,33 @@ def copy_files(
             changed a target while it was being written.
         OSError: a file cannot be read or written; `filename` is its path.
     """
-    return _core.copy_files(pairs, max_workers=_limit_workers(max_workers), progress=progress, resume=resume)
+    workers = _limit_workers(max_workers)
+    copied: list[FileDigest] = []
+    for batch in _batches(pairs, workers, _OPEN_PER_COPY):
+        copied += _core.copy_files(batch, max_workers=workers, progress=progress, resume=resume)
+    return copied
+
+
+def _batches(items: Sequence[Item], workers: int | None, open_per_item: int) -> Iterator[Sequence[Item]]:
+    """Split work on files where the process may have too few files open for all of it at once."""
+    at_once = len(items)
+    if sys.platform != "win32":  # which has no such limit
+        import resource  # noqa: PLC0415 - only on Unix
+
+        limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = min(len(items), _LANES * (workers or os.cpu_count() or 1)) * open_per_item
+        if limit != resource.RLIM_INFINITY and wanted + _SPARE > limit // 2:
+            at_once = max(1, (limit - _count_open() - _SPARE) // open_per_item)
+    for start in range(0, max(1, len(items)), max(1, at_once)):
+        yield items[start : start + max(1, at_once)]
+
+
+def _count_open() -> int:
+    """Return how many files this process has open."""
+    try:
+        return sum(1 for _ in Path("/dev/fd").iterdir())
+    except OSError:
+        return 0
 
 
 def _limit_workers(number: int | None) -> int | None:

@@ -14,8 +14,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from filelock import FileLock
-
 from ritual_artifacts.artifact.manifest import read_manifest
 from ritual_artifacts.artifact.planning import MANIFEST_FILENAME
 from ritual_artifacts.core.hashing import copy_files, make_folder
@@ -23,6 +21,7 @@ from ritual_artifacts.errors import ArtifactError, CircuitError, ConflictError
 from ritual_artifacts.ezkl.artifact import ArtifactGenerationArgs, EZKLArtifact
 from ritual_artifacts.ezkl.process import Step, StepFailed, require_ezkl, run_in_thread, run_steps
 from ritual_artifacts.ezkl.srs import INSECURE_SRS_NAME, SRS_NAME, check_fits, find_downloaded, read_logrows
+from ritual_artifacts.locks import ProcessLock
 from ritual_artifacts.manager import RitualArtifactManager
 from ritual_artifacts.names import component_problem
 
@@ -293,7 +292,7 @@ def _work_folder(target: Path) -> Iterator[Path]:
     folder = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
     lock = _lock_path(folder)
     try:
-        with FileLock(lock):
+        with ProcessLock(lock):
             try:
                 folder.mkdir()
                 yield folder
@@ -321,7 +320,7 @@ def _clean_up(target: Path) -> None:
     for folder in map(target.with_name, found):
         backup = _backup_path(folder)
         with contextlib.suppress(OSError):  # also a timeout: the folder is in use
-            with FileLock(_lock_path(folder), timeout=0):
+            with ProcessLock(_lock_path(folder), timeout=0):
                 if _is_circuit(backup) and not os.path.lexists(target):
                     backup.rename(target)
                 for leftover in (folder, backup):

@@ -9,6 +9,7 @@ import contextlib
 import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -31,6 +32,15 @@ _WORKER: Final = Path(__file__).with_name("worker.py")
 _POLL: Final = 0.1  # seconds between checks of `cancel`
 _MAX_OUTPUT: Final = 2000
 _KILLED: Final = -9  # the exit code after SIGKILL, which the kernel sends when memory runs out
+
+_PASSED_ON: Final = re.compile(
+    r"APPDATA|COMSPEC|ENABLE_ICICLE_GPU|HOME|ICICLE_SMALL_K|LANG|LANGUAGE|LOCALAPPDATA|LOGNAME"
+    r"|NUMBER_OF_PROCESSORS|PATH|PATHEXT|PROCESSOR_ARCHITECTURE|PROGRAMDATA|SHELL|SSL_CERT_DIR|SSL_CERT_FILE"
+    r"|SYSTEMDRIVE|SYSTEMROOT|TEMP|TERM|TMP|TMPDIR|TZ|USER|USERPROFILE|VIRTUAL_ENV|WINDIR"
+    r"|(CUDA|DYLD|EZKL|LC|LD|MALLOC|OMP|RAYON|XDG)_.*|PYTHON.*",
+    re.IGNORECASE,
+)
+"""Variables that Python, its libraries and ezkl need."""
 
 
 class Cancelled(Exception):  # noqa: N818 - not an error: the caller no longer waits for the job
@@ -93,7 +103,7 @@ def run_steps(steps: Sequence[Step], cancel: threading.Event | None = None) -> l
         job, result, output = Path(folder, "job.json"), Path(folder, "result.json"), Path(folder, "output")
         job.write_text(json.dumps({"steps": steps, "result": str(result)}), encoding="utf-8")
         environment = {
-            **os.environ,
+            **_find_environment(),
             "PYTHONPATH": os.pathsep.join(path or str(Path.cwd()) for path in sys.path),
             "EZKL_REPO_PATH": folder,
             "RUST_BACKTRACE": "0",
@@ -107,6 +117,11 @@ def run_steps(steps: Sequence[Step], cancel: threading.Event | None = None) -> l
         raise StepFailed(answer["failed"], answer["reason"])
     values: list[bool | None] = answer["values"]
     return values
+
+
+def _find_environment() -> dict[str, str]:
+    """Return the variables that a worker needs: no token, key or password of the user's."""
+    return {name: value for name, value in os.environ.items() if _PASSED_ON.fullmatch(name)}
 
 
 def _run_worker(job: Path, output: int, environment: dict[str, str], cancel: threading.Event | None) -> int:

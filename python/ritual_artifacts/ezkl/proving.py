@@ -17,6 +17,7 @@ from ritual_artifacts.ezkl.proof import EZKLProof, check_shape, find_contradicti
 from ritual_artifacts.ezkl.srs import INSECURE_SRS_NAME
 from ritual_artifacts.manager import RitualArtifactManager
 from ritual_artifacts.repo_id import RitualRepoId
+from ritual_artifacts.secret import hide
 
 log = logging.getLogger(__name__)
 
@@ -137,6 +138,7 @@ async def generate_proof_from_repo_id(
         BackendError: the storage is not available or failed.
         CircuitError: see `prove`.
     """
+    hf_token = hide("hf_token", hf_token)
 
     def job(cancel: threading.Event) -> EZKLProof:
         circuit = fetch(repo_id, hf_token, expected_digest)
@@ -194,6 +196,7 @@ async def verify_proof_from_repo(
         BackendError: the storage is not available or failed.
         CircuitError: see `verify`.
     """
+    hf_token = hide("hf_token", hf_token)
 
     def job(cancel: threading.Event) -> bool:
         require_ezkl()

@@ -20,6 +20,7 @@ from ritual_artifacts.models.artifact import ModelArtifact, plan_model
 from ritual_artifacts.models.identity import MlModelId, find_names
 from ritual_artifacts.models.information import MlModelInfo, MLType
 from ritual_artifacts.repo_id import RitualRepoId
+from ritual_artifacts.secret import hide_secrets
 from ritual_artifacts.settings import load_settings
 from ritual_artifacts.transfer.cache import BroadcastedArtifact, Cache
 from ritual_artifacts.transfer.fetching import Request, fetch
@@ -65,6 +66,7 @@ class ModelManager:
         self.default_ml_type = default_ml_type
 
     @classmethod
+    @hide_secrets
     def upload_model(  # noqa: PLR0917 - infernet-ml's order
         cls,
         directory: Path | str,
@@ -122,6 +124,7 @@ class ModelManager:
         return result
 
     @_HybridMethod
+    @hide_secrets
     def download_model(
         self,
         model: str | MlModelId | None = None,

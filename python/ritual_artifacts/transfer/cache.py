@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 from pydantic import BaseModel, JsonValue
 
 from ritual_artifacts.artifact.manifest import AnyEntry, AnyManifest, read_manifest
@@ -25,7 +25,7 @@ from ritual_artifacts.backends.registry import find_storage
 from ritual_artifacts.context import Context
 from ritual_artifacts.core.hashing import make_folder, write_file
 from ritual_artifacts.errors import ArtifactNotFoundError, ManifestError, Mismatch, RepoIdError
-from ritual_artifacts.locks import CACHE_LOCKS_DIRNAME, is_in_cache, lock_folder, lock_path
+from ritual_artifacts.locks import CACHE_LOCKS_DIRNAME, ProcessLock, is_in_cache, lock_folder, lock_path
 from ritual_artifacts.repo_id import RitualRepoId, find_storage_name
 from ritual_artifacts.settings import Settings
 from ritual_artifacts.transfer.verification import find_mismatches
@@ -296,7 +296,7 @@ class Cache:
                 try:
                     locks.enter_context(lock_folder(listed.path, self.settings, timeout=0))
                     for path in self._other_locks(listed.path):
-                        locks.enter_context(FileLock(path, timeout=0))
+                        locks.enter_context(ProcessLock(path, timeout=0))
                 except Timeout:
                     continue
                 yield self.folder(listed.repo_id)  # it may have changed since it was listed

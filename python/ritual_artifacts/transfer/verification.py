@@ -158,7 +158,7 @@ def verify_folder(
     return complete_manifest(manifest, sizes) if wanted.is_all_of(manifest) else manifest
 
 
-def verify_origin(artifact: BaseModel, origin: Origin, source: str, context: Context) -> None:
+def verify_origin(artifact: BaseModel, origin: Origin, source: str, context: Context) -> AnyManifest:
     """Compare an artifact with what it was when it was downloaded, opened or uploaded.
 
     Args:
@@ -167,6 +167,9 @@ def verify_origin(artifact: BaseModel, origin: Origin, source: str, context: Con
         source: Where its files are from, for messages.
         context: The call that this belongs to.
 
+    Returns:
+        The manifest that the files match.
+
     Raises:
         IntegrityError: files are missing, differ, or do not belong in a directory of the artifact, or a field
             has another value now; everything is named.
@@ -174,10 +177,14 @@ def verify_origin(artifact: BaseModel, origin: Origin, source: str, context: Con
     manifest = origin.manifest
     selection = Selection.of_model(type(artifact), manifest)
     found = origin.find_changed_fields(artifact, source)
-    found += find_mismatches(manifest.files, origin.places, source, context, fields=selection.fields)[0]
+    mismatches, sizes = find_mismatches(
+        manifest.files, origin.places, source, context, fields=selection.fields
+    )
+    found += mismatches
     found += find_strays(manifest, origin.directories, source, fields=selection.directories)
     if found:
         raise IntegrityError.of(found)
+    return complete_manifest(manifest, sizes)
 
 
 def check_expected_digest(manifest: AnyManifest, expected: Digest | None, source: str) -> None:

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -18,6 +18,7 @@ from huggingface_hub.utils.tqdm import are_progress_bars_disabled
 
 from ritual_artifacts.backends.huggingface.library import SharedChange, replaced
 from ritual_artifacts.backends.huggingface.session import guarded_session
+from ritual_artifacts.context import Context
 from ritual_artifacts.errors import BackendError
 from tests.backends.huggingface.conftest import REPO, Client
 from tests.backends.sample import Sample
@@ -162,8 +163,12 @@ def secrets_of(request: httpx2.Request) -> set[str]:
     return {"authorization", "x-key"} & set(request.headers)
 
 
+def guard(endpoint: str, timeout: float = 60) -> AbstractContextManager[None]:
+    return guarded_session(endpoint, HEADERS, timeout, Context.create())
+
+
 def test_headers_are_sent_to_their_endpoint_only(sent: list[httpx2.Request]) -> None:
-    with guarded_session(HERE, HEADERS, 60):
+    with guard(HERE):
         get_session().get(f"{HERE}/redirect", headers=HEADERS, follow_redirects=True)
         get_session().get(f"{THERE}/", headers=HEADERS)
 
@@ -171,7 +176,7 @@ def test_headers_are_sent_to_their_endpoint_only(sent: list[httpx2.Request]) -> 
 
 
 def test_the_library_replaces_its_session_by_a_guarded_one(sent: list[httpx2.Request]) -> None:
-    with guarded_session(HERE, HEADERS, 60):
+    with guard(HERE):
         close_session()  # as it does after each failed connection
         get_session().get(f"{THERE}/", headers=HEADERS)
 
@@ -179,7 +184,7 @@ def test_the_library_replaces_its_session_by_a_guarded_one(sent: list[httpx2.Req
 
 
 def test_two_uploads_at_once_may_have_one_token_and_two_endpoints(sent: list[httpx2.Request]) -> None:
-    with guarded_session(HERE, HEADERS, 60), guarded_session(THERE, HEADERS, 60):
+    with guard(HERE), guard(THERE):
         for endpoint in (HERE, THERE, "https://elsewhere.example"):
             get_session().get(endpoint, headers=HEADERS)
 
@@ -189,7 +194,7 @@ def test_two_uploads_at_once_may_have_one_token_and_two_endpoints(sent: list[htt
 def test_requests_of_other_code_keep_their_headers(sent: list[httpx2.Request]) -> None:
     theirs = HEADERS | {"user-agent": "theirs/1"}
 
-    with guarded_session(HERE, HEADERS, 60):
+    with guard(HERE):
         get_session().get(THERE, headers=theirs)
     get_session().get(THERE, headers=HEADERS)
 
@@ -197,10 +202,11 @@ def test_requests_of_other_code_keep_their_headers(sent: list[httpx2.Request]) -
 
 
 def test_a_request_without_a_timeout_gets_one_and_others_keep_theirs(sent: list[httpx2.Request]) -> None:
-    with guarded_session(HERE, HEADERS, 60), guarded_session(HERE, HEADERS, 90):
+    with guard(HERE), guard(HERE, 90):
         get_session().get(HERE)
         get_session().get(HERE, timeout=7)
     get_session().get(HERE)
 
     timeouts: list[dict[str, Any]] = [request.extensions["timeout"] for request in sent]
-    assert [timeout["read"] for timeout in timeouts] == [90, 7, None]
+    assert float(timeouts[0]["read"]) == pytest.approx(90)
+    assert [timeout["read"] for timeout in timeouts[1:]] == [7, None]

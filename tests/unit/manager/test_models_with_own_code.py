@@ -204,7 +204,7 @@ DEPENDENT: dict[str, tuple[Make, str]] = {
         lambda write: NestedFromParent(parts={"a": FromParent(weights=write("checkpoint-5/w.bin"))}),
         r"NestedFromParent\.parts\.a\.step ",
     ),
-    "beside": (_beside, "weights: Value error, no configuration"),
+    "beside": (_beside, "weights: no configuration"),
     "folder's name": (
         lambda write: InCheckpoint(weights=write("checkpoint-1/w.bin")),
         "expected a folder checkpoint",
@@ -213,7 +213,7 @@ DEPENDENT: dict[str, tuple[Make, str]] = {
         lambda write: Raising(weights=write("source/w.bin")),
         "Raising could not be rebuilt.*RuntimeError",
     ),
-    "executable": (_executable, r"program: Value error, \(the folder of the download\)/run\.sh is not"),
+    "executable": (_executable, r"program: \(the folder of the download\)/run\.sh is not"),
 }
 
 

@@ -91,7 +91,8 @@ class HuggingFaceRevision(Revision):
     def read(self, entry: AnyEntry, offset: int = 0) -> Iterator[bytes]:
         """Stream a file, continued where a connection is lost; see `Revision`."""
         with self._hub.streams:
-            yield from self._hub.stream_file(self.repo_id, self.name, entry.path, offset=offset)
+            limit = self._hub.context.bounds.unsized_bytes if entry.size is None else None
+            yield from self._hub.stream_file(self.repo_id, self.name, entry.path, offset=offset, limit=limit)
 
     def listing(self) -> dict[str, RemoteFile]:
         """Return what the Hub says about every file of the commit; see `Revision`."""

@@ -1,6 +1,7 @@
 """Errors of the client library and the Hub as errors of this package, without tokens and signed addresses."""
 
 import contextlib
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from http import HTTPStatus
@@ -19,7 +20,9 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
-from ritual_artifacts.backends.http import RETRYABLE, describe, one_line
+from ritual_artifacts.backends.http import RETRYABLE, describe, keep_body, one_line, read_error
+from ritual_artifacts.backends.huggingface.library import cleaned_logs
+from ritual_artifacts.context import Bounds
 from ritual_artifacts.errors import (
     ArtifactError,
     ArtifactNotFoundError,
@@ -36,6 +39,7 @@ Clean: TypeAlias = Callable[[str], str]
 _LOG_IN: Final = "pass token=…, set HF_TOKEN, or log in with 'hf auth login'"
 _SECRETS: Final = re.compile(r"hf_[A-Za-z0-9]{8,}|(?i:bearer)\s+\S+|(?<=\?)[^\s'\"]*")
 """Tokens, and the query of an address, which may be signed."""
+_JSON_STARTS: Final = (b"{", b"[")
 _MIN_SECRET: Final = 8
 """Characters; a shorter header value could be part of any word."""
 
@@ -53,11 +57,19 @@ class Redactor:
         values |= {v.rpartition(" ")[2] for name, v in headers.items() if name.lower() == "authorization"}
         self._secrets |= {value for value in values if len(value) >= _MIN_SECRET}
 
-    def clean(self, text: str) -> str:
-        """Return text from a server on one line, cut short, without secrets."""
+    def hide(self, text: str) -> str:
+        """Return text without secrets."""
         for secret in sorted(self._secrets, key=len, reverse=True):
             text = text.replace(secret, "…")
-        return one_line(_SECRETS.sub("…", text))
+        return _SECRETS.sub("…", text)
+
+    def clean(self, text: str) -> str:
+        """Return text from a server on one line, cut short, without secrets."""
+        return one_line(self.hide(text))
+
+    def cleaned_logs(self) -> contextlib.AbstractContextManager[None]:
+        """Remove secrets from what the libraries log inside the block, such as the headers of an answer."""
+        return cleaned_logs(self.hide)
 
     def place(self, url: str) -> str:
         """Return an address without user, query and fragment, which may be secret."""
@@ -76,22 +88,34 @@ class Redactor:
         except ArtifactError:
             raise
         except Exception as error:  # noqa: BLE001 - errors of other origin are raised unchanged
-            raise self.translate(error, doing) from None  # the cause's text may contain a signed address
+            raise self.translate(error, doing) from None
 
     def translate(self, error: BaseException, doing: str) -> BaseException:
-        """Return this package's error for one of the client library's; any other one unchanged."""
-        return _translate(error, doing, self.clean)
+        """Return this package's error for one of the client library's; any other one unchanged.
+
+        The library's error loses its text and its frames, which can hold the token: Python keeps it as the
+        context of the new one, whatever that is raised from.
+        """
+        translated = _translate(error, doing, self.clean)
+        if translated is not error:
+            error.args = ()
+            error.__traceback__ = error.__cause__ = error.__context__ = None
+        return translated
 
 
 def _translate(error: BaseException, doing: str, clean: Clean) -> BaseException:  # noqa: C901, PLR0911 - one case per kind
     match error:
         case ArtifactError():
             return error
+        case RecursionError():
+            return BackendError(
+                f"{doing}: the server sent an invalid answer (JSON that is nested too deeply)"
+            )
         case RuntimeError(__cause__=BaseException() as cause):  # how the library wraps errors of its threads
             return _translate(cause, doing, clean)
         case HfHubHTTPError():
             return _translate_status(error, doing, clean)
-        case httpx2.UnsupportedProtocol():
+        case httpx2.UnsupportedProtocol() | httpx2.InvalidURL():
             return BackendError(f"{doing}: the server redirected to an address that cannot be used")
         case httpx2.HTTPError():
             return TransferError(f"{doing}: {describe(error, clean)}; try again", retryable=True)
@@ -139,3 +163,39 @@ def _translate_status(error: HfHubHTTPError, doing: str, clean: Clean) -> Artifa
     if status in RETRYABLE:
         return TransferError(f"{doing}: the server answered {status}; try again later{said}", retryable=True)
     return BackendError(f"{doing}: the server answered {status}{said}")
+
+
+def read_error_message(response: httpx2.Response, bounds: Bounds) -> None:
+    """Read the body of an error within bounds, and keep only what the client library can read in it.
+
+    The library reads it without bounds otherwise, and fails if it is not what the library expects.
+    """
+    body = read_error(response, bounds)
+    is_html = "html" in response.headers.get("content-type", "").lower()
+    try:
+        told = json.loads(body)
+    except (ValueError, RecursionError):
+        text = "" if is_html or body.lstrip().startswith(_JSON_STARTS) else body.decode(errors="replace")
+        response.headers["content-type"] = "text/plain; charset=utf-8"
+        keep_body(response, text.encode())
+    else:
+        response.headers["content-type"] = "application/json"
+        keep_body(response, json.dumps(_keep_messages(told)).encode())
+
+
+def _keep_messages(told: object) -> dict[str, object]:
+    """Return an error in JSON without the messages that do not have the form that the library expects."""
+    if not isinstance(told, dict):
+        return {}
+    error, errors = told.get("error"), told.get("errors")
+    kept: dict[str, object] = {"error_description": _as_text(told.get("error_description"))}
+    kept["error"] = [str(_as_text(e) or "") for e in error] if isinstance(error, list) else _as_text(error)
+    if isinstance(errors, list):
+        found = [e.get("message") for e in errors if isinstance(e, dict)]
+        kept["errors"] = [{"message": text} for text in found if isinstance(text, str)]
+    others = {name: value for name, value in told.items() if name not in {*kept, "errors"}}
+    return others | {name: value for name, value in kept.items() if value is not None}
+
+
+def _as_text(value: object) -> str | None:
+    return value if isinstance(value, str) else None

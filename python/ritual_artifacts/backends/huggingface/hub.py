@@ -3,7 +3,7 @@
 import contextlib
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any, Final
@@ -22,6 +22,7 @@ from ritual_artifacts.backends.huggingface.transport import Transport
 from ritual_artifacts.context import Context
 from ritual_artifacts.errors import ArtifactNotFoundError, AuthenticationError, BackendError, TransferError
 from ritual_artifacts.repo_id import RitualRepoId
+from ritual_artifacts.secret import Secret
 
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}")
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
@@ -86,23 +87,25 @@ class Hub:
         """Files in flight at once."""
         return self.connection.max_workers or self.context.streams
 
-    def make_headers(self) -> dict[str, str]:
+    def make_headers(self) -> Mapping[str, str]:
         """Return the endpoint's headers, with the token of the user, the environment or the stored login.
 
         Raises:
             AuthenticationError: the stored login was requested and does not exist, or cannot be a token.
         """
         with self.redactor.translated("looking for a token"), without_telemetry():
-            headers = build_hf_headers(
-                token=self.api.token,
-                library_name=self.api.library_name,
-                library_version=self.api.library_version,
-                user_agent=self.api.user_agent,
-                headers=self.api.headers,
-            )
+            headers = {
+                name: Secret(value)
+                for name, value in build_hf_headers(
+                    token=self.api.token,
+                    library_name=self.api.library_name,
+                    library_version=self.api.library_version,
+                    user_agent=self.api.user_agent,
+                    headers=self.api.headers,
+                ).items()
+            }
         self.redactor.add(headers)
-        scheme, _, token = headers.get("authorization", "").partition(" ")
-        if scheme == "Bearer" and is_malformed(token):
+        if _has_malformed_token(headers):
             message = (
                 "the token of HF_TOKEN or the stored login contains white space, control or other characters "
                 "that a token cannot have; set it again, or log in with 'hf auth login'"
@@ -215,9 +218,16 @@ class Hub:
         return RemoteFile(size, git_sha1=self._checked(_COMMIT, item["oid"], "git id of a file"))
 
     def stream_file(
-        self, repo_id: RitualRepoId, commit: str, path: str, *, offset: int = 0
+        self, repo_id: RitualRepoId, commit: str, path: str, *, offset: int = 0, limit: int | None = None
     ) -> Iterator[bytes]:
         """Yield a file's bytes from `offset`, unchecked.
+
+        Args:
+            repo_id: The repository.
+            commit: The commit.
+            path: The file.
+            offset: Where to start.
+            limit: Bytes that the file may have; None if the caller knows its size and stops there.
 
         Raises:
             ArtifactNotFoundError: the commit has no such file.
@@ -226,7 +236,7 @@ class Hub:
         doing = f"downloading {path!r} of {repo_id}"
         url = f"{self.web_url(repo_id)}/resolve/{commit}/{quote(path)}"
         with self.redactor.translated(doing):
-            yield from self._transport.stream(url, doing, offset=offset)
+            yield from self._transport.stream(url, doing, offset=offset, limit=limit)
 
     def check_commit(self, value: object) -> str:
         """Return what a server gave as a commit, if it is one.
@@ -258,6 +268,12 @@ class Hub:
         timeout = self.connection.write_timeout or self.connection.timeout * _WRITE_TIMEOUTS
         with (
             without_telemetry(),
-            guarded_session(self.connection.endpoint, self.make_headers(), timeout),
+            self.redactor.cleaned_logs(),
+            guarded_session(self.connection.endpoint, self.make_headers(), timeout, self.context),
         ):
             yield
+
+
+def _has_malformed_token(headers: Mapping[str, str]) -> bool:
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    return scheme == "Bearer" and is_malformed(token)

@@ -6,6 +6,7 @@ share a change: the first one makes it, and the last one undoes it.
 """
 
 import contextlib
+import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -80,3 +81,59 @@ def without_bars() -> AbstractContextManager[None]:
     if constants.HF_HUB_DISABLE_PROGRESS_BARS is not None:
         return contextlib.nullcontext()
     return _bars.active()
+
+
+class _LogCleaner(logging.Filter):
+    """Cleans what the libraries log while at least one request of this package is under way."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._hiders: tuple[Callable[[str], str], ...] = ()  # replaced as a whole: records read it unlocked
+        self._lock = threading.Lock()
+        self._attached = SharedChange(self._attach)
+
+    @contextlib.contextmanager
+    def active(self, hide: Callable[[str], str]) -> Iterator[None]:
+        with self._lock:
+            self._hiders = (*self._hiders, hide)
+        try:
+            with self._attached.active():
+                yield
+        finally:
+            with self._lock:
+                rest = list(self._hiders)
+                rest.remove(hide)
+                self._hiders = tuple(rest)
+
+    @contextlib.contextmanager
+    def _attach(self) -> Iterator[None]:
+        loggers = [
+            logger
+            for name, logger in list(logging.Logger.manager.loggerDict.items())
+            if isinstance(logger, logging.Logger) and name.partition(".")[0] in _LOGGING
+        ]
+        for logger in loggers:
+            logger.addFilter(self)
+        try:
+            yield
+        finally:
+            for logger in loggers:
+                logger.removeFilter(self)
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        said = cleaned = record.getMessage()
+        for hide in self._hiders:
+            cleaned = hide(cleaned)
+        if cleaned != said:
+            record.msg, record.args = cleaned, None
+        return True
+
+
+_LOGGING: Final = frozenset({"httpcore2", "httpx2", "huggingface_hub"})
+"""Packages that log addresses and headers."""
+_logs: Final = _LogCleaner()  # one, because each package has one logger
+
+
+def cleaned_logs(hide: Callable[[str], str]) -> AbstractContextManager[None]:
+    """Apply `hide` to what the libraries log inside the block."""
+    return _logs.active(hide)

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from ritual_artifacts.backends.options import Flag, Options
 from ritual_artifacts.errors import RepoIdError
 from ritual_artifacts.repo_id import RitualRepoId
+from ritual_artifacts.secret import Secret
 from ritual_artifacts.settings import Settings
 
 RepoType: TypeAlias = Literal["model", "dataset", "space"]
@@ -87,7 +88,7 @@ def _check_header_name(name: str) -> str:
 
 def _strip_token(token: object) -> object:
     """Remove white space that a file or an editor has added."""
-    return token.strip() if isinstance(token, str) else token
+    return Secret(token.strip()) if isinstance(token, str) else token
 
 
 def _check_token(token: str | bool | None) -> str | bool | None:  # noqa: FBT001 - False means "send none"
@@ -96,7 +97,11 @@ def _check_token(token: str | bool | None) -> str | bool | None:  # noqa: FBT001
             "it contains white space, control or other characters that a token cannot have; copy it again"
         )
         raise ValueError(message)
-    return token
+    return Secret(token) if isinstance(token, str) else token
+
+
+def _hide_values(headers: Mapping[str, str] | None) -> Mapping[str, str] | None:
+    return None if headers is None else {name: Secret(value) for name, value in headers.items()}
 
 
 def _check_endpoint(endpoint: str) -> str:
@@ -186,6 +191,7 @@ class HubConnection(Options):
     ] = None
     headers: Annotated[
         Mapping[_Name, _Text] | None,
+        AfterValidator(_hide_values),
         Field(repr=False, description="More headers; they are sent to the endpoint only."),
     ] = None
 

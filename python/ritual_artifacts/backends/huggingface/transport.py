@@ -10,19 +10,29 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from http import HTTPStatus
 from typing import Any, Final
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 
 import httpx2
 from huggingface_hub import get_session, hf_raise_for_status
 
-from ritual_artifacts.backends.http import RETRYABLE, Retries, from_position, interruptible, retry_after
-from ritual_artifacts.backends.huggingface.errors import Redactor
-from ritual_artifacts.backends.huggingface.session import origin
+from ritual_artifacts.backends.http import (
+    ACCEPTED_ENCODING,
+    RETRYABLE,
+    Retries,
+    from_position,
+    interruptible,
+    read_bounded,
+    redirect_target,
+    retry_after,
+    time_limits,
+)
+from ritual_artifacts.backends.huggingface.errors import Redactor, read_error_message
+from ritual_artifacts.backends.huggingface.session import OWN, origin
 from ritual_artifacts.context import Context
 from ritual_artifacts.errors import BackendError
+from ritual_artifacts.secret import Secret
 
 _MAX_REDIRECTS: Final = 8
-_MAX_ANSWER_BYTES: Final = 64 << 20
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 
 
@@ -49,7 +59,7 @@ class Transport:
         """
         self._endpoint = endpoint
         self._make_headers = make_headers
-        self._timeout = httpx2.Timeout(timeout)
+        self._timeout = timeout
         self._context = context
         self._redactor = redactor
 
@@ -65,22 +75,45 @@ class Transport:
         retries = Retries(doing, self._context, self._redactor.clean)
         while True:
             try:
-                with self._open(url, {}, params) as response:
+                with self._open(url, {"Accept-Encoding": ACCEPTED_ENCODING}, params) as response:
                     if response.status_code not in RETRYABLE:
-                        hf_raise_for_status(response)
+                        self._raise_for_status(response)
                         next_page = response.links.get("next", {}).get("url")
-                        answer = json.loads(_read_all(response, doing))
+                        answer = self._read_json(response, doing)
                         return answer, None if next_page is None else urljoin(url, next_page)
                     problem, pause = f"the server answered {response.status_code}", self._pause(response)
             except httpx2.TransportError as error:
-                retries.wait_after(error)
+                lost = error.with_traceback(None)  # whose frames hold the request, with the token
             else:
                 retries.wait(problem, pause)
+                continue
+            retries.wait_after(lost)
 
-    def stream(self, url: str, doing: str, *, offset: int = 0) -> Iterator[bytes]:
+    def _read_json(self, response: httpx2.Response, doing: str) -> Any:  # noqa: ANN401 - any JSON
+        body = read_bounded(response, self._context.bounds.answer_bytes, doing)
+        try:
+            return json.loads(body)
+        except RecursionError:
+            message = f"{doing}: the server sent an invalid answer (it is nested too deeply)"
+            raise BackendError(message) from None
+
+    def _raise_for_status(self, response: httpx2.Response) -> None:
+        """Raise the library's error for an answer that is one, from a body that was read within bounds."""
+        if response.is_error:
+            read_error_message(response, self._context.bounds)
+        hf_raise_for_status(response)
+
+    def stream(self, url: str, doing: str, *, offset: int = 0, limit: int | None = None) -> Iterator[bytes]:
         """Yield the bytes at `url` from `offset` to the end; a lost connection is continued where it ended.
 
+        Args:
+            url: The file.
+            doing: What the file is needed for, for messages.
+            offset: Where to start.
+            limit: Bytes that the file may have; None if the caller knows its size and stops there.
+
         Raises:
+            BackendError: the file is larger than `limit`.
             TransferError: the server cannot be reached, fails repeatedly, or sends another range.
             HfHubHTTPError: it answered with another error.
         """
@@ -93,17 +126,19 @@ class Transport:
                     if response.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and position:
                         return  # the file ends at or before `position`
                     if not self._is_temporary(response):
-                        hf_raise_for_status(response)
-                        for block in from_position(response, position, doing):
+                        self._raise_for_status(response)
+                        for block in from_position(response, position, doing, limit=limit):
                             position += len(block)
-                            retries.reset()
+                            retries.note(len(block))
                             yield block
                         return
                     problem, pause = f"the server answered {response.status_code}", self._pause(response)
             except httpx2.TransportError as error:
-                retries.wait_after(error)
+                lost = error.with_traceback(None)  # whose frames hold the request, with the token
             else:
                 retries.wait(problem, pause)
+                continue
+            retries.wait_after(lost)
 
     def _pause(self, response: httpx2.Response) -> float | None:
         return retry_after(response, self._context.clock.time())
@@ -123,36 +158,48 @@ class Transport:
         trusted = origin(url) == origin(self._endpoint)
         for _ in range(_MAX_REDIRECTS):
             sent = {**self._make_headers(), **headers} if trusted else dict(headers)
-            with get_session().stream(
-                "GET", url, headers=sent, params=params, timeout=self._timeout, follow_redirects=False
-            ) as response:
-                location = response.headers.get("location")
-                if response.status_code not in _REDIRECTS or location is None:
+            with self._send(url, sent, params) as response:
+                location = Secret(response.headers.get("location", ""))  # it can be signed
+                if response.status_code not in _REDIRECTS or not location:
                     with interruptible(response):
                         yield response
                     return
-                target = urljoin(url, location)
-            if urlsplit(target).scheme not in {"http", "https"} or (
-                url.startswith("https:") and not target.startswith("https:")
-            ):
-                message = (
-                    f"{self._place(url)} redirects to {self._place(target)}, which is not a safe address"
-                )
-                raise BackendError(message)
+            target = self._redirect(url, location)
             trusted = trusted and origin(target) == origin(self._endpoint)
             url, params = target, None
-        message = f"{self._place(url)} redirects more than {_MAX_REDIRECTS} times"
+        message = f"{self._redactor.place(url)} redirects more than {_MAX_REDIRECTS} times"
         raise BackendError(message)
 
-    def _place(self, url: str) -> str:
-        return self._redactor.place(url)
+    @contextlib.contextmanager
+    def _send(
+        self, url: str, headers: Mapping[str, str], params: Mapping[str, str] | None
+    ) -> Iterator[httpx2.Response]:
+        try:
+            with (
+                self._redactor.cleaned_logs(),
+                get_session().stream(
+                    "GET",
+                    url,
+                    headers=headers,
+                    params=params,
+                    follow_redirects=False,
+                    extensions={**time_limits(self._timeout, self._context), OWN: True},
+                ) as response,
+            ):
+                yield response
+        except httpx2.InvalidURL:  # the library looks at the target of a redirect, too
+            message = f"{self._redactor.place(url)} redirects to an invalid address, which is not contacted"
+            raise BackendError(message) from None
 
+    def _redirect(self, url: str, location: str) -> str:
+        """Return the address that an answer redirects to.
 
-def _read_all(response: httpx2.Response, doing: str) -> bytes:
-    body = bytearray()
-    for block in response.iter_bytes():
-        body += block
-        if len(body) > _MAX_ANSWER_BYTES:
-            message = f"{doing}: the server's answer is larger than {_MAX_ANSWER_BYTES} bytes"
-            raise BackendError(message)
-    return bytes(body)
+        Raises:
+            BackendError: it is not an address to follow.
+        """
+        with contextlib.suppress(ValueError):  # whose text and frames can hold a password
+            return Secret(redirect_target(url, location))
+        message = (
+            f"{self._redactor.place(url)} redirects to an invalid or unsafe address, which is not contacted"
+        )
+        raise BackendError(message)

@@ -13,12 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from filelock import FileLock
-
 from ritual_artifacts.artifact.digest import Digest
 from ritual_artifacts.artifact.manifest import Manifest
 from ritual_artifacts.core.hashing import is_sha256, make_folder, read_regular
 from ritual_artifacts.errors import IntegrityError, Mismatch, RepoIdError
+from ritual_artifacts.locks import ProcessLock
 from ritual_artifacts.repo_id import RitualRepoId, StorageId
 
 log = logging.getLogger(__name__)
@@ -61,10 +60,10 @@ class Layout:
 
     root: Path
 
-    def lock(self) -> FileLock:
+    def lock(self) -> ProcessLock:
         """Return the lock that guards what is visible in the store."""
         make_folder(self.root)
-        return FileLock(self.root / "lock")
+        return ProcessLock(self.root / "lock")
 
     # --- contents ---
 

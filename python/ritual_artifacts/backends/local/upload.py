@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from ritual_artifacts.artifact.manifest import Manifest
 from ritual_artifacts.artifact.planning import ArtifactPlan, PlannedFile
@@ -29,6 +29,7 @@ from ritual_artifacts.core.hashing import (
     write_file,
 )
 from ritual_artifacts.errors import ConflictError, ManifestError, SourceChangedError
+from ritual_artifacts.locks import ProcessLock
 from ritual_artifacts.repo_id import RitualRepoId
 
 _RUNNING: Final = "alive.lock"
@@ -206,7 +207,7 @@ def open_upload(
     try:
         with layout.lock():  # between these steps a collection would take the upload for a killed one
             make_folder(folder)
-            running = FileLock(folder / _RUNNING)
+            running = ProcessLock(folder / _RUNNING)
             running.acquire()
         yield LocalUpload(layout, plan, repo_id, folder, context)
     finally:
@@ -217,9 +218,9 @@ def open_upload(
 
 def sweep(folder: Path) -> int:
     """Remove an upload's folder unless the upload is running; return the bytes freed."""
-    running = FileLock(folder / _RUNNING)
+    running = ProcessLock(folder / _RUNNING, timeout=0)
     try:
-        running.acquire(timeout=0)
+        running.acquire()
     except Timeout:
         return 0
     running.release()

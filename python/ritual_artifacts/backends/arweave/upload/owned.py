@@ -67,8 +67,8 @@ class ExistingUploads:
     def find_version(self, manifest: Manifest, journal: Journal) -> Version | None:
         """Return the version that is this very artifact under this id, also one that is not mined yet.
 
-        Without a label, the newest version must also have the same values: 1 and 1.0 have one digest. A journal
-        of the same artifact that was published before the newest version is cleared.
+        Without a label, the newest version must also have the same values: 1 and 1.0 have one digest. A
+        journal of the same artifact that was published before the newest version is cleared.
 
         Raises:
             ConflictError: the version label names another artifact, which never changes.
@@ -99,7 +99,7 @@ class ExistingUploads:
                 record = None
         if record is None:
             types = [MANIFEST_TYPE, BUNDLE_TYPE]
-            tags = {"Repo-Name": [self._repo_id.name], "Type": types, DIGEST_TAG: [digest]}
+            tags = {"Repo-Name": [self._repo_id.name], "Type": types, DIGEST_TAG: [str(digest)]}
             self._list_mined(tags, f"the artifact {digest}")
         return None
 
