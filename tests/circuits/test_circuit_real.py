@@ -203,7 +203,7 @@ def test_a_verifier_needs_no_proving_key(made_circuit: Path, own_folders: Path) 
 
 
 @pytest.mark.parametrize("content", [b"no model at all", b"\x08\x08", b"\x00" * 64])
-def test_what_is_no_onnx_is_refused_and_nothing_is_written(
+def test_a_file_that_is_not_onnx_is_refused_and_nothing_is_written(
     content: bytes, write: Callable[..., Path]
 ) -> None:
     model = write("network.onnx", content=content)

@@ -596,7 +596,7 @@ def test_a_copy_is_the_same_artifact(
     assert run("verify", second).code == 0
 
 
-def test_a_copy_in_a_folder_remembers_where_it_came_from(run: Run, folder: Path, tmp_path: Path) -> None:
+def test_a_copy_in_a_folder_names_its_repository(run: Run, folder: Path, tmp_path: Path) -> None:
     run("copy", folder, tmp_path / "copy")
 
     assert Manifest.read(tmp_path / "copy" / MANIFEST).repo_id == Manifest.read(folder / MANIFEST).repo_id

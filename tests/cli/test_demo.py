@@ -55,7 +55,7 @@ def test_the_sample_makes_the_round_trip_and_nothing_stays(
 
     assert (outcome.code, outcome.err) == (0, "")
     assert [line[:2] for line in outcome.out.splitlines() if line[0].isdigit()] == ["1.", "2.", "3.", "4."]
-    for promise in (
+    for text in (
         "the same upload again: 0 bytes stored",
         "2 files, digest equal",
         "3. flip one bit of the downloaded model.safetensors",
@@ -63,7 +63,7 @@ def test_the_sample_makes_the_round_trip_and_nothing_stays(
         "refused: model.safetensors",
         "model.safetensors is not in the target folder",
     ):
-        assert promise in outcome.out
+        assert text in outcome.out
     assert list(tmp_path.rglob("*")) == [temporary]
     assert not own_folders.exists()
 

@@ -96,7 +96,7 @@ def test_an_artifact_is_removed_from_the_cache(run: Run, cached: Path) -> None:
     assert run("verify", REPO).code == 0  # the store still has it
 
 
-def test_what_is_not_in_the_cache_cannot_be_removed(run: Run) -> None:
+def test_removing_an_artifact_that_is_not_in_the_cache_is_an_error(run: Run) -> None:
     outcome = run("cache", "rm", REPO)
 
     assert outcome.code == 1
@@ -123,7 +123,7 @@ def test_pruning_removes_what_is_incomplete_only_where_asked(run: Run, cached: P
     assert not broken.exists()
 
 
-def test_pruning_leaves_what_is_not_ours(run: Run, own_folders: Path) -> None:
+def test_pruning_keeps_other_files(run: Run, own_folders: Path) -> None:
     mine = own_folders / "cache" / "huggingface" / "me" / "model" / "default" / "model.onnx"
     mine.parent.mkdir(parents=True)
     mine.write_bytes(b"mine")
