@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 import pytest
 from pydantic import BaseModel
@@ -23,6 +23,7 @@ from tests.cli.conftest import Run
 REPO = "streaming/me/pair"
 COMMIT = "0123456789" * 4
 
+Pinned: TypeAlias = Literal["no", "id", "digest"]
 Here: TypeAlias = Literal["nothing", "part", "damaged", "whole"]
 Answer: TypeAlias = Literal["the copy", "the storage", "not here", "damaged"]
 
@@ -45,7 +46,7 @@ class Case:
     """
 
     offline: bool
-    pinned: Literal["no", "id", "digest"]
+    pinned: Pinned
     here: Here
     directory: bool
     part: bool
@@ -61,8 +62,8 @@ CASES = [
     Case(*row)
     for row in itertools.product(
         [False, True],
-        ["no", "id", "digest"],
-        ["nothing", "part", "damaged", "whole"],
+        get_args(Pinned),
+        get_args(Here),
         [False, True],
         [False, True],
     )
