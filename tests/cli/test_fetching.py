@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias
 
 import pytest
 from pydantic import BaseModel
@@ -58,16 +58,9 @@ class Case:
         )
 
 
-CASES = [
-    Case(*row)
-    for row in itertools.product(
-        [False, True],
-        get_args(Pinned),
-        get_args(Here),
-        [False, True],
-        [False, True],
-    )
-]
+PINS: list[Pinned] = ["no", "id", "digest"]
+HERE: list[Here] = ["nothing", "part", "damaged", "whole"]
+CASES = [Case(*row) for row in itertools.product([False, True], PINS, HERE, [False, True], [False, True])]
 
 
 def expect(case: Case) -> Answer:

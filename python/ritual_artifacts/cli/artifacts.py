@@ -17,6 +17,7 @@ from ritual_artifacts.artifact.planning import MANIFEST_FILENAME, ArtifactPlan, 
 from ritual_artifacts.backends import UploadResult
 from ritual_artifacts.cli.locations import (
     count_unnamed,
+    find_location_storage,
     is_repo_id,
     locate,
     locate_folder,
@@ -75,7 +76,7 @@ def upload(
     with progress_bar() as progress:
         context = Context.create(progress=progress)
         repository = parse_repo(repo, given, context)
-        given.refuse_foreign(repository.storage)
+        given.refuse_foreign(repository.storage, upload=repository.storage)
         backend = repository.connect()
         plan, expected = _plan(path, type_, values or [])
         options = given.upload(repository.storage)
@@ -186,7 +187,7 @@ def copy(
         from_storage = parse_repo(source, given, context).storage if is_repo_id(source) else None
         to_repository = parse_repo(target, given, context) if is_repo_id(target) else None
         to_storage = None if to_repository is None else to_repository.storage
-        given.refuse_foreign(from_storage, to_storage)
+        given.refuse_foreign(from_storage, to_storage, upload=to_storage)
         location = locate(source, given, context)
         plan = plan_again(location.manifest, location.places)
         expected = expected_hashes(location.manifest)
@@ -223,6 +224,7 @@ def inspect(
 
     The artifact's files are not read.
     """
+    given.refuse_foreign(find_location_storage(where))
     manifest = read_location_manifest(where, given, Context.create())
     if as_json:
         show_json(
@@ -250,6 +252,7 @@ def diff(
 
     Exit code 1 when they differ.
     """
+    given.refuse_foreign(find_location_storage(first), find_location_storage(second))
     context = Context.create()
     old, new = (read_location_manifest(where, given, context) for where in (first, second))
     changes = {

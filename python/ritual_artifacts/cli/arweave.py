@@ -3,12 +3,13 @@
 There is no option for a key: a wallet is given as a file.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ritual_artifacts.backends import connect
+from ritual_artifacts.backends import connect, find_storage
 from ritual_artifacts.cli.locations import parse_path, parse_repo
 from ritual_artifacts.cli.options import Given, takes_storage_options
 from ritual_artifacts.cli.output import JsonOption, human_size, say, show, show_json
@@ -89,7 +90,7 @@ def estimate(
     Nothing is paid.
     """
     repository = parse_repo(repo, given, Context.create())
-    given.refuse_foreign(repository.storage)
+    given.refuse_foreign(repository.storage, upload=repository.storage)
     plan = plan_model(path)
     backend = repository.connect()
     options = backend.upload_options(given.upload(repository.storage))
@@ -122,16 +123,19 @@ def status(
     """
     from ritual_artifacts.backends.arweave.encoding import is_id  # noqa: PLC0415 - with its whole backend
 
+    storage = find_storage(StorageId.Arweave)
+    given.refuse_foreign(storage)
+    options = given.connection(storage)
     context = Context.create()
     if is_id(repo):
-        backend = _connect(context)
+        backend = _connect(context, options)
         transaction = backend.find_holder(repo)
     else:
         repository = parse_repo(repo, given, context)
         if repository.repo_id.storage != StorageId.Arweave:
             message = f"{repository.repo_id} is not on Arweave; only uploads to Arweave have a status"
             raise BackendError(message)
-        backend = _connect(context)
+        backend = _connect(context, options)
         transaction = backend.find_transaction(repository.repo_id)
     found = backend.read_status(transaction)
     if as_json:
@@ -150,10 +154,10 @@ def status(
         raise typer.Exit(1)
 
 
-def _connect(context: Context) -> "ArweaveBackend":
+def _connect(context: Context, options: Mapping[str, Any] | None = None) -> "ArweaveBackend":
     from ritual_artifacts.backends.arweave import ArweaveBackend  # noqa: PLC0415 - imported when it is needed
 
-    backend = connect(StorageId.Arweave, {}, context)
+    backend = connect(StorageId.Arweave, options, context)
     if not isinstance(backend, ArweaveBackend):
         message = "this command needs the built-in Arweave backend, but another package replaces it"
         raise BackendError(message)

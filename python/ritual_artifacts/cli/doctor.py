@@ -81,6 +81,8 @@ def _try_storage(name: str, context: Context) -> str:
         find_storage(name).check(context)
     except ArtifactError as error:
         return str(error)
+    except Exception as error:  # noqa: BLE001 - another package's code, which may raise anything
+        return f"cannot be used: {type(error).__name__}: {error}"
     return "ready"
 
 

@@ -75,6 +75,15 @@ def is_repo_id(text: str) -> bool:
     return find_storage_name(text.partition("/")[0]) is not None
 
 
+def find_location_storage(text: str) -> Storage | None:
+    """Return the storage of a repository; None for a path.
+
+    Raises:
+        BackendError: the storage is not available.
+    """
+    return find_storage(text.partition("/")[0]) if is_repo_id(text) else None
+
+
 def parse_path(text: str) -> Path:
     """Parse a path; an empty text is refused, because it would mean the current folder."""
     if not text:

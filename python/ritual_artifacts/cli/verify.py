@@ -11,6 +11,7 @@ from ritual_artifacts.backends import Revision
 from ritual_artifacts.cli.locations import (
     Location,
     count_unnamed,
+    find_location_storage,
     is_repo_id,
     locate_folder,
     locate_stored,
@@ -49,6 +50,7 @@ def verify(
     only files without a reported SHA-256 are downloaded. Nothing is kept or changed. Exit code 1 when
     something differs.
     """
+    given.refuse_foreign(find_location_storage(where))
     wanted = None if digest is None else Digest.parse(digest)
     with progress_bar() as progress:
         context = Context.create(progress=progress)
@@ -57,7 +59,6 @@ def verify(
             found, success = _verify_location(location, wanted, context)
         else:
             repository = parse_repo(where, given, context)
-            given.refuse_foreign(repository.storage)
             revision, manifest = repository.open()
             stored = None if deep else locate_stored(revision, manifest)
             found, success = (
