@@ -170,7 +170,7 @@ def test_an_upload_without_a_token_sends_no_stored_login(
     Path(constants.HF_TOKEN_PATH).parent.mkdir(parents=True, exist_ok=True)
     Path(constants.HF_TOKEN_PATH).write_text(hub.token)
     seen: list[bool] = []
-    monkeypatch.setattr(hub, "writer", lambda call, owner: note(hub, seen, call))
+    monkeypatch.setattr(hub, "writer", lambda call, _owner: note(hub, seen, call))
     original = hub.caller
     monkeypatch.setattr(hub, "caller", lambda call: original(call) or hub.tokens[hub.token])
 
