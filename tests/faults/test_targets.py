@@ -178,13 +178,13 @@ def test_a_foreign_manifest_is_refused(write_into: Callable[..., object], tmp_pa
 
 
 def test_a_foreign_manifest_is_replaced_if_overwriting_was_asked_for(
-    bring: Callable[..., object], tmp_path: Path
+    write_into: Callable[..., object], tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
     out.mkdir()
     (out / "ritual_manifest.json").write_text('{"mine": true}')
 
-    bring(out, overwrite=True)
+    write_into(out, overwrite=True)
 
     assert RitualArtifactManager.from_dir(Sample, out).artifact.top.read_bytes() == b"top"
 

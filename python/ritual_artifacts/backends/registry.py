@@ -37,16 +37,10 @@ def find_storage(name: str) -> Storage:
     point = available[name]
     where = f"the backend for {str(name)!r}, {point.value},"
     try:
-<<<<<<< HEAD
         loaded = point.load()
         storage = loaded() if isinstance(loaded, type) and issubclass(loaded, Storage) else loaded
     except Exception as error:  # another package's code may raise anything
-        message = f"{where} cannot be loaded: {type(error).__name__}: {error}"
-=======
-        storage = point.load()()
-    except Exception as error:  # another package's code, which may raise anything
-        message = f"the backend for {str(name)!r}, {point.value}, cannot be imported: {error}"
->>>>>>> house
+        message = f"{where} cannot be imported: {type(error).__name__}: {error}"
         raise BackendError(message) from error
     if not isinstance(storage, Storage):
         message = f"{where} is not a Storage"
@@ -54,11 +48,6 @@ def find_storage(name: str) -> Storage:
     if problem := _find_problem(storage):
         message = f"{where} {problem}"
         raise BackendError(message)
-    for kind in ("connection_options", "upload_options"):
-        options = getattr(storage, kind, None)
-        if not (isinstance(options, type) and issubclass(options, Options)):
-            message = f"the backend for {str(name)!r}, {point.value}, has no {kind}"
-            raise BackendError(message)
     return storage
 
 
