@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ritual_artifacts.artifact import manifest, untrusted
+from ritual_artifacts.artifact import untrusted
 from ritual_artifacts.artifact.canonical import MAX_DEPTH
 from ritual_artifacts.artifact.manifest import Manifest, parse_manifest, read_manifest
 from ritual_artifacts.errors import ManifestError
