@@ -31,7 +31,13 @@ def _note(call: str, arguments: dict[str, Any]) -> None:
     shown = {
         name: vars(value) if isinstance(value, PyRunArgs) else value for name, value in arguments.items()
     }
-    record = {"call": call, "arguments": shown, "cache": os.environ["EZKL_REPO_PATH"], "pid": os.getpid()}
+    record = {
+        "call": call,
+        "arguments": shown,
+        "cache": os.environ["EZKL_REPO_PATH"],
+        "pid": os.getpid(),
+        "environment": dict(os.environ),
+    }
     with Path(os.environ["EZKL_FAKE_CALLS"]).open("a") as file:
         file.write(json.dumps(record) + "\n")
     at, _, what = os.environ.get("EZKL_FAKE", "").partition(":")

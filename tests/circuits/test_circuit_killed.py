@@ -180,3 +180,29 @@ def test_a_circuit_that_was_put_aside_by_a_killed_process_comes_back(
     assert (done.returncode, was_gone) == (9, True)
     assert RitualArtifactManager.from_dir(EZKLArtifact, folder).artifact == first
     assert hidden(model) == []
+
+
+SECRETS = [
+    "HF_TOKEN",
+    "HUGGING_FACE_HUB_TOKEN",
+    "ARWEAVE_WALLET_FILE_PATH",
+    "AWS_SECRET_ACCESS_KEY",
+    "OPENAI_API_KEY",
+    "DATABASE_URL",
+    "ANYTHING_ELSE",
+]
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_the_worker_does_not_get_the_secrets_of_the_environment(
+    name: str, fake_ezkl: FakeEzkl, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, "a secret")
+    monkeypatch.setenv("RAYON_NUM_THREADS", "1")
+
+    generate(model)
+
+    environment = fake_ezkl.records[-1]["environment"]
+    assert "a secret" not in environment.values()
+    assert environment["RAYON_NUM_THREADS"] == "1"
+    assert "PATH" in environment

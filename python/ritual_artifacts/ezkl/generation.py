@@ -7,7 +7,6 @@ import os
 import re
 import shutil
 import stat
-import threading
 import uuid
 import warnings
 from collections.abc import Iterator, Mapping
@@ -19,7 +18,7 @@ from ritual_artifacts.artifact.planning import MANIFEST_FILENAME
 from ritual_artifacts.core.hashing import copy_files, make_folder
 from ritual_artifacts.errors import ArtifactError, CircuitError, ConflictError
 from ritual_artifacts.ezkl.artifact import ArtifactGenerationArgs, EZKLArtifact
-from ritual_artifacts.ezkl.process import Step, StepFailed, require_ezkl, run_in_thread, run_steps
+from ritual_artifacts.ezkl.process import Cancel, Step, StepFailed, require_ezkl, run_in_thread, run_steps
 from ritual_artifacts.ezkl.srs import INSECURE_SRS_NAME, SRS_NAME, check_fits, find_downloaded, read_logrows
 from ritual_artifacts.locks import ProcessLock
 from ritual_artifacts.manager import RitualArtifactManager
@@ -76,7 +75,7 @@ async def generate_ezkl_artifacts(args: ArtifactGenerationArgs) -> EZKLArtifact:
     return await run_in_thread(lambda cancel: _generate(args, cancel))
 
 
-def _generate(args: ArtifactGenerationArgs, cancel: threading.Event) -> EZKLArtifact:
+def _generate(args: ArtifactGenerationArgs, cancel: Cancel) -> EZKLArtifact:
     version = require_ezkl()
     model = _find_source(args.onnx_path, "ONNX model")
     calibration = args.calibration_path and _find_source(args.calibration_path, "calibration data")
@@ -192,7 +191,7 @@ def _name_files(folder: Path, args: ArtifactGenerationArgs) -> EZKLArtifact:
 # --- ezkl's steps ------------------------------------------------------------------------------------------
 
 
-def _compile(args: ArtifactGenerationArgs, artifact: EZKLArtifact, cancel: threading.Event) -> int:
+def _compile(args: ArtifactGenerationArgs, artifact: EZKLArtifact, cancel: Cancel) -> int:
     """Generate the settings and the circuit; return the binary logarithm of its number of rows."""
     model, settings = str(artifact.onnx_path), str(artifact.settings_path)
     calibration = str(artifact.calibration_path)
@@ -251,7 +250,7 @@ def _collect_run_args(args: ArtifactGenerationArgs) -> dict[str, Any]:
     return run_args
 
 
-def _make_keys(artifact: EZKLArtifact, logrows: int, cancel: threading.Event, *, generate_srs: bool) -> None:
+def _make_keys(artifact: EZKLArtifact, logrows: int, cancel: Cancel, *, generate_srs: bool) -> None:
     srs, model = str(artifact.srs_path), str(artifact.compiled_model_path)
     witness = artifact.settings_path.with_name("witness.json")
     setup = {

@@ -13,12 +13,12 @@ import re
 import subprocess
 import sys
 import tempfile
-import threading
 from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final, NoReturn, TypeAlias, TypeVar
 
+from ritual_artifacts import workers
 from ritual_artifacts.errors import ArtifactError, CircuitError
 
 Step: TypeAlias = tuple[str, dict[str, Any]]
@@ -81,12 +81,32 @@ def require_ezkl() -> str:
     return found
 
 
-def run_steps(steps: Sequence[Step], cancel: threading.Event | None = None) -> list[bool | None]:
+class Cancel:
+    """Ends a job when it is set.
+
+    It is one assignment, which Ctrl-C cannot leave half done. `threading.Event` is Python code that takes a
+    lock, and an exception raised inside it can leave that lock taken for ever.
+    """
+
+    def __init__(self) -> None:
+        """Start without being set."""
+        self._is_set = False
+
+    def set(self) -> None:
+        """End the job."""
+        self._is_set = True
+
+    def is_set(self) -> bool:
+        """Return whether the job is to end."""
+        return self._is_set
+
+
+def run_steps(steps: Sequence[Step], cancel: Cancel | None = None) -> list[bool | None]:
     """Call ezkl functions in order, in a new process.
 
     Args:
         steps: The calls.
-        cancel: An event that ends the process when it is set.
+        cancel: Ends the process when it is set.
 
     Returns:
         The return value of each call if it is a bool, else None.
@@ -109,7 +129,11 @@ def run_steps(steps: Sequence[Step], cancel: threading.Event | None = None) -> l
             "RUST_BACKTRACE": "0",
         }
         with output.open("wb") as stream:
-            code = _run_worker(job, stream.fileno(), environment, cancel)
+            number = stream.fileno()
+            # On a thread of its own: Ctrl-C in the middle of `Popen.wait` can leave its lock taken for ever.
+            [code] = workers.each(
+                lambda path: _run_worker(path, number, environment, cancel), [job], max_workers=1
+            )
         if not result.exists():
             _raise_ended(code, steps, output)
         answer = json.loads(result.read_text(encoding="utf-8"))
@@ -124,7 +148,7 @@ def _find_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if _PASSED_ON.fullmatch(name)}
 
 
-def _run_worker(job: Path, output: int, environment: dict[str, str], cancel: threading.Event | None) -> int:
+def _run_worker(job: Path, output: int, environment: dict[str, str], cancel: Cancel | None) -> int:
     process = subprocess.Popen(  # noqa: S603 - our own interpreter and script
         [sys.executable, "-P", str(_WORKER), str(job)],
         stdin=subprocess.PIPE,  # closed when this process ends, which ends the worker
@@ -135,6 +159,7 @@ def _run_worker(job: Path, output: int, environment: dict[str, str], cancel: thr
     with process:
         try:
             while process.poll() is None:
+                workers.check()
                 if cancel is not None and cancel.is_set():
                     raise Cancelled
                 with contextlib.suppress(subprocess.TimeoutExpired):
@@ -153,15 +178,15 @@ def _raise_ended(code: int, steps: Sequence[Step], output: Path) -> NoReturn:
     raise CircuitError(message)
 
 
-async def run_in_thread(job: Callable[[threading.Event], Result]) -> Result:
+async def run_in_thread(job: Callable[[Cancel], Result]) -> Result:
     """Run a job in a thread of the event loop; if the caller is cancelled, the job is ended first.
 
     Args:
-        job: The function to run; its argument is the event that ends it.
+        job: The function to run; its argument ends it.
     """
     import asyncio  # noqa: PLC0415 - importing the package stays light
 
-    cancel = threading.Event()
+    cancel = Cancel()
     task = asyncio.ensure_future(asyncio.to_thread(job, cancel))
     try:
         return await asyncio.shield(task)

@@ -3,7 +3,6 @@
 import json
 import logging
 import tempfile
-import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -12,7 +11,7 @@ from ritual_artifacts.errors import CircuitError
 from ritual_artifacts.ezkl.artifact import EZKLArtifact
 from ritual_artifacts.ezkl.files import AnyArtifact, check_files, fetch, fetch_for_verifying, require_all
 from ritual_artifacts.ezkl.inputs import flatten, lay_out
-from ritual_artifacts.ezkl.process import Step, StepFailed, require_ezkl, run_in_thread, run_steps
+from ritual_artifacts.ezkl.process import Cancel, Step, StepFailed, require_ezkl, run_in_thread, run_steps
 from ritual_artifacts.ezkl.proof import EZKLProof, check_shape, find_contradiction, keep, read_json
 from ritual_artifacts.ezkl.srs import INSECURE_SRS_NAME
 from ritual_artifacts.manager import RitualArtifactManager
@@ -104,7 +103,7 @@ async def generate_proof(
         IntegrityError: see `prove`, which lists the other errors too.
     """
 
-    def job(cancel: threading.Event) -> EZKLProof:
+    def job(cancel: Cancel) -> EZKLProof:
         require_ezkl()
         return _prove(
             require_all(check_files(artifact_files)),
@@ -140,7 +139,7 @@ async def generate_proof_from_repo_id(
     """
     hf_token = hide("hf_token", hf_token)
 
-    def job(cancel: threading.Event) -> EZKLProof:
+    def job(cancel: Cancel) -> EZKLProof:
         circuit = fetch(repo_id, hf_token, expected_digest)
         return _prove(circuit, input_vector, cancel=cancel)
 
@@ -162,7 +161,7 @@ async def verify_proof(
         IntegrityError: see `verify`, which lists the other errors too.
     """
 
-    def job(cancel: threading.Event) -> bool:
+    def job(cancel: Cancel) -> bool:
         require_ezkl()
         return _verify(check_files(artifact_files), _read_proof(proof), cancel)
 
@@ -198,7 +197,7 @@ async def verify_proof_from_repo(
     """
     hf_token = hide("hf_token", hf_token)
 
-    def job(cancel: threading.Event) -> bool:
+    def job(cancel: Cancel) -> bool:
         require_ezkl()
         proof = _read_proof(proof_dict)
         return _verify(fetch_for_verifying(repo_id, hf_token, expected_digest), proof, cancel)
@@ -250,7 +249,7 @@ def _prove(
     outputs: Any = None,  # noqa: ANN401 - the same
     proving_key: bytes | None = None,
     directory: Path | None = None,
-    cancel: threading.Event | None = None,
+    cancel: Cancel | None = None,
 ) -> EZKLProof:
     settings = _read_settings(artifact)
     data: dict[str, Any] = {"input_data": lay_out(inputs, settings)}
@@ -330,7 +329,7 @@ def _verify_step(artifact: AnyArtifact, proof_path: Path) -> Step:
     )
 
 
-def _verify(artifact: AnyArtifact, proof: EZKLProof, cancel: threading.Event | None = None) -> bool:
+def _verify(artifact: AnyArtifact, proof: EZKLProof, cancel: Cancel | None = None) -> bool:
     if artifact.srs_path.name == INSECURE_SRS_NAME:
         log.warning(
             "the creator of the SRS of %s can forge proofs: use it for tests only", artifact.settings_path
