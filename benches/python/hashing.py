@@ -103,7 +103,7 @@ def _measure(
         os.sync()  # what is not on the disk yet would stay in the cache
         for cache in arguments.cache:
             measurement = Measurement(paths, is_cold=cache == "cold")
-            measurement.sample(OURS)  # brings the files into the cache, or shows that they can be read
+            measurement.sample(OURS)  # reads the files into the page cache
             rounds = list(measurement.rounds(peers, arguments.rounds))
             report.results.append(Result(workload, cache, peers, rounds))
 

@@ -364,7 +364,9 @@ def test_a_circuit_that_cannot_be_replaced_stays(fake_ezkl: FakeEzkl, model: Pat
     assert RitualArtifactManager.from_dir(EZKLArtifact, first.settings_path.parent).artifact == first
 
 
-def test_whoever_was_faster_keeps_the_folder(fake_ezkl: FakeEzkl, model: Path, tmp_path: Path) -> None:
+def test_a_folder_that_another_process_made_meanwhile_is_kept(
+    fake_ezkl: FakeEzkl, model: Path, tmp_path: Path
+) -> None:
     target = tmp_path / "out"
     fake_ezkl.break_at("setup", f"make {target}")
 
@@ -378,7 +380,7 @@ def test_whoever_was_faster_keeps_the_folder(fake_ezkl: FakeEzkl, model: Path, t
 # --- the process -------------------------------------------------------------------------------------------
 
 
-def test_what_ezkl_prints_reaches_nobody(
+def test_the_output_of_ezkl_is_not_shown(
     fake_ezkl: FakeEzkl, model: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     generate(model)
@@ -387,7 +389,7 @@ def test_what_ezkl_prints_reaches_nobody(
     assert capfd.readouterr() == ("", "")
 
 
-def test_ezkl_gets_a_cache_that_goes_away(fake_ezkl: FakeEzkl, model: Path, tmp_path: Path) -> None:
+def test_the_cache_of_ezkl_is_temporary(fake_ezkl: FakeEzkl, model: Path, tmp_path: Path) -> None:
     generate(model)
 
     caches = {Path(record["cache"]) for record in fake_ezkl.records}

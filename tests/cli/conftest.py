@@ -1,6 +1,8 @@
 """Ways to run the command line: inside this process, and in one of its own."""
 
+import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -11,6 +13,10 @@ from pathlib import Path
 import pytest
 
 from ritual_artifacts import cli
+from tests.backends.stores import default_store
+
+REPO = "local/me/model/v1"
+MANIFEST = "ritual_manifest.json"
 
 
 @dataclass(frozen=True)
@@ -25,9 +31,28 @@ class Outcome:
 Run = Callable[..., Outcome]
 
 
+def words(text: str) -> str:
+    """Return the text of a framed and wrapped usage error, on one line."""
+    return " ".join(re.sub(r"[│╭╮╰╯─]+", " ", text).split())
+
+
+def files_below(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def lose_objects(run: Run, model: Path) -> None:
+    """Publish `model` as `REPO`, remove two of its files from the store and damage a third."""
+    files = json.loads(run("upload", model, REPO, "--json").out)["files"]
+    places = {file["path"]: default_store().layout.object_path(file["sha256"]) for file in files}
+    places["config.json"].unlink()
+    places["weights.bin"].unlink()
+    places["empty"].chmod(0o644)
+    places["empty"].write_bytes(b"not empty")
+
+
 @pytest.fixture
 def run(capfdbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Return a function that runs a command in this process, through the same door as users do."""
+    """Return a function that runs a command in this process, by the same entry point as users."""
 
     def run_command(*arguments: object) -> Outcome:
         monkeypatch.setattr(sys, "argv", ["ritual-artifacts", *map(str, arguments)])

@@ -1,19 +1,18 @@
-"""`demo`: it shows what it claims to show, with any folder, and cleans up."""
+"""`demo`: its steps succeed with any folder, and it removes its files."""
 
 import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-Run = Callable[..., Any]
+from tests.cli.conftest import Run
 
 
 @pytest.fixture
 def temporary(tmp_path: Path) -> Path:
-    """Return the folder for temporary files that a demo gets."""
+    """Return the folder for the temporary files of a demo."""
     folder = tmp_path / "temporary"
     folder.mkdir()
     return folder
@@ -48,22 +47,22 @@ def snapshot(root: Path) -> dict[Path, bytes | None]:
     return {path: path.read_bytes() if path.is_file() else None for path in root.rglob("*")}
 
 
-def test_the_sample_makes_the_round_trip_and_nothing_stays(
+def test_the_sample_makes_the_round_trip_and_no_file_stays(
     run_process: Run, temporary: Path, tmp_path: Path, own_folders: Path
 ) -> None:
     outcome = run_process("demo", environment={"TMPDIR": str(temporary), "HOME": str(tmp_path)})
 
     assert (outcome.code, outcome.err) == (0, "")
     assert [line[:2] for line in outcome.out.splitlines() if line[0].isdigit()] == ["1.", "2.", "3.", "4."]
-    for promise in (
+    for line in (
         "the same upload again: 0 bytes stored",
         "2 files, digest equal",
         "3. flip one bit of the downloaded model.safetensors",
-        "caught: model.safetensors",
+        "detected: model.safetensors",
         "refused: model.safetensors",
         "model.safetensors is not in the target folder",
     ):
-        assert promise in outcome.out
+        assert line in outcome.out
     assert list(tmp_path.rglob("*")) == [temporary]
     assert not own_folders.exists()
 
@@ -91,7 +90,7 @@ def test_any_model_makes_the_round_trip_and_stays_as_it_is(
     assert snapshot(tmp_path) == before
 
 
-def test_a_changed_empty_file_is_called_what_it_is(run_process: Run, tmp_path: Path) -> None:
+def test_a_change_to_an_empty_file_is_described(run_process: Run, tmp_path: Path) -> None:
     outcome = run_process("demo", folder_with_an_empty_file(tmp_path))
 
     assert "3. add a byte to the end of the downloaded nothing" in outcome.out
@@ -107,7 +106,7 @@ def test_a_missing_folder_is_an_error(run_process: Run, temporary: Path, tmp_pat
     assert list(tmp_path.iterdir()) == [temporary]
 
 
-def test_a_module_in_the_users_folder_does_not_get_in_the_way(
+def test_a_module_in_the_current_folder_is_not_imported(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "json.py").write_text("raise SystemExit('the wrong module')")
@@ -116,7 +115,7 @@ def test_a_module_in_the_users_folder_does_not_get_in_the_way(
     assert run("demo").code == 0
 
 
-def test_the_demo_fails_where_tampering_is_not_caught(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_demo_fails_if_tampering_is_not_detected(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     module = sys.modules["ritual_artifacts.cli.demo"]
     monkeypatch.setattr(module, "_tamper", lambda _path: "change nothing")
 

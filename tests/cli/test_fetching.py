@@ -23,6 +23,7 @@ from tests.cli.conftest import Run
 REPO = "streaming/me/pair"
 COMMIT = "0123456789" * 4
 
+Pinned: TypeAlias = Literal["no", "id", "digest"]
 Here: TypeAlias = Literal["nothing", "part", "damaged", "whole"]
 Answer: TypeAlias = Literal["the copy", "the storage", "not here", "damaged"]
 
@@ -45,7 +46,7 @@ class Case:
     """
 
     offline: bool
-    pinned: Literal["no", "id", "digest"]
+    pinned: Pinned
     here: Here
     directory: bool
     part: bool
@@ -57,16 +58,9 @@ class Case:
         )
 
 
-CASES = [
-    Case(*row)
-    for row in itertools.product(
-        [False, True],
-        ["no", "id", "digest"],
-        ["nothing", "part", "damaged", "whole"],
-        [False, True],
-        [False, True],
-    )
-]
+PINS: list[Pinned] = ["no", "id", "digest"]
+HERE: list[Here] = ["nothing", "part", "damaged", "whole"]
+CASES = [Case(*row) for row in itertools.product([False, True], PINS, HERE, [False, True], [False, True])]
 
 
 def expect(case: Case) -> Answer:

@@ -1,25 +1,20 @@
 """`ls`, `cache …`, `store …` and `doctor`."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ritual_artifacts.backends.local import LocalBackend
-
-REPO = "local/me/model/v1"
-MANIFEST = "ritual_manifest.json"
-
-Run = Callable[..., Any]
+from tests.backends.stores import default_store
+from tests.cli.conftest import MANIFEST, REPO, Run
 
 
 @pytest.fixture
 def uploaded(run: Run, model: Path) -> dict[str, Any]:
-    """Publish the model as `REPO` and return what `upload` told."""
-    told: dict[str, Any] = json.loads(run("upload", model, REPO, "--json").out)
-    return told
+    """Publish the model as `REPO` and return what `upload` printed."""
+    printed: dict[str, Any] = json.loads(run("upload", model, REPO, "--json").out)
+    return printed
 
 
 @pytest.fixture
@@ -30,7 +25,7 @@ def cached(run: Run, uploaded: dict[str, Any]) -> Path:
 
 
 def damage_store(uploaded: dict[str, Any]) -> Path:
-    path = LocalBackend().layout.object_path(uploaded["files"][0]["sha256"])
+    path = default_store().layout.object_path(uploaded["files"][0]["sha256"])
     path.chmod(0o644)
     path.write_bytes(b"damaged")
     return path
@@ -95,7 +90,7 @@ def test_an_artifact_is_removed_from_the_cache(run: Run, cached: Path) -> None:
     assert run("verify", REPO).code == 0  # the store still has it
 
 
-def test_what_is_not_in_the_cache_cannot_be_removed(run: Run) -> None:
+def test_an_artifact_that_is_not_in_the_cache_cannot_be_removed(run: Run) -> None:
     outcome = run("cache", "rm", REPO)
 
     assert outcome.code == 1
@@ -107,7 +102,7 @@ def test_a_malformed_id_is_wrong_usage(run: Run) -> None:
     assert run("store", "rm", "me/model").code == 2
 
 
-def test_pruning_removes_what_is_incomplete_only_where_asked(run: Run, cached: Path) -> None:
+def test_pruning_removes_interrupted_downloads_only_with_incomplete(run: Run, cached: Path) -> None:
     broken = cached.parent / "v2"
     (broken / ".ritual-partial").mkdir(parents=True)
     (broken / ".ritual-partial" / "bytes").write_bytes(b"12345")
@@ -122,7 +117,7 @@ def test_pruning_removes_what_is_incomplete_only_where_asked(run: Run, cached: P
     assert not broken.exists()
 
 
-def test_pruning_leaves_what_is_not_ours(run: Run, own_folders: Path) -> None:
+def test_pruning_keeps_files_of_other_programs(run: Run, own_folders: Path) -> None:
     mine = own_folders / "cache" / "huggingface" / "me" / "model" / "default" / "model.onnx"
     mine.parent.mkdir(parents=True)
     mine.write_bytes(b"mine")
@@ -133,16 +128,16 @@ def test_pruning_leaves_what_is_not_ours(run: Run, own_folders: Path) -> None:
     assert mine.exists()
 
 
-def test_an_intact_cache_verifies(run: Run, cached: Path) -> None:
+def test_an_intact_cache_is_verified(run: Run, cached: Path) -> None:
     assert cached.exists()
 
     text, printed = run("cache", "verify"), run("cache", "verify", "--json")
 
-    assert (text.code, text.out) == (0, "OK artifacts in the cache: 1, all as promised\n")
+    assert (text.code, text.out) == (0, "OK artifacts in the cache: 1, all match their manifests\n")
     assert json.loads(printed.out) == {"ok": True, "mismatches": []}
 
 
-def test_a_damaged_cache_does_not_verify(run: Run, cached: Path) -> None:
+def test_a_damaged_cache_fails_verification(run: Run, cached: Path) -> None:
     (cached / "config.json").write_text("[]")
     (cached / "weights.bin").unlink()
 
@@ -153,13 +148,13 @@ def test_a_damaged_cache_does_not_verify(run: Run, cached: Path) -> None:
     assert [m["path"] for m in json.loads(printed.out)["mismatches"]] == ["config.json", "weights.bin"]
 
 
-def test_a_bad_manifest_in_the_cache_is_no_intact_artifact(run: Run, cached: Path) -> None:
+def test_an_invalid_manifest_in_the_cache_fails_verification(run: Run, cached: Path) -> None:
     (cached / MANIFEST).write_text("{}")
 
     assert run("cache", "verify").code == 1
 
 
-def test_a_folder_without_a_manifest_is_no_damage(run: Run, cached: Path) -> None:
+def test_a_folder_without_a_manifest_is_skipped_by_verification(run: Run, cached: Path) -> None:
     (cached / MANIFEST).unlink()
 
     verified, listed = run("cache", "verify"), run("cache", "ls")
@@ -173,7 +168,7 @@ def test_a_folder_without_a_manifest_is_no_damage(run: Run, cached: Path) -> Non
 
 
 @pytest.mark.usefixtures("uploaded")
-def test_a_removed_version_frees_its_files_at_the_collection(run: Run, own_folders: Path) -> None:
+def test_garbage_collection_frees_the_files_of_a_removed_version(run: Run, own_folders: Path) -> None:
     removed = run("store", "rm", REPO)
     freed = run("store", "gc", "--json")
 
@@ -199,12 +194,12 @@ def test_a_revision_that_has_labels_is_not_removed_by_its_name(run: Run, uploade
     outcome = run("store", "rm", f"local/me/model/{uploaded['revision']}")
 
     assert (outcome.code, outcome.out) == (1, "")
-    assert "is what the label v1 names; remove v1 instead" in outcome.err
+    assert "still has a label; remove v1 instead" in outcome.err
     assert run("verify", REPO).code == 0
 
 
 @pytest.mark.usefixtures("uploaded")
-def test_a_collection_leaves_what_is_named(run: Run) -> None:
+def test_garbage_collection_keeps_the_files_of_versions(run: Run) -> None:
     assert run("store", "gc").out == "0 bytes freed\n"
     assert run("verify", REPO).code == 0
 
@@ -217,12 +212,12 @@ def test_only_the_local_store_has_versions_to_remove(run: Run) -> None:
 
 
 @pytest.mark.usefixtures("uploaded")
-def test_an_intact_store_verifies(run: Run) -> None:
+def test_an_intact_store_is_verified(run: Run) -> None:
     assert run("store", "verify").out == "OK all files in the local store match their digests\n"
     assert json.loads(run("store", "verify", "--json").out) == {"ok": True, "mismatches": []}
 
 
-def test_a_damaged_store_does_not_verify(run: Run, uploaded: dict[str, Any]) -> None:
+def test_a_damaged_store_fails_verification(run: Run, uploaded: dict[str, Any]) -> None:
     path = damage_store(uploaded)
 
     text, printed = run("store", "verify"), run("store", "verify", "--json")
@@ -232,9 +227,9 @@ def test_a_damaged_store_does_not_verify(run: Run, uploaded: dict[str, Any]) -> 
     assert json.loads(printed.out)["ok"] is False
 
 
-def test_a_file_that_the_store_lost_does_not_verify(run: Run, uploaded: dict[str, Any]) -> None:
+def test_a_file_that_the_store_lost_fails_verification(run: Run, uploaded: dict[str, Any]) -> None:
     lost = uploaded["files"][0]
-    LocalBackend().layout.object_path(lost["sha256"]).unlink()
+    default_store().layout.object_path(lost["sha256"]).unlink()
 
     text, printed = run("store", "verify"), run("store", "verify", "--json")
 
@@ -276,7 +271,7 @@ def test_doctor_reports_the_installation(
     assert not own_folders.exists()
 
 
-def test_doctor_lines_up_what_it_says(run: Run) -> None:
+def test_doctor_aligns_its_columns(run: Run) -> None:
     sections = run("doctor").out.split("\n\n")
 
     assert [section.splitlines()[0] for section in sections[1:]] == ["folders", "backends", "credentials"]
@@ -286,7 +281,7 @@ def test_doctor_lines_up_what_it_says(run: Run) -> None:
         assert all(line[width : width + 2] == "  " and line[width + 2] != " " for line in lines)
 
 
-def test_doctor_fails_where_a_folder_cannot_be_one(
+def test_doctor_fails_if_a_folder_cannot_be_written(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").write_text("in the way")
@@ -298,7 +293,7 @@ def test_doctor_fails_where_a_folder_cannot_be_one(
     assert f"{tmp_path / 'file'} (NOT WRITABLE" in outcome.out
 
 
-def test_doctor_names_a_setting_that_cannot_be_used(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_doctor_names_an_invalid_setting(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RITUAL_MAX_WORKERS", "many")
 
     outcome = run("doctor")

@@ -111,7 +111,7 @@ def test_json_says_the_same(option: list[str], project: Path, run: Run) -> None:
 @pytest.mark.parametrize(
     "folder", [".venv/lib", ".git", "node_modules/x", "env/lib/site-packages/x", "a/__pycache__", "myenv/lib"]
 )
-def test_what_is_not_the_projects_own_is_passed_over(folder: str, project: Path, run: Run) -> None:
+def test_folders_of_tools_and_dependencies_are_skipped(folder: str, project: Path, run: Run) -> None:
     (project / folder).mkdir(parents=True)
     (project / folder / "theirs.py").write_text(OLD)
     (project / "myenv").mkdir(exist_ok=True)
@@ -174,7 +174,7 @@ def test_a_file_that_is_no_python_is_reported_and_left_alone(project: Path, run:
         ("notebook.ipynb", '{"cells": ["import infernet_ml"]}', ":1: the notebook"),
     ],
 )
-def test_what_is_no_source_is_reported_and_left_alone(
+def test_a_file_that_is_not_source_is_reported_and_left_alone(
     name: str, text: str, what: str, project: Path, run: Run
 ) -> None:
     (project / name).parent.mkdir(exist_ok=True)

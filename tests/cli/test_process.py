@@ -1,4 +1,4 @@
-"""The command as a process: exit codes, streams, interruption, and what a terminal gets to see."""
+"""The command as a process: exit codes, streams, interruption, and the output on a terminal."""
 
 import json
 import os
@@ -7,81 +7,42 @@ import select
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from ritual_artifacts import StorageId, backends
+from tests.cli.conftest import MANIFEST, Run
 
-MANIFEST = "ritual_manifest.json"
-REMOTE = "huggingface/me/model"
+REMOTE = "stub/me/model"
 SIZE = 3_000_000
-
-Run = Callable[..., Any]
-
-# A backend as a third party installs it: a module, and metadata with an entry point.
-STUB = """
-import os, threading
-from pathlib import Path
-from ritual_artifacts.errors import AuthenticationError, TransferError
-
-class Remote:
-    folder = Path(os.environ["STUB_FOLDER"])
-    mode = os.environ.get("STUB_MODE", "")
-
-    def resolve(self, repo_id):
-        if self.mode == "refused":
-            raise AuthenticationError("the storage does not know this token; log in again")
-        if self.mode == "reset":
-            raise ConnectionResetError(104, "Connection reset by peer")
-        if self.mode == "slow":
-            raise TimeoutError("timed out")
-        return "revision"
-
-    def read_manifest(self, repo_id, revision):
-        return (self.folder / "ritual_manifest.json").read_bytes()
-
-    def find_local_file(self, repo_id, revision, entry):
-        return None
-
-    def read_file(self, repo_id, revision, entry, *, offset=0):
-        with open(os.environ["STUB_LOG"], "a") as log:
-            log.write(f"{entry.path} {offset}\\n")
-        data = (self.folder / entry.path).read_bytes()
-        half = len(data) // 2
-        yield data[offset:half]
-        if self.mode == "cut":
-            raise TransferError("the connection was cut", retryable=True)
-        if self.mode == "hang":
-            os.write(int(os.environ["STUB_READY"]), b"x")
-            while True:
-                threading.Event().wait(0.1)
-        yield data[max(offset, half):]
-"""
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
 def stub(tmp_path: Path, run: Run) -> dict[str, str]:
-    """Install a backend for Hugging Face that has one artifact, and return the environment to use it."""
+    """Install a storage that has one artifact, and return the environment to use it."""
     source = tmp_path / "source"
     source.mkdir()
     (source / "weights.bin").write_bytes(bytes(range(250)) * (SIZE // 250))
     run("upload", source, "local/me/model")
     run("download", "local/me/model", tmp_path / "remote")
-    site = tmp_path / "site"
-    info = site / "stub_backend-1.0.dist-info"
-    info.mkdir(parents=True)
-    (site / "stub_backend.py").write_text(STUB)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: stub-backend\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[ritual_artifacts.backends]\nhuggingface = stub_backend:Remote\n")
     return {
-        "PYTHONPATH": os.pathsep.join([str(site), *filter(None, [os.environ.get("PYTHONPATH")])]),
+        **install(tmp_path / "site", "stub", "tests.cli.stub_storage:StubStorage"),
         "STUB_FOLDER": str(tmp_path / "remote"),
         "STUB_LOG": str(tmp_path / "log"),
     }
+
+
+def install(site: Path, storage: str, target: str) -> dict[str, str]:
+    """Make the metadata of a package with a storage, and return the environment that finds it."""
+    info = site / "plugin-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: plugin\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[ritual_artifacts.backends]\n{storage} = {target}\n")
+    paths = [str(site), str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {"PYTHONPATH": os.pathsep.join(paths)}
 
 
 # --- exit codes --------------------------------------------------------------------------------------------
@@ -155,7 +116,7 @@ def test_wrong_usage_is_2(arguments: list[str], run: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    ("mode", "code", "message"),
+    ("fault", "code", "message"),
     [
         ("", 0, "1 file, 3.0 MB, verified"),
         ("cut", 3, "error: the connection was cut\n"),
@@ -165,10 +126,10 @@ def test_wrong_usage_is_2(arguments: list[str], run: Run) -> None:
     ],
 )
 def test_network_is_3_and_authentication_4(
-    mode: str, code: int, message: str, run_process: Run, stub: Mapping[str, str]
+    fault: str, code: int, message: str, run_process: Run, stub: Mapping[str, str]
 ) -> None:
-    outcome = run_process("download", REMOTE, "out", "--json", environment={**stub, "STUB_MODE": mode})
-    text = run_process("download", REMOTE, "out", environment={**stub, "STUB_MODE": mode})
+    outcome = run_process("download", REMOTE, "out", "--json", environment={**stub, "STUB_FAULT": fault})
+    text = run_process("download", REMOTE, "out", environment={**stub, "STUB_FAULT": fault})
 
     assert (outcome.code, text.code) == (code, code)
     assert bool(outcome.out) is (code == 0)
@@ -176,53 +137,73 @@ def test_network_is_3_and_authentication_4(
     assert "Traceback" not in outcome.err + text.err
 
 
-def test_a_storage_without_backend_is_a_failure_that_says_so(
-    run: Run, model: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delitem(backends._OWN, StorageId.Arweave)
+def test_a_storage_that_cannot_be_imported_is_named(run_process: Run, model: Path, tmp_path: Path) -> None:
+    broken = install(tmp_path / "site", "arweave", "no_such_module:Storage")
     repo = "arweave/me/model"
-    for arguments in (["upload", model, repo], ["download", repo], ["copy", model, repo]):
-        outcome = run(*arguments)
+    outcomes = [
+        run_process(*arguments, environment=broken)
+        for arguments in (["upload", model, repo], ["download", repo], ["copy", model, repo])
+    ]
 
-        assert (outcome.code, outcome.out) == (1, "")
-    assert "no backend for 'arweave' is installed" in run("download", repo).err
-
-
-def test_a_remote_artifact_is_verified_in_the_cache(run_process: Run, stub: Mapping[str, str]) -> None:
-    before = run_process("verify", REMOTE, environment=stub)
-    run_process("download", REMOTE, environment=stub)
-    after = run_process("verify", REMOTE, environment=stub)
-
-    assert before.code == 1
-    assert f"first 'ritual-artifacts download {REMOTE}'" in before.err
-    assert after.code == 0
+    assert [(outcome.code, outcome.out) for outcome in outcomes] == [(1, "")] * 3
+    for outcome in outcomes:
+        assert "the backend for 'arweave', no_such_module:Storage, cannot be imported" in outcome.err
+        assert "Traceback" not in outcome.err
+    assert run_process("upload", model, "local/me/model", environment=broken).code == 0
 
 
-def test_another_version_in_the_cache_is_not_taken_for_the_remote_one(
+# --- a storage that does not list its files ----------------------------------------------------------------
+
+
+def test_a_remote_artifact_is_verified_by_a_download_of_every_byte(
+    run_process: Run, stub: Mapping[str, str], tmp_path: Path
+) -> None:
+    shallow = run_process("verify", REMOTE, environment=stub)
+    deep = run_process("verify", REMOTE, "--deep", environment=stub)
+    (tmp_path / "remote" / "weights.bin").write_bytes(bytes(SIZE))
+    damaged = run_process("verify", REMOTE, "--deep", environment=stub)
+
+    assert (shallow.code, shallow.out) == (1, "")
+    assert "--deep" in shallow.err
+    assert (deep.code, deep.out) == (
+        0,
+        f"OK {REMOTE}: 1 file, 3.0 MB, all match the manifest (all files read)\n",
+    )
+    assert damaged.code == 1
+    assert damaged.out.startswith(f"MISMATCH 'weights.bin' from {REMOTE}")
+    assert not (tmp_path / "ritual" / "cache" / "stub").exists()
+
+
+def test_a_copy_of_a_remote_artifact_needs_a_download_of_the_same_version(
     run_process: Run, stub: Mapping[str, str], tmp_path: Path, run: Run
 ) -> None:
+    before = run_process("copy", REMOTE, "out", environment=stub)
     run_process("download", REMOTE, environment=stub)
+    copied = run_process("copy", REMOTE, "out", environment=stub)
     (tmp_path / "source" / "weights.bin").write_bytes(b"newer")
     run("upload", tmp_path / "source", "local/me/newer")
     run("download", "local/me/newer", tmp_path / "newer")
+    newer = run_process("copy", REMOTE, "new", environment={**stub, "STUB_FOLDER": str(tmp_path / "newer")})
 
-    outcome = run_process("verify", REMOTE, environment={**stub, "STUB_FOLDER": str(tmp_path / "newer")})
-
-    assert (outcome.code, outcome.out) == (1, "")
-    assert "are not on this machine" in outcome.err
+    assert (before.code, before.out) == (1, "")
+    assert f"first 'ritual-artifacts download {REMOTE}'" in before.err
+    assert copied.code == 0
+    assert (tmp_path / "out" / "weights.bin").stat().st_size == SIZE
+    assert (newer.code, newer.out) == (1, "")
+    assert "are not on this machine" in newer.err
 
 
 # --- Ctrl-C ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no signal that only this process gets")
-def test_an_interrupted_download_goes_on_where_it_stopped(
+def test_an_interrupted_download_is_resumed(
     run_process: Run, stub: Mapping[str, str], tmp_path: Path
 ) -> None:
     ready, told = os.pipe()
     process = subprocess.Popen(  # noqa: S603 - our own command
         [sys.executable, "-m", "ritual_artifacts", "download", REMOTE, "out"],
-        env={**os.environ, **stub, "STUB_MODE": "hang", "STUB_READY": str(told)},
+        env={**os.environ, **stub, "STUB_FAULT": "hang", "STUB_READY": str(told)},
         pass_fds=[told],
         cwd=tmp_path,
         stdout=subprocess.PIPE,
@@ -300,7 +281,7 @@ def test_closed_streams_do_not_stop_the_work(streams: str, model: Path, tmp_path
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "ascii:strict"])
-def test_what_the_output_cannot_say_is_escaped(encoding: str, run_process: Run, model: Path) -> None:
+def test_characters_that_the_encoding_lacks_are_escaped(encoding: str, run_process: Run, model: Path) -> None:
     environment = {"PYTHONIOENCODING": encoding}
     run_process("upload", model, "local/größe☃/model", environment=environment)
 
@@ -325,7 +306,7 @@ def test_what_the_output_cannot_say_is_escaped(encoding: str, run_process: Run, 
 def on_a_terminal(
     arguments: list[str | Path], folder: Path, columns: int, environment: Mapping[str, str] | None = None
 ) -> tuple[str, int]:
-    """Run a command on a terminal of its own and return what it showed there."""
+    """Run a command on a terminal of its own and return its output."""
     fcntl, pty, struct, termios = (pytest.importorskip(m) for m in ("fcntl", "pty", "struct", "termios"))
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
@@ -343,7 +324,7 @@ def on_a_terminal(
     try:
         while select.select([ours], [], [], 60)[0] and (block := os.read(ours, 1 << 16)):
             shown += block
-    except OSError:  # how Linux says that the other side is gone
+    except OSError:  # Linux: the other side was closed
         pass
     os.close(ours)
     return shown.decode().replace("\r\n", "\n"), process.wait(60)
@@ -404,7 +385,7 @@ def test_markup_in_a_name_is_only_text(run: Run, model: Path) -> None:
     assert "tokenizer/[red]größe[bold] :smile:.txt" in shown.out
 
 
-def test_a_strangers_manifest_cannot_act_on_the_terminal(run: Run, tmp_path: Path) -> None:
+def test_an_untrusted_manifest_cannot_control_the_terminal(run: Run, tmp_path: Path) -> None:
     evil = "\x1b]0;owned\x07\x1b[2J\u202e[red]\r\nOK"
     document = {"artifact_type": "T", "file_hashes": {}, evil: evil}
     (tmp_path / MANIFEST).write_text(json.dumps(document))
@@ -417,7 +398,7 @@ def test_a_strangers_manifest_cannot_act_on_the_terminal(run: Run, tmp_path: Pat
         assert "[red]" in outcome.out
 
 
-def test_a_hostile_argument_cannot_act_on_the_terminal(run: Run) -> None:
+def test_a_hostile_argument_cannot_control_the_terminal(run: Run) -> None:
     for arguments in (["inspect", "\x1b[2Jx"], ["hash", "\x1b[2Jx"], ["download", "local/\x1b[2J/x"]):
         outcome = run(*arguments)
 

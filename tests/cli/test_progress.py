@@ -37,7 +37,7 @@ def test_bytes_files_and_rate_are_shown(monkeypatch: pytest.MonkeyPatch) -> None
     assert "/s" in shown
 
 
-def test_files_that_nobody_counts_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_that_are_not_counted_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = open_terminal(monkeypatch)
 
     with progress_bar() as report:

@@ -25,8 +25,8 @@ def sample(write: Callable[..., Path]) -> Sample:
 
 
 @pytest.fixture(params=["to_dir", "from_repo"])
-def bring(request: pytest.FixtureRequest, sample: Sample) -> Callable[..., object]:
-    """Return what brings the sample into a folder; its files there are `top/x.bin` and `below/x.bin`."""
+def write_into(request: pytest.FixtureRequest, sample: Sample) -> Callable[..., object]:
+    """Return a call that writes the sample into a folder, as `top/x.bin` and `below/x.bin`."""
     manager = RitualArtifactManager(artifact=sample)
     if request.param == "to_dir":
         return manager.to_dir
@@ -46,13 +46,13 @@ def snapshot(folder: Path) -> dict[str, str]:
     }
 
 
-def test_foreign_files_are_left_alone(bring: Callable[..., object], tmp_path: Path) -> None:
+def test_foreign_files_are_left_alone(write_into: Callable[..., object], tmp_path: Path) -> None:
     out = tmp_path / "out"
     (out / "below").mkdir(parents=True)
     (out / "mine.txt").write_bytes(b"mine")
     (out / "below" / "mine.txt").write_bytes(b"mine, too")
 
-    bring(out)
+    write_into(out)
 
     assert (out / "mine.txt").read_bytes() == b"mine"
     assert (out / "below" / "mine.txt").read_bytes() == b"mine, too"
@@ -62,7 +62,7 @@ def test_foreign_files_are_left_alone(bring: Callable[..., object], tmp_path: Pa
 
 @pytest.mark.parametrize("content", [b"mine, of another size", b"BELOW"], ids=["another size", "same size"])
 def test_a_foreign_file_in_the_way_is_refused_and_kept(
-    content: bytes, bring: Callable[..., object], tmp_path: Path
+    content: bytes, write_into: Callable[..., object], tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
     (out / "below").mkdir(parents=True)
@@ -70,33 +70,33 @@ def test_a_foreign_file_in_the_way_is_refused_and_kept(
     before = snapshot(out)
 
     with pytest.raises(ConflictError, match=r"below.x\.bin differs.*overwrite=True"):
-        bring(out)
+        write_into(out)
 
     assert snapshot(out) == before
 
 
-def test_overwrite_replaces_a_foreign_file(bring: Callable[..., object], tmp_path: Path) -> None:
+def test_overwrite_replaces_a_foreign_file(write_into: Callable[..., object], tmp_path: Path) -> None:
     out = tmp_path / "out"
     (out / "below").mkdir(parents=True)
     (out / "below" / "x.bin").write_bytes(b"mine")
 
-    bring(out, overwrite=True)
+    write_into(out, overwrite=True)
 
     assert (out / "below" / "x.bin").read_bytes() == b"below"
 
 
-def test_an_equal_file_is_kept(bring: Callable[..., object], tmp_path: Path) -> None:
+def test_an_equal_file_is_kept(write_into: Callable[..., object], tmp_path: Path) -> None:
     out = tmp_path / "out"
     (out / "below").mkdir(parents=True)
     (out / "below" / "x.bin").write_bytes(b"below")
     inode = (out / "below" / "x.bin").stat().st_ino
 
-    bring(out)
+    write_into(out)
 
     assert (out / "below" / "x.bin").stat().st_ino == inode
 
 
-def test_a_linked_folder_is_never_followed(bring: Callable[..., object], tmp_path: Path) -> None:
+def test_a_linked_folder_is_never_followed(write_into: Callable[..., object], tmp_path: Path) -> None:
     out, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
     out.mkdir()
     elsewhere.mkdir()
@@ -104,52 +104,52 @@ def test_a_linked_folder_is_never_followed(bring: Callable[..., object], tmp_pat
 
     for options in ({}, {"overwrite": True}):
         with pytest.raises(ConflictError, match="below is a symbolic link"):
-            bring(out, **options)
+            write_into(out, **options)
 
     assert list(elsewhere.iterdir()) == []
     assert (out / "below").is_symlink()
 
 
-def test_a_link_in_a_files_place_is_refused(bring: Callable[..., object], tmp_path: Path) -> None:
+def test_a_link_in_a_files_place_is_refused(write_into: Callable[..., object], tmp_path: Path) -> None:
     out, mine = tmp_path / "out", tmp_path / "mine.txt"
     (out / "top").mkdir(parents=True)
     mine.write_bytes(b"top")
     (out / "top" / "x.bin").symlink_to(mine)
 
     with pytest.raises(ConflictError, match=r"top.x\.bin is a symbolic link"):
-        bring(out)
+        write_into(out)
 
     assert mine.read_bytes() == b"top"
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no FIFOs here")
 def test_a_fifo_in_a_files_place_is_refused_without_being_opened(
-    bring: Callable[..., object], tmp_path: Path
+    write_into: Callable[..., object], tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
     (out / "top").mkdir(parents=True)
     os.mkfifo(out / "top" / "x.bin")
 
     with pytest.raises(ConflictError, match="special file"):
-        bring(out)
+        write_into(out)
 
 
 def test_a_folder_in_a_files_place_and_a_file_in_a_folders_are_refused(
-    bring: Callable[..., object], tmp_path: Path
+    write_into: Callable[..., object], tmp_path: Path
 ) -> None:
     (tmp_path / "one" / "top" / "x.bin").mkdir(parents=True)
     (tmp_path / "two").mkdir()
     (tmp_path / "two" / "below").write_bytes(b"mine")
 
     with pytest.raises(ConflictError, match=r"x\.bin is a directory"):
-        bring(tmp_path / "one")
+        write_into(tmp_path / "one")
     with pytest.raises(ConflictError, match="below is a file"):
-        bring(tmp_path / "two")
+        write_into(tmp_path / "two")
 
 
 @pytest.mark.parametrize("name", [".ritual-partial", "ritual_manifest.json"])
 def test_a_link_in_the_packages_own_place_is_refused(
-    name: str, bring: Callable[..., object], tmp_path: Path
+    name: str, write_into: Callable[..., object], tmp_path: Path
 ) -> None:
     out, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
     out.mkdir()
@@ -157,39 +157,39 @@ def test_a_link_in_the_packages_own_place_is_refused(
     (out / name).symlink_to(elsewhere, target_is_directory=True)
 
     with pytest.raises(ConflictError, match="symbolic link"):
-        bring(out)
+        write_into(out)
 
     assert list(elsewhere.iterdir()) == []
 
 
-def test_a_foreign_manifest_is_refused(bring: Callable[..., object], tmp_path: Path) -> None:
+def test_a_foreign_manifest_is_refused(write_into: Callable[..., object], tmp_path: Path) -> None:
     out = tmp_path / "out"
     out.mkdir()
     (out / "ritual_manifest.json").write_text('{"mine": true}')
 
     with pytest.raises(ConflictError, match=r"ritual_manifest\.json is in the way and is not a manifest"):
-        bring(out)
+        write_into(out)
 
     assert (out / "ritual_manifest.json").read_text() == '{"mine": true}'
 
 
 @pytest.mark.parametrize("target", ["a file", "a file/below it"])
 def test_a_target_that_is_no_folder_is_refused(
-    target: str, bring: Callable[..., object], tmp_path: Path
+    target: str, write_into: Callable[..., object], tmp_path: Path
 ) -> None:
     (tmp_path / "a file").write_bytes(b"mine")
 
     with pytest.raises((ConflictError, NotADirectoryError), match="a file"):
-        bring(tmp_path / target)
+        write_into(tmp_path / target)
 
     assert (tmp_path / "a file").read_bytes() == b"mine"
 
 
-def test_a_link_to_a_folder_may_be_the_target(bring: Callable[..., object], tmp_path: Path) -> None:
+def test_a_link_to_a_folder_may_be_the_target(write_into: Callable[..., object], tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "real", target_is_directory=True)
 
-    bring(tmp_path / "link")
+    write_into(tmp_path / "link")
 
     assert (tmp_path / "real" / "below" / "x.bin").read_bytes() == b"below"
 

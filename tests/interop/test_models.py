@@ -123,7 +123,7 @@ def test_hub_theirs_to_ours(hub: Hub, flat: Path, infernet: Infernet) -> None:
     assert artifact.metadata == {"iris.onnx": MlModelInfo.from_dict({"id": f"{REPO}:iris.onnx"} | INFO)}
 
 
-def test_hub_theirs_to_ours_brings_only_the_named_file(
+def test_hub_theirs_to_ours_downloads_only_the_named_file(
     hub: Hub, flat: Path, infernet: Infernet, tmp_path: Path
 ) -> None:
     run(infernet, THEY_UPLOAD, flat, REPO, "{}", hub=hub)

@@ -1,4 +1,4 @@
-"""Scripts for infernet-ml 2.0.0: what they import, and how they tell what came of a call."""
+"""Scripts for infernet-ml 2.0.0: what they import, and how they report the result of a call."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -38,7 +38,7 @@ def attempt(call):
 
 
 def run(infernet: Infernet, script: str, *arguments: object, hub: Hub | None = None) -> Any:
-    """Run a script that calls `attempt` once, and return what came of it."""
+    """Run a script that calls `attempt` once, and return the result."""
     environment: Mapping[str, str] = (
         {} if hub is None else {"HF_ENDPOINT": hub.endpoint, "HF_TOKEN": hub.token, "HF_HUB_OFFLINE": "0"}
     )

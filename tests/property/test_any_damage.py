@@ -83,9 +83,7 @@ def test_the_first_bad_chunk_is_found(size: int, seed: int, rule: Rule, damage: 
 
 @settings(max_examples=60)
 @given(shape=shapes, seed=st.integers(0, 255), damage=places, cut=cuts)
-def test_it_is_found_in_trees_that_nobody_here_builds(
-    shape: Any, seed: int, damage: list[int], cut: int
-) -> None:
+def test_it_is_found_in_trees_of_any_shape(shape: Any, seed: int, damage: list[int], cut: int) -> None:
     size = length_of(shape)
     if size:
         data = content(size, seed)

@@ -1,4 +1,4 @@
-"""Whatever a caller gives that cannot be used ends in an error of the package."""
+"""Invalid input ends in an error of the package."""
 
 import pickle
 from collections.abc import Callable, Mapping
@@ -62,7 +62,7 @@ def test_manifest_data_that_json_cannot_hold_is_refused(case: str, published: Pa
         RitualArtifactManager.from_dir(Pair, published, MANIFEST_DATA[case])
 
 
-def test_a_repository_id_that_is_no_text_is_refused(published: Path) -> None:
+def test_a_repository_id_that_is_not_a_string_is_refused(published: Path) -> None:
     with pytest.raises(RepoIdError, match="must be a string, got 5"):
         Manager.from_dir(Pair, published, {"a": "a.bin", "repo_id": 5})
     with pytest.raises(RepoIdError, match="must be a string, got 5"):
@@ -72,14 +72,14 @@ def test_a_repository_id_that_is_no_text_is_refused(published: Path) -> None:
 
 
 @pytest.mark.usefixtures("published")
-def test_a_digest_that_is_no_text_is_refused() -> None:
+def test_a_digest_that_is_not_a_string_is_refused() -> None:
     with pytest.raises(ArtifactModelError, match="not 5"):
         Manager.from_repo(Pair, REPO, expected_digest=5)
 
 
 @pytest.mark.usefixtures("published")
 @pytest.mark.parametrize("fields", ["a", "ab", ""])
-def test_a_text_is_no_list_of_fields(fields: str, own_folders: Path) -> None:
+def test_a_string_is_not_a_list_of_fields(fields: str, own_folders: Path) -> None:
     with pytest.raises(ArtifactModelError, match="pass a list of names"):
         RitualArtifactManager.from_repo(Pair, REPO, fields=fields)
 
@@ -87,7 +87,7 @@ def test_a_text_is_no_list_of_fields(fields: str, own_folders: Path) -> None:
 
 
 @pytest.mark.parametrize("artifact", [5, None, "text", {"a": 3}])
-def test_what_is_no_model_is_no_artifact(artifact: object) -> None:
+def test_a_value_that_is_not_a_model_is_refused(artifact: object) -> None:
     with pytest.raises(ArtifactModelError):
         Manager(artifact=artifact)
 
@@ -100,7 +100,7 @@ def test_a_manager_needs_an_artifact_that_fits_its_class() -> None:
 
 
 @pytest.mark.usefixtures("published")
-def test_paths_may_be_texts(own_folders: Path, tmp_path: Path) -> None:
+def test_paths_may_be_strings(own_folders: Path, tmp_path: Path) -> None:
     RitualArtifactManager.from_repo(Pair, REPO, str(tmp_path / "out"))
 
     pair = RitualArtifactManager.get_instance_from_manifest(
@@ -113,7 +113,7 @@ def test_paths_may_be_texts(own_folders: Path, tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("published")
 @pytest.mark.parametrize("place", ["store", "store/objects/mine", "cache"])
-def test_the_packages_own_folders_are_no_targets(place: str, own_folders: Path) -> None:
+def test_the_folders_of_the_package_are_refused_as_targets(place: str, own_folders: Path) -> None:
     with pytest.raises(ConflictError, match="choose another folder"):
         RitualArtifactManager.from_repo(Pair, REPO, own_folders / place)
 

@@ -121,7 +121,7 @@ def test_no_version_is_called_as_the_folder_of_none(version: str, storage: Stora
 
 
 @pytest.mark.parametrize("given", [None, 5, b"local/me/x", ["local"]])
-def test_what_is_no_text_is_no_id(given: Any) -> None:
+def test_an_id_that_is_not_a_string_is_refused(given: Any) -> None:
     with pytest.raises(RepoIdError, match="must be a string"):
         RitualRepoId.from_unique_id(given)
 
@@ -154,7 +154,7 @@ def test_a_bad_part_is_refused_inside_another_model(part: str, value: str) -> No
         ({"storage": "local", "owner": "me", "name": "x", "version": "default"}, "invalid version 'default'"),
     ],
 )
-def test_bad_values_are_refused_whoever_validates_them(values: dict[str, Any], problem: str) -> None:
+def test_invalid_values_are_refused_also_inside_another_model(values: dict[str, Any], problem: str) -> None:
     with pytest.raises(RepoIdError, match=problem):
         RitualRepoId(**values)
     with pytest.raises(ValidationError, match=problem):

@@ -5,6 +5,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Final
 
 from ritual_artifacts.backends.base import Backend, Storage
+from ritual_artifacts.backends.options import Options
 from ritual_artifacts.context import Context
 from ritual_artifacts.errors import BackendError
 from ritual_artifacts.repo_id import BACKEND_GROUP, RitualRepoId, StorageId
@@ -36,12 +37,17 @@ def find_storage(name: str) -> Storage:
     point = available[name]
     try:
         storage = point.load()()
-    except (ImportError, AttributeError) as error:
+    except Exception as error:  # another package's code, which may raise anything
         message = f"the backend for {str(name)!r}, {point.value}, cannot be imported: {error}"
         raise BackendError(message) from error
     if not isinstance(storage, Storage):
         message = f"the backend for {str(name)!r}, {point.value}, is not a Storage"
         raise BackendError(message)
+    for kind in ("connection_options", "upload_options"):
+        options = getattr(storage, kind, None)
+        if not (isinstance(options, type) and issubclass(options, Options)):
+            message = f"the backend for {str(name)!r}, {point.value}, has no {kind}"
+            raise BackendError(message)
     return storage
 
 

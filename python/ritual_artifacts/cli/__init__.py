@@ -64,8 +64,8 @@ def main() -> None:
     try:
         app()
     except SystemExit as stop:
-        if stop.code == INTERRUPTED:  # what typer makes of Ctrl-C
-            say("interrupted; no half-done file is in place, and the same command continues a download")
+        if stop.code == INTERRUPTED:  # typer turns Ctrl-C into this code
+            say("interrupted; no incomplete file was left in place; the same command resumes a download")
         raise
     except (ArtifactError, OSError) as error:
         say(f"error: {_describe(error)}")
@@ -73,12 +73,12 @@ def main() -> None:
 
 
 def _prepare_streams() -> None:
-    """Make standard output and error take whatever is printed."""
+    """Make standard output and error accept all text."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
-        if stream is None:  # closed by who started this, and so not wanted
+        if stream is None:  # it was closed before the command started
             setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - open to the end
-        elif isinstance(stream, TextIOWrapper):  # what its encoding lacks is shown as an escape sequence
+        elif isinstance(stream, TextIOWrapper):  # characters that its encoding lacks are escaped
             stream.reconfigure(errors="backslashreplace")
 
 

@@ -1,4 +1,4 @@
-"""`upload`, `download`, `copy`, `verify`, `inspect` and `diff`."""
+"""The commands `upload`, `download`, `copy`, `inspect` and `diff`."""
 
 import json
 import pkgutil
@@ -17,6 +17,7 @@ from ritual_artifacts.artifact.planning import MANIFEST_FILENAME, ArtifactPlan, 
 from ritual_artifacts.backends import UploadResult
 from ritual_artifacts.cli.locations import (
     count_unnamed,
+    find_location_storage,
     is_repo_id,
     locate,
     locate_folder,
@@ -64,9 +65,10 @@ def upload(
     given: Given,
     as_json: JsonOption = False,
 ) -> None:
-    """Publish a folder or a file, or a typed artifact whose files are in the folder.
+    """Publish a folder, a file or a typed artifact.
 
-    A folder with a manifest (a download, say) is published as that artifact, and only if it still matches.
+    A folder with a manifest, such as a download, is published as that artifact, and only if all files match.
+    With --type and --set, a model of your own is published, whose files are in the folder.
     """
     if values and type_ is None:
         problem = "--set needs --type"
@@ -74,7 +76,7 @@ def upload(
     with progress_bar() as progress:
         context = Context.create(progress=progress)
         repository = parse_repo(repo, given, context)
-        given.refuse_foreign(repository.storage)
+        given.refuse_foreign(repository.storage, upload=repository.storage)
         backend = repository.connect()
         plan, expected = _plan(path, type_, values or [])
         options = given.upload(repository.storage)
@@ -83,7 +85,7 @@ def upload(
 
 
 def _plan(path: Path, type_: str | None, values: list[str]) -> tuple[ArtifactPlan, dict[str, str]]:
-    """Return what an upload of `path` means, and what its files must be where a manifest says so."""
+    """Return the plan for an upload of `path`, and the SHA-256 of each file that its manifest names."""
     if type_ is not None:
         return plan_files(_build_typed(type_, values, path)), {}
     if not (path / MANIFEST_FILENAME).is_file():
@@ -132,7 +134,7 @@ def _parse_value(field: str, value: str) -> Any:  # noqa: ANN401 - any JSON
     try:
         return json.loads(value)
     except ValueError as error:
-        message = f"--set {field}: the value begins like JSON, but is none: {error}"
+        message = f"--set {field}: the value looks like JSON, but is not valid: {error}"
         raise typer.BadParameter(message) from None
 
 
@@ -146,7 +148,11 @@ def download(
     given: Given,
     as_json: JsonOption = False,
 ) -> None:
-    """Download an artifact; a file appears in its folder only after its SHA-256 was checked."""
+    """Download an artifact, every byte verified.
+
+    A file appears in the target folder only after its SHA-256 was checked. Run the same command again to
+    resume an interrupted download.
+    """
     with progress_bar() as progress:
         context = Context.create(progress=progress)
         repository = parse_repo(repo, given, context)
@@ -172,13 +178,16 @@ def copy(
     given: Given,
     as_json: JsonOption = False,
 ) -> None:
-    """Copy an artifact, verified, from a folder or repository to another one."""
+    """Copy an artifact between folders and repositories.
+
+    Every byte is verified. The files of a remote repository must be in the cache.
+    """
     with progress_bar() as progress:
         context = Context.create(progress=progress)
         from_storage = parse_repo(source, given, context).storage if is_repo_id(source) else None
         to_repository = parse_repo(target, given, context) if is_repo_id(target) else None
         to_storage = None if to_repository is None else to_repository.storage
-        given.refuse_foreign(from_storage, to_storage)
+        given.refuse_foreign(from_storage, to_storage, upload=to_storage)
         location = locate(source, given, context)
         plan = plan_again(location.manifest, location.places)
         expected = expected_hashes(location.manifest)
@@ -211,7 +220,11 @@ def inspect(
     given: Given,
     as_json: JsonOption = False,
 ) -> None:
-    """Show an artifact's manifest. Its files are not read."""
+    """Show an artifact's manifest.
+
+    The artifact's files are not read.
+    """
+    given.refuse_foreign(find_location_storage(where))
     manifest = read_location_manifest(where, given, Context.create())
     if as_json:
         show_json(
@@ -235,7 +248,11 @@ def diff(
     given: Given,
     as_json: JsonOption = False,
 ) -> None:
-    """Compare two artifacts by their manifests; exit code 1 when they differ."""
+    """Compare two artifacts by their manifests.
+
+    Exit code 1 when they differ.
+    """
+    given.refuse_foreign(find_location_storage(first), find_location_storage(second))
     context = Context.create()
     old, new = (read_location_manifest(where, given, context) for where in (first, second))
     changes = {
@@ -260,7 +277,7 @@ def diff(
 
 
 def _find_changes(old: dict[str, Any], new: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return what differs, by name: `old` and `new`, or only one of them where the other has none."""
+    """Return the values that differ, by name: `old` and `new`, or only the one that exists."""
     return {
         name: {side: values[name] for side, values in (("old", old), ("new", new)) if name in values}
         for name in sorted(old.keys() | new.keys())
@@ -285,7 +302,7 @@ def _files(manifest: AnyManifest) -> list[dict[str, Any]]:
 
 
 def _show_files(manifest: AnyManifest, place: str, about: dict[str, str], *, as_json: bool) -> None:
-    """Show an artifact that is in a folder now."""
+    """Show an artifact that was just written to a folder."""
     if as_json:
         show_json({**about, "digest": manifest.digest, "files": _files(manifest)})
     else:
@@ -311,7 +328,7 @@ def _show_result(result: UploadResult, *, as_json: bool) -> None:
         sent, reused = human_size(result.bytes_sent), human_size(result.bytes_reused)
         count = len(result.files)
         noun = "file" if count == 1 else "files"
-        say(f"{count} {noun} published: {sent} stored, {reused} there already")
+        say(f"{count} {noun} published: {sent} stored, {reused} already there")
         if not result.url.startswith("file:"):
             say(result.url)
         for line in result.summary():

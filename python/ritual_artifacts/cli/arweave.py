@@ -1,14 +1,15 @@
-"""`wallet`, `estimate` and `status`: commands about what is paid for and confirmed.
+"""The commands `wallet …`, `estimate` and `status`: payment and confirmation on Arweave.
 
-There is no option for a key: a wallet is named by its file.
+There is no option for a key: a wallet is given as a file.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ritual_artifacts.backends import connect
+from ritual_artifacts.backends import connect, find_storage
 from ritual_artifacts.cli.locations import parse_path, parse_repo
 from ritual_artifacts.cli.options import Given, takes_storage_options
 from ritual_artifacts.cli.output import JsonOption, human_size, say, show, show_json
@@ -21,11 +22,9 @@ if TYPE_CHECKING:
     from ritual_artifacts.backends.arweave import ArweaveBackend, Wallet
 
 _ANY_REPO = "arweave/wallet/estimate"
-"""What an estimate is for where the user names no repository."""
+"""The repository of an estimate when the user gives none."""
 
-wallet_app = typer.Typer(
-    no_args_is_help=True, help="The Arweave wallet: its address, its balance, a new one."
-)
+wallet_app = typer.Typer(no_args_is_help=True, help="Show an Arweave wallet, or create one.")
 
 WalletOption = Annotated[
     Path | None,
@@ -35,7 +34,10 @@ WalletOption = Annotated[
 
 @wallet_app.command("address")
 def show_address(wallet: WalletOption = None, as_json: JsonOption = False) -> None:
-    """Print the wallet's address, which owns everything that is published with it."""
+    """Print the wallet's address.
+
+    It is the owner of everything that is published with the wallet.
+    """
     address = _load_wallet(wallet, Context.create()).address
     show_json({"address": address}) if as_json else show(address)
 
@@ -59,7 +61,10 @@ def make_wallet(
     path: Annotated[Path, typer.Argument(parser=parse_path, help="The file; it must not exist yet.")],
     as_json: JsonOption = False,
 ) -> None:
-    """Make a new key in a file that only you may read. Without that file, what it owns is lost."""
+    """Create a wallet in a file that only you can read.
+
+    Keep a copy: what the wallet owns is lost with the file.
+    """
     from ritual_artifacts.backends.arweave import Wallet  # noqa: PLC0415 - with its whole backend
 
     address = Wallet.create(path).address
@@ -74,15 +79,18 @@ def make_wallet(
 def estimate(
     path: Annotated[Path, typer.Argument(parser=parse_path, help="A folder or a file.")],
     repo: Annotated[
-        str, typer.Argument(help="Where it would be published; default anywhere on Arweave.")
+        str, typer.Argument(help="Where it would be published. Default: Arweave.", show_default=False)
     ] = _ANY_REPO,
     *,
     given: Given,
     as_json: JsonOption = False,
 ) -> None:
-    """Ask for the price of publishing a folder or a file; nothing is paid."""
+    """Show the price of publishing a folder or a file.
+
+    Nothing is paid.
+    """
     repository = parse_repo(repo, given, Context.create())
-    given.refuse_foreign(repository.storage)
+    given.refuse_foreign(repository.storage, upload=repository.storage)
     plan = plan_model(path)
     backend = repository.connect()
     options = backend.upload_options(given.upload(repository.storage))
@@ -96,7 +104,7 @@ def estimate(
         say(f"{len(plan.files)} {noun}, {human_size(plan.size)}")
         show("free")
     else:
-        say(f"{len(plan.files)} {noun}, {human_size(plan.size)}; what is stored already costs nothing again")
+        say(f"{len(plan.files)} {noun}, {human_size(plan.size)}; files that are already stored are free")
         show(price.text)
 
 
@@ -109,19 +117,25 @@ def status(
     given: Given,
     as_json: JsonOption = False,
 ) -> None:
-    """Say whether something on Arweave is pending, confirmed, or dropped by the network (exit code 1)."""
+    """Show whether an upload to Arweave is confirmed.
+
+    It is pending, confirmed, or dropped by the network. Exit code 1 if it is dropped.
+    """
     from ritual_artifacts.backends.arweave.encoding import is_id  # noqa: PLC0415 - with its whole backend
 
+    storage = find_storage(StorageId.Arweave)
+    given.refuse_foreign(storage)
+    options = given.connection(storage)
     context = Context.create()
     if is_id(repo):
-        backend = _connect(context)
+        backend = _connect(context, options)
         transaction = backend.find_holder(repo)
     else:
         repository = parse_repo(repo, given, context)
         if repository.repo_id.storage != StorageId.Arweave:
-            message = f"{repository.repo_id} is not on Arweave; only what is there has to be confirmed"
+            message = f"{repository.repo_id} is not on Arweave; only uploads to Arweave have a status"
             raise BackendError(message)
-        backend = _connect(context)
+        backend = _connect(context, options)
         transaction = backend.find_transaction(repository.repo_id)
     found = backend.read_status(transaction)
     if as_json:
@@ -140,12 +154,12 @@ def status(
         raise typer.Exit(1)
 
 
-def _connect(context: Context) -> "ArweaveBackend":
+def _connect(context: Context, options: Mapping[str, Any] | None = None) -> "ArweaveBackend":
     from ritual_artifacts.backends.arweave import ArweaveBackend  # noqa: PLC0415 - imported when it is needed
 
-    backend = connect(StorageId.Arweave, {}, context)
+    backend = connect(StorageId.Arweave, options, context)
     if not isinstance(backend, ArweaveBackend):
-        message = "another package's backend for Arweave is installed, and this command is about our own"
+        message = "this command needs the built-in Arweave backend, but another package replaces it"
         raise BackendError(message)
     return backend
 

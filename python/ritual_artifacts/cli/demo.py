@@ -35,9 +35,10 @@ def demo(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show a whole round trip: upload, download in a second process, tampering detected.
+    """Upload a model, download it, and detect tampering.
 
-    It uses a temporary store, which is removed at the end.
+    The download runs in a second process. Everything happens in a temporary store, which is removed at the
+    end.
     """
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ritual-artifacts-demo-")))

@@ -18,7 +18,10 @@ from ritual_artifacts.errors import ArtifactError, BackendError
 
 
 def doctor(as_json: JsonOption = False) -> None:
-    """Report versions, processor, folders and backends; exit code 1 if a folder cannot be written."""
+    """Report versions, processor, folders and backends.
+
+    Exit code 1 if a folder cannot be written.
+    """
     context = Context.create()
     settings = context.settings
     about = {
@@ -78,6 +81,8 @@ def _try_storage(name: str, context: Context) -> str:
         find_storage(name).check(context)
     except ArtifactError as error:
         return str(error)
+    except Exception as error:  # noqa: BLE001 - another package's code, which may raise anything
+        return f"cannot be used: {type(error).__name__}: {error}"
     return "ready"
 
 

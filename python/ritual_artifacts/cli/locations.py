@@ -22,7 +22,7 @@ from ritual_artifacts.transfer.publishing import expected_hashes
 
 @dataclass(frozen=True)
 class Location:
-    """An artifact, wherever it is.
+    """An artifact whose files are on this machine.
 
     Attributes:
         name: What the user called it.
@@ -75,6 +75,15 @@ def is_repo_id(text: str) -> bool:
     return find_storage_name(text.partition("/")[0]) is not None
 
 
+def find_location_storage(text: str) -> Storage | None:
+    """Return the storage of a repository; None for a path.
+
+    Raises:
+        BackendError: the storage is not available.
+    """
+    return find_storage(text.partition("/")[0]) if is_repo_id(text) else None
+
+
 def parse_path(text: str) -> Path:
     """Parse a path; an empty text is refused, because it would mean the current folder."""
     if not text:
@@ -100,7 +109,7 @@ def parse_repo(text: str, given: Given, context: Context) -> Repository:
     except RepoIdError as error:
         if not Path(text).exists():
             raise
-        message = f"{error}; for the path of that name write ./{text}"
+        message = f"{error}; for the path of that name, write ./{text}"
         raise RepoIdError(message) from None
     storage = find_storage(repo_id.storage)
     return Repository(repo_id, storage, given.connection(storage), context)
@@ -129,7 +138,7 @@ def locate_folder(folder: Path) -> Location:
         manifest = read_manifest(folder / MANIFEST_FILENAME)
     except (FileNotFoundError, NotADirectoryError):
         if folder.is_dir():
-            what = f"has no {MANIFEST_FILENAME}, so it is not an artifact's folder"
+            what = f"has no {MANIFEST_FILENAME}: it is not an artifact, or its download was interrupted"
         elif folder.exists():
             what = "is not a folder; name the folder that holds the artifact's manifest"
         else:
@@ -166,7 +175,8 @@ def locate_stored(revision: Revision, manifest: AnyManifest) -> Location | None:
 
 def _locate_cached(repository: Repository, manifest: AnyManifest) -> Location:
     repo_id = repository.repo_id
-    folder = Cache.of(repository.context.settings).folder(repo_id)
+    version = repository.storage.cache_version(repo_id, repository.options)
+    folder = Cache.of(repository.context.settings).folder(repo_id.with_version(version))
     if folder.manifest is None or expected_hashes(folder.manifest) != expected_hashes(manifest):
         message = (
             f"the files of {repo_id} are not on this machine; first 'ritual-artifacts download {repo_id}'"
@@ -176,7 +186,7 @@ def _locate_cached(repository: Repository, manifest: AnyManifest) -> Location:
 
 
 def count_unnamed(folder: Path, manifest: AnyManifest) -> str | None:
-    """Say how many files a folder has beside those of its manifest; None when there are none."""
+    """Describe how many files a folder has that its manifest does not name; None when there are none."""
     named = {folder / entry.path for entry in manifest.files} | {folder / MANIFEST_FILENAME}
     staging = folder / STAGING_DIRNAME
     others = [

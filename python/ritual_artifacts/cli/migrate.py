@@ -18,10 +18,10 @@ def migrate(
     diff: Annotated[bool, typer.Option("--diff", help="Show the changes and write nothing.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Rewrite imports of infernet-ml; exit code 1 if something must be changed manually.
+    """Rewrite a project's imports of infernet-ml.
 
     Comments and formatting are kept. What cannot be migrated is listed as FILE:LINE, with the reason and
-    what to do.
+    what to do. Exit code 1 if something must be changed manually.
     """
     found = _survey(path)
     if not diff:

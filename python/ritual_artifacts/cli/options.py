@@ -67,14 +67,23 @@ class Given:
                 chosen[option.name] = _parse(option, value)
         return chosen
 
-    def refuse_foreign(self, *storages: Storage | None) -> None:
+    def refuse_foreign(self, *storages: Storage | None, upload: Storage | None = None) -> None:
         """Refuse options that none of these storages takes.
 
+        Args:
+            storages: The storages that the command connects to; None stands for a folder.
+            upload: The one of them that it uploads to.
+
         Raises:
-            BadParameter: an option was given for nothing.
+            BadParameter: an option was given that would change nothing.
         """
         names = {storage.name for storage in storages if storage is not None}
-        known = {option.spelling for option in self.declared if option.storage.name in names}
+        uploads = {upload.name} if upload is not None else set()
+        known = {
+            option.spelling
+            for option in self.declared
+            if option.storage.name in (uploads if option.kind == "upload" else names)
+        }
         for spelling in self.values:
             if spelling not in known:
                 where = " and ".join(sorted(names)) or "a folder"

@@ -25,8 +25,8 @@ from ritual_artifacts.repo_id import RitualRepoId, StorageId, find_storage_name
 from ritual_artifacts.settings import load_settings
 from ritual_artifacts.transfer.cache import Cache, CacheFolder, verify_cached
 
-cache_app = typer.Typer(no_args_is_help=True, help="Downloaded artifacts.")
-store_app = typer.Typer(no_args_is_help=True, help="The local store.")
+cache_app = typer.Typer(no_args_is_help=True, help="Manage downloaded artifacts.")
+store_app = typer.Typer(no_args_is_help=True, help="Manage the local store.")
 
 RepoArgument = Annotated[str, typer.Argument(help="storage/owner/name[/version]")]
 Row = dict[str, Any]
@@ -86,7 +86,10 @@ def cache_prune(
 
 @cache_app.command("verify")
 def cache_verify(as_json: JsonOption = False) -> None:
-    """Hash every downloaded artifact; exit code 1 if a file differs."""
+    """Hash every downloaded artifact.
+
+    Exit code 1 if a file differs.
+    """
     found, count = [], 0
     with progress_bar() as progress:
         context = Context.create(progress=progress)
@@ -107,9 +110,10 @@ def store_ls(as_json: JsonOption = False) -> None:
 
 @store_app.command("rm")
 def store_rm(repo: RepoArgument, as_json: JsonOption = False) -> None:
-    """Remove a version, or a whole repository; `store gc` then frees the files that are no longer used.
+    """Remove a version or a whole repository.
 
-    A version is removed with its last label, even if it was also uploaded without a label.
+    `store gc` then frees the files that are no longer used. A version is removed with its last label, even
+    if it was also uploaded without a label.
     """
     repo_id = RitualRepoId.from_unique_id(repo)
     if repo_id.storage != StorageId.Local:
@@ -128,13 +132,19 @@ def store_rm(repo: RepoArgument, as_json: JsonOption = False) -> None:
 
 @store_app.command("gc")
 def store_gc(as_json: JsonOption = False) -> None:
-    """Remove files that no version uses, and files of interrupted uploads."""
+    """Remove files that no version uses.
+
+    Files of interrupted uploads are removed too.
+    """
     _show_freed(_store().collect_garbage(), as_json=as_json)
 
 
 @store_app.command("verify")
 def store_verify(as_json: JsonOption = False) -> None:
-    """Hash every file in the local store; exit code 1 if one is damaged or missing."""
+    """Hash every file in the local store.
+
+    Exit code 1 if a file is damaged or missing.
+    """
     with progress_bar() as progress:
         found = _store().find_damage(Context.create(progress=progress))
     show_mismatches(found, "all files in the local store match their digests", as_json=as_json)

@@ -1,4 +1,4 @@
-"""`verify`: folders, stored artifacts, and repositories of which nothing is kept."""
+"""The command `verify`: folders, artifacts in the local store, and remote repositories."""
 
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +11,7 @@ from ritual_artifacts.backends import Revision
 from ritual_artifacts.cli.locations import (
     Location,
     count_unnamed,
+    find_location_storage,
     is_repo_id,
     locate_folder,
     locate_stored,
@@ -38,41 +39,42 @@ def verify(
     *,
     digest: DigestOption = None,
     deep: Annotated[
-        bool, typer.Option("--deep", help="Of a repository: stream and hash every file.")
+        bool, typer.Option("--deep", help="For a repository: download and hash every file.")
     ] = False,
     given: Given,
     as_json: JsonOption = False,
 ) -> None:
-    """Compare every file with the manifest; exit code 1 when something differs.
+    """Compare every file with the manifest.
 
-    The files of a folder are hashed. Of a repository, what the storage says about its files is compared;
-    only files of which it does not know the SHA-256 are read. With --deep, all files are read.
+    Files in a folder are hashed. For a repository, the digests that the storage reports are compared, and
+    only files without a reported SHA-256 are downloaded. Nothing is kept or changed. Exit code 1 when
+    something differs.
     """
+    given.refuse_foreign(find_location_storage(where))
     wanted = None if digest is None else Digest.parse(digest)
     with progress_bar() as progress:
         context = Context.create(progress=progress)
         if not is_repo_id(where):
             location = locate_folder(parse_path(where))
-            found, all_well = _verify_location(location, wanted, context)
+            found, success = _verify_location(location, wanted, context)
         else:
             repository = parse_repo(where, given, context)
-            given.refuse_foreign(repository.storage)
             revision, manifest = repository.open()
             stored = None if deep else locate_stored(revision, manifest)
-            found, all_well = (
+            found, success = (
                 _verify_remote(revision, manifest, wanted, context, deep=deep)
                 if stored is None
                 else _verify_location(stored, wanted, context)
             )
     if not is_repo_id(where) and (unnamed := count_unnamed(Path(location.name), location.manifest)):
         say(f"{unnamed}, not verified")
-    show_mismatches(found, all_well, as_json=as_json)
+    show_mismatches(found, success, as_json=as_json)
 
 
 def _verify_location(
     location: Location, digest: Digest | None, context: Context
 ) -> tuple[list[Mismatch], str]:
-    """Hash the files; return the mismatches, and what to say when there are none."""
+    """Hash the files; return the mismatches, and the message when there are none."""
     manifest = location.manifest
     found = _check_digest(manifest, digest, location.name)
     mismatches, sizes = find_mismatches(manifest.files, location.places, location.name, context)
@@ -85,7 +87,7 @@ def _verify_location(
 def _verify_remote(
     revision: Revision, manifest: AnyManifest, digest: Digest | None, context: Context, *, deep: bool
 ) -> tuple[list[Mismatch], str]:
-    """Compare what the storage holds; return the mismatches, and what to say when there are none."""
+    """Compare the files in a storage; return the mismatches, and the message when there are none."""
     where = str(revision.repo_id)
     found = _check_digest(manifest, digest, where)
     result = audit(revision, manifest, context, deep=deep)
@@ -93,7 +95,7 @@ def _verify_remote(
     if not found:
         found = _check_digest(complete_manifest(manifest, result.sizes), digest, where)
     listed = len(manifest.files) - result.read
-    how = f"{result.read} read, {listed} by what the storage says" if listed else "all of them read"
+    how = f"{result.read} read, {listed} by reported digest" if listed else "all files read"
     return found, f"{where}: {count_files(manifest, result.sizes)}, all match the manifest ({how})"
 
 

@@ -44,7 +44,8 @@ def audit(revision: Revision, manifest: AnyManifest, context: Context, *, deep: 
     listed = revision.listing()
     if listed is None and not deep:
         message = (
-            f"{revision.repo_id.storage} cannot say what it holds without sending it; verify it with --deep"
+            f"{revision.repo_id.storage} does not report the digests of its files; "
+            f"pass --deep to download and hash every file"
         )
         raise BackendError(message)
     source = str(revision.repo_id)

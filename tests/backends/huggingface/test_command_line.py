@@ -76,7 +76,7 @@ def test_verify_downloads_no_file_whose_sha256_the_hub_states(run: Run, model: P
     done = run("verify", REPO)
 
     assert done.returncode == 0, done.stderr
-    assert "1 read, 1 by what the storage says" in done.stdout
+    assert "1 read, 1 by reported digest" in done.stdout
     assert hub.ledger.count("bytes") == 0
 
 
@@ -150,3 +150,16 @@ def test_offline_the_cache_is_enough(run: Run, model: Path, hub: Hub) -> None:
 
     assert done.returncode == 0, done.stderr
     assert hub.ledger.of() == []
+
+
+@pytest.mark.parametrize("options", [["--repo-type", "dataset"], ["--revision", "v1"]], ids=" ".join)
+def test_what_was_downloaded_with_options_is_copied_with_them(
+    options: list[str], run: Run, model: Path, tmp_path: Path
+) -> None:
+    run("upload", model, REPO, *options)
+    run("download", REPO, *options)
+
+    copied = data(run("copy", REPO, "out", *options, "--json"))
+
+    assert [entry["path"] for entry in copied["files"]] == ["sub/config.json", "weights.bin"]
+    assert (tmp_path / "out" / "weights.bin").read_bytes() == (model / "weights.bin").read_bytes()

@@ -119,7 +119,7 @@ def test_a_root_model_is_refused() -> None:
 
 
 @pytest.mark.parametrize("cls", [Shard, dict, "Part", list[Path]], ids=str)
-def test_what_is_no_model_is_refused(cls: Any) -> None:
+def test_a_class_that_is_not_a_model_is_refused(cls: Any) -> None:
     with pytest.raises(ArtifactModelError, match="Pydantic model"):
         check_model(cls)
 

@@ -179,36 +179,36 @@ def test_verify_names_every_mismatch_with_its_field(
     assert all(name in str(error.value) for name in expected)
 
 
-@pytest.mark.parametrize("came_from", ["upload", "repository", "folder"])
-def test_asking_for_the_digest_does_not_make_a_tampered_artifact_good(
-    came_from: str, manager: RitualArtifactManager[Circuit], tmp_path: Path
+@pytest.mark.parametrize("source", ["upload", "repository", "folder"])
+def test_reading_the_digest_does_not_hide_tampering_from_verify(
+    source: str, manager: RitualArtifactManager[Circuit], tmp_path: Path
 ) -> None:
     manager.to_repo(REPO)
     manager.to_dir(tmp_path / "folder")
-    came = {
+    loaded = {
         "upload": lambda: manager,
         "repository": lambda: RitualArtifactManager.from_repo(Circuit, REPO, tmp_path / "out"),
         "folder": lambda: RitualArtifactManager.from_dir(Circuit, tmp_path / "folder"),
-    }[came_from]()
-    promised = came.digest
-    flip_one_bit(came.artifact.circuit_file)
+    }[source]()
+    before = loaded.digest
+    flip_one_bit(loaded.artifact.circuit_file)
 
-    assert came.digest != promised
+    assert loaded.digest != before
 
     with pytest.raises(IntegrityError, match=r"circuit\.bin"):
-        came.verify()
+        loaded.verify()
 
 
 def test_verify_sees_that_a_field_names_another_file(
     manager: RitualArtifactManager[Circuit], write: Write
 ) -> None:
     manager.to_repo(REPO)
-    came = RitualArtifactManager.from_repo(Circuit, REPO)
-    came.artifact.circuit_file = write("evil/circuit.bin")
-    came.artifact.version = "evil"
+    loaded = RitualArtifactManager.from_repo(Circuit, REPO)
+    loaded.artifact.circuit_file = write("evil/circuit.bin")
+    loaded.artifact.version = "evil"
 
     with pytest.raises(IntegrityError) as error:
-        came.verify()
+        loaded.verify()
 
     found = {m.field: (m.expected, m.actual) for m in error.value.mismatches}
     assert found.keys() == {"circuit_file", "version"}
@@ -221,17 +221,17 @@ def test_an_artifact_in_a_relative_folder_stays_where_it_is(
     manager.to_repo(REPO)
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path)
-    for came in (
+    for loaded in (
         RitualArtifactManager.from_repo(Circuit, REPO, "out"),
         RitualArtifactManager.from_dir(Circuit, "out"),
     ):
         monkeypatch.chdir(tmp_path / "elsewhere")
-        assert came.artifact.circuit_file.exists()
-        came.verify()
+        assert loaded.artifact.circuit_file.exists()
+        loaded.verify()
         monkeypatch.chdir(tmp_path)
 
 
-def test_a_class_with_fewer_fields_of_files_is_told_that_they_are_left_out(
+def test_a_warning_says_that_files_belong_to_no_field_of_the_class(
     write: Write, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Wide(BaseModel):
@@ -247,9 +247,9 @@ def test_a_class_with_fewer_fields_of_files_is_told_that_they_are_left_out(
         artifact=Wide(file=write("a.bin"), version="v1", extra=write("extra.bin"))
     ).to_repo(REPO)
     with caplog.at_level(logging.WARNING):
-        came = RitualArtifactManager.from_repo(Narrow, REPO)
+        loaded = RitualArtifactManager.from_repo(Narrow, REPO)
 
-    assert came.digest == came.to_repo("local/me/narrow").digest != published.digest
+    assert loaded.digest == loaded.to_repo("local/me/narrow").digest != published.digest
     assert "1 files in" in caplog.text
     assert "belong to no field of Narrow" in caplog.text
 
@@ -264,7 +264,7 @@ def test_a_class_with_a_new_field_has_the_digest_that_it_is_published_with(write
     renamed = type("New", (Old,), {})
     published = RitualArtifactManager(artifact=renamed(file=write("a.bin"))).to_repo(REPO)
 
-    came = RitualArtifactManager.from_repo(New, REPO)
+    loaded = RitualArtifactManager.from_repo(New, REPO)
 
-    assert came.verify().digest == published.digest
-    assert came.digest == came.to_repo("local/me/new").digest != published.digest
+    assert loaded.verify().digest == published.digest
+    assert loaded.digest == loaded.to_repo("local/me/new").digest != published.digest

@@ -465,7 +465,7 @@ class LooseRoot(BaseModel):
     ("field", "files"),
     [("root", ["model/config.json", "model/sub/entry.bin"]), ("entry", ["model/sub/entry.bin"])],
 )
-def test_a_field_brings_its_files_although_another_field_has_them_too(
+def test_a_wanted_field_gets_its_files_also_where_another_field_has_them(
     field: str, files: list[str], write: Write, tmp_path: Path
 ) -> None:
     rooted = _rooted(write)

@@ -19,7 +19,7 @@ HOSTILE_TEXTS: dict[str, bytes] = {
     "nothing": b"",
     "white space": b"  \n",
     "not json": b"manifest",
-    "cut short": json.dumps(document()).encode()[:-1],
+    "truncated": json.dumps(document()).encode()[:-1],
     "two values": json.dumps(document()).encode() * 2,
     "array": b"[]",
     "string": b'"manifest"',

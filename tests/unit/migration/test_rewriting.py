@@ -159,7 +159,7 @@ def test_an_import_is_rewritten_and_the_rest_stays(before: str, after: str) -> N
         "",
     ],
 )
-def test_what_is_not_infernet_mls_is_left_alone(source: str) -> None:
+def test_other_code_is_left_alone(source: str) -> None:
     assert migrate(source) == (source, [])
 
 
@@ -325,7 +325,7 @@ def test_the_encoding_stays(cookie: str, encoding: str) -> None:
         b"x = infernet_ml" + b".a" * 3000,
     ],
 )
-def test_what_is_no_python_is_a_syntax_error(source: bytes) -> None:
+def test_a_file_that_is_not_python_is_a_syntax_error(source: bytes) -> None:
     with pytest.raises(SyntaxError):
         rewrite(source)
 

@@ -285,7 +285,7 @@ def test_a_file_may_be_named_by_a_path(file_name: Any) -> None:
 
 
 @pytest.mark.parametrize("file_name", [7, b"iris.onnx", [7], {"iris.onnx": 1}.items()])
-def test_what_is_no_name_is_refused(file_name: Any) -> None:
+def test_a_file_name_of_another_type_is_refused(file_name: Any) -> None:
     with pytest.raises(RepoIdError, match="file_name must be"):
         ModelManager.download_model(repo_id=REPO, file_name=file_name)
 

@@ -51,7 +51,10 @@ def hash_(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Print or check SHA-256 digests, like sha256sum; exit code 1 if a file fails."""
+    """Print or check SHA-256 digests, like sha256sum.
+
+    Exit code 1 if a file fails.
+    """
     formatting = {"--tag": tag, "--zero": zero, "--binary": binary, "--text": text}
     checking = {
         "--ignore-missing": ignore_missing,
