@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from ritual_artifacts.artifact.manifest import MAX_MANIFEST_BYTES, Manifest
+from ritual_artifacts.artifact.manifest import Manifest
 from ritual_artifacts.artifact.planning import plan_files
+from ritual_artifacts.artifact.untrusted import MAX_MANIFEST_BYTES
 from ritual_artifacts.backends.base import UploadResult
 from ritual_artifacts.backends.local import LocalBackend
 from ritual_artifacts.context import Context

@@ -1,5 +1,6 @@
 """How storages are found: by an entry point, before our own, with errors that name what is wrong."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -64,7 +65,7 @@ def test_an_entry_point_that_leads_to_no_storage_is_a_backend_error(
         find_storage("shelf")
 
 
-def test_an_error_inside_a_storage_is_not_taken_for_a_missing_one(
+def test_an_error_inside_a_storage_names_the_storage_and_keeps_its_cause(
     install: Install, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(_: object) -> None:
@@ -74,5 +75,28 @@ def test_an_error_inside_a_storage_is_not_taken_for_a_missing_one(
     install("memory", "ritual_artifacts.backends.memory:MemoryStorage")
     monkeypatch.setattr(MemoryStorage, "__init__", fail)
 
-    with pytest.raises(TypeError, match="a bug of the storage's own"):
+    with pytest.raises(BackendError, match=r"'memory'.*TypeError: a bug of the storage's own") as caught:
         find_storage("memory")
+
+    assert isinstance(caught.value.__cause__, TypeError)
+
+
+@pytest.mark.parametrize(
+    ("code", "problem"),
+    [
+        ("def broken(", "SyntaxError"),
+        ("class Shelf(Storage): pass", "abstract"),
+        ("class Shelf(Storage):\n    def connect(self, options, context): ...", "has no name"),
+        ("class Shelf(MemoryStorage):\n    upload_options = dict", "has no upload_options"),
+    ],
+)
+def test_a_broken_storage_is_a_backend_error(
+    code: str, problem: str, install: Install, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    imports = "from ritual_artifacts.backends.memory import MemoryStorage, Storage\n"
+    (install.info.parent / "broken_shelf.py").write_text(imports + code)
+    monkeypatch.delitem(sys.modules, "broken_shelf", raising=False)
+    install("shelf", "broken_shelf:Shelf")
+
+    with pytest.raises(BackendError, match=problem):
+        find_storage("shelf")

@@ -1,7 +1,9 @@
 """Folders that hold something already: what is not the artifact's is left alone, or refused by name."""
 
+import contextlib
+import errno
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,8 @@ from pydantic import BaseModel
 
 from ritual_artifacts import RitualArtifactManager
 from ritual_artifacts.errors import ConflictError
+from ritual_artifacts.settings import Settings
+from ritual_artifacts.transfer import staging
 
 REPO = "local/me/model"
 
@@ -173,6 +177,18 @@ def test_a_foreign_manifest_is_refused(write_into: Callable[..., object], tmp_pa
     assert (out / "ritual_manifest.json").read_text() == '{"mine": true}'
 
 
+def test_a_foreign_manifest_is_replaced_if_overwriting_was_asked_for(
+    write_into: Callable[..., object], tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "ritual_manifest.json").write_text('{"mine": true}')
+
+    write_into(out, overwrite=True)
+
+    assert RitualArtifactManager.from_dir(Sample, out).artifact.top.read_bytes() == b"top"
+
+
 @pytest.mark.parametrize("target", ["a file", "a file/below it"])
 def test_a_target_that_is_no_folder_is_refused(
     target: str, write_into: Callable[..., object], tmp_path: Path
@@ -232,3 +248,44 @@ def test_the_cache_replaces_whatever_is_in_the_way(sample: Sample, own_folders: 
     assert manager.artifact.below.read_bytes() == b"below"
     assert list(elsewhere.iterdir()) == []
     assert not (folder / "junk").exists()
+
+
+class ReadOnly:
+    """Makes every folder read-only, as a mount is for root too."""
+
+    @contextlib.contextmanager
+    def __call__(self, folder: Path, settings: Settings, *, timeout: float = -1) -> Iterator[None]:
+        del settings, timeout
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(folder))
+        yield
+
+
+@pytest.mark.parametrize("place", ["cache", "directory"])
+def test_a_complete_copy_in_a_read_only_folder_is_used(
+    place: str, sample: Sample, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = None if place == "cache" else tmp_path / "out"
+    RitualArtifactManager(artifact=sample).to_repo(REPO)
+    first = RitualArtifactManager.from_repo(Sample, REPO, folder)
+    monkeypatch.setattr(staging, "lock_folder", ReadOnly())
+
+    again = RitualArtifactManager.from_repo(Sample, REPO, folder)
+
+    assert again.artifact == first.artifact
+
+
+@pytest.mark.parametrize("problem", ["damaged", "another version"])
+def test_another_copy_in_a_read_only_folder_is_not_used(
+    problem: str, sample: Sample, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    RitualArtifactManager(artifact=sample).to_repo(REPO)
+    copy = RitualArtifactManager.from_repo(Sample, REPO, out)
+    if problem == "damaged":
+        copy.artifact.top.write_bytes(b"pot")
+    else:
+        RitualArtifactManager(artifact=sample.model_copy(update={"note": "new"})).to_repo(REPO)
+    monkeypatch.setattr(staging, "lock_folder", ReadOnly())
+
+    with pytest.raises(OSError, match="Read-only"):
+        RitualArtifactManager.from_repo(Sample, REPO, out)

@@ -7,13 +7,11 @@ A manifest is untrusted input: `parse_manifest` checks every rule of the format 
 
 import hashlib
 import json
-import re
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, NoReturn, Self, TypeAlias
+from typing import Annotated, Any, Final, Literal, Self, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
@@ -22,22 +20,19 @@ from ritual_artifacts.artifact.digest import Digest
 from ritual_artifacts.artifact.introspection import explain
 from ritual_artifacts.artifact.planning import MANIFEST_FILENAME, RESERVED_PATHS, ArtifactPlan
 from ritual_artifacts.artifact.shape import check_shape
+from ritual_artifacts.artifact.untrusted import (
+    MAX_ENTRIES,
+    MAX_MANIFEST_BYTES,
+    MAX_NODES,
+    has_too_many_nodes,
+    parse_strictly,
+)
 from ritual_artifacts.core.hashing import FileDigest, read_regular
 from ritual_artifacts.errors import ManifestError
 from ritual_artifacts.names import MAX_PATH_BYTES, collision_key, find_collisions, path_problem
 from ritual_artifacts.repo_id import RitualRepoId
 
 MANIFEST_VERSION: Final = 2
-MAX_MANIFEST_BYTES: Final = 64 << 20
-"""A larger manifest is refused before it is parsed."""
-MAX_ENTRIES: Final = 200_000
-MAX_NODES: Final = 16 * MAX_ENTRIES
-"""Keys and items in the whole document. A file needs 9 of them, and 1 or 2 in the field that holds it."""
-
-_MAX_SHOWN: Final = 100
-"""Characters of an untrusted key that an error message shows."""
-
-_STRING: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 
 _RESERVED_KEYS: Final = frozenset({"repo_id", "artifact_type", "file_hashes", "ritual_artifacts"})
 
@@ -193,7 +188,7 @@ class _BaseManifest(BaseModel):
         except (TypeError, ValueError) as error:
             message = f"the manifest has a field that JSON cannot represent: {error}"
             raise ManifestError(message) from None
-        if len(data) > MAX_MANIFEST_BYTES or len(self.files) > MAX_ENTRIES or _has_too_many_nodes(data):
+        if len(data) > MAX_MANIFEST_BYTES or len(self.files) > MAX_ENTRIES or has_too_many_nodes(data):
             message = (
                 f"the manifest is too large: {len(self.files)} files and {len(data)} bytes; the limits are "
                 f"{MAX_ENTRIES} files, {MAX_MANIFEST_BYTES} bytes, and {MAX_NODES} keys and items"
@@ -362,7 +357,7 @@ def parse_manifest(data: bytes, source: str = "the manifest") -> AnyManifest:
             does not match its content.
     """
     try:
-        values = _parse_strictly(data)
+        values = parse_strictly(data)
         check_shape(values, MAX_ENTRIES)
         document = ManifestDocument.model_validate(values)
         fields = {key: value for key, value in values.items() if key not in _RESERVED_KEYS}
@@ -412,62 +407,3 @@ def _from_document(document: ManifestDocument, fields: dict[str, Any]) -> AnyMan
         return Manifest(**content, files=tuple(files))
     hashes = sorted(document.file_hashes.items())
     return LegacyManifest(**content, files=tuple(LegacyEntry(path=p, sha256=sha) for p, sha in hashes))
-
-
-def _parse_strictly(data: bytes) -> dict[str, Any]:
-    if len(data) > MAX_MANIFEST_BYTES:
-        message = f"it is larger than {MAX_MANIFEST_BYTES} bytes"
-        raise ValueError(message)
-    if _has_too_many_nodes(data):
-        message = f"it has more than {MAX_NODES} keys and items"
-        raise ValueError(message)
-    try:
-        values = json.loads(
-            data.decode("utf-8"), object_pairs_hook=_refuse_duplicates, parse_constant=_refuse_constant
-        )
-    except RecursionError:
-        message = f"it is nested deeper than {MAX_DEPTH} levels"
-        raise ValueError(message) from None
-    if not isinstance(values, dict):
-        message = "it is not a JSON object"
-        raise ValueError(message)  # noqa: TRY004 - the content is wrong, not a type in a program
-    if is_too_deep(values):
-        message = f"it is nested deeper than {MAX_DEPTH} levels"
-        raise ValueError(message)
-    return values
-
-
-def _has_too_many_nodes(data: bytes) -> bool:
-    """Return whether JSON text has more than `MAX_NODES` keys and items, each of which becomes an object.
-
-    The punctuation between them is counted. Strings may contain the same characters; only if that could
-    matter, strings are left out, which takes longer.
-    """
-    if _count_punctuation(data, 0, len(data)) <= MAX_NODES:
-        return False
-    count, end = 0, 0
-    for string in _STRING.finditer(data):
-        count += _count_punctuation(data, end, string.start())
-        end = string.end()
-        if count > MAX_NODES:
-            return True
-    return count + _count_punctuation(data, end, len(data)) > MAX_NODES
-
-
-def _count_punctuation(data: bytes, start: int, end: int) -> int:
-    return sum(data.count(mark, start, end) for mark in (b",", b":", b"[", b"{"))
-
-
-def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    values = dict(pairs)
-    if len(values) != len(pairs):
-        keys = sorted(key for key, _ in pairs)
-        duplicate = next(key for key, following in pairwise(keys) if key == following)
-        message = f"duplicate key {duplicate[:_MAX_SHOWN]!a} in one object"
-        raise ValueError(message)
-    return values
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    message = f"{name} is not valid JSON"
-    raise ValueError(message)

@@ -6,8 +6,9 @@ the first part of its repository ids, points to a subclass of `Storage`.
 """
 
 from ritual_artifacts.artifact.digest import Digest
-from ritual_artifacts.artifact.manifest import MAX_MANIFEST_BYTES, AnyEntry, Manifest, ManifestEntry
+from ritual_artifacts.artifact.manifest import AnyEntry, Manifest, ManifestEntry
 from ritual_artifacts.artifact.planning import MANIFEST_FILENAME, ArtifactPlan, PlannedFile
+from ritual_artifacts.artifact.untrusted import MAX_MANIFEST_BYTES
 from ritual_artifacts.backends.base import (
     Backend,
     Credential,

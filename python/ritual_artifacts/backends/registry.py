@@ -1,4 +1,4 @@
-"""The storages of this installation: ours, and those that other packages bring by an entry point."""
+"""The storages of this installation: ours, and those that other packages register by an entry point."""
 
 from collections.abc import Mapping
 from importlib.metadata import EntryPoint, entry_points
@@ -18,7 +18,7 @@ _OWN: Final[Mapping[str, str]] = {
 
 
 def available_storages() -> dict[str, EntryPoint]:
-    """Return where each storage is loaded from, by name; an entry point wins over our own."""
+    """Return where each storage is loaded from, by name; an entry point replaces our own storage."""
     own = [EntryPoint(str(name), target, BACKEND_GROUP) for name, target in _OWN.items()]
     return {point.name: point for point in [*own, *entry_points(group=BACKEND_GROUP)]}
 
@@ -27,7 +27,7 @@ def find_storage(name: str) -> Storage:
     """Import and return the storage of this name.
 
     Raises:
-        BackendError: there is no such storage, or it cannot be imported.
+        BackendError: there is no such storage, it cannot be imported, or it is incomplete.
     """
     available = available_storages()
     if name not in available:
@@ -35,20 +35,32 @@ def find_storage(name: str) -> Storage:
         message = f"no backend for {str(name)!r} is installed; this installation has {known}"
         raise BackendError(message)
     point = available[name]
+    where = f"the backend for {str(name)!r}, {point.value},"
     try:
-        storage = point.load()()
-    except Exception as error:  # another package's code, which may raise anything
-        message = f"the backend for {str(name)!r}, {point.value}, cannot be imported: {error}"
+        loaded = point.load()
+        storage = loaded() if isinstance(loaded, type) and issubclass(loaded, Storage) else loaded
+    except Exception as error:  # another package's code may raise anything
+        message = f"{where} cannot be imported: {type(error).__name__}: {error}"
         raise BackendError(message) from error
     if not isinstance(storage, Storage):
-        message = f"the backend for {str(name)!r}, {point.value}, is not a Storage"
+        message = f"{where} is not a Storage"
         raise BackendError(message)
-    for kind in ("connection_options", "upload_options"):
-        options = getattr(storage, kind, None)
-        if not (isinstance(options, type) and issubclass(options, Options)):
-            message = f"the backend for {str(name)!r}, {point.value}, has no {kind}"
-            raise BackendError(message)
+    if problem := _find_problem(storage):
+        message = f"{where} {problem}"
+        raise BackendError(message)
     return storage
+
+
+def _find_problem(storage: Storage) -> str | None:
+    """Return why a storage is incomplete, as the end of a sentence; None if it is complete."""
+    for attribute in ("name", "title"):
+        if not isinstance(getattr(storage, attribute, None), str):
+            return f"has no {attribute}"
+    for attribute in ("connection_options", "upload_options"):
+        options = getattr(storage, attribute, None)
+        if not (isinstance(options, type) and issubclass(options, Options) and hasattr(options, "title")):
+            return f"has no {attribute}, which must be a subclass of Options with a title"
+    return None
 
 
 def connect(repo_id: RitualRepoId | str, options: Mapping[str, Any] | None, context: Context) -> Backend[Any]:
@@ -57,7 +69,7 @@ def connect(repo_id: RitualRepoId | str, options: Mapping[str, Any] | None, cont
     Args:
         repo_id: The repository's id, or the storage's name.
         options: The connection options that the user gave.
-        context: The call that needs it.
+        context: The call that the connection belongs to.
 
     Raises:
         BackendError: there is no such storage, or it does not take these options.
@@ -72,9 +84,9 @@ def add_credentials(
     """Return the connection options with the credential that this storage takes; others are dropped.
 
     Args:
-        storage: Where the call goes.
+        storage: The storage of the call.
         options: The connection options that the user gave.
-        credentials: What the user gave by an argument of its own, by that argument's name.
+        credentials: The credentials that the user passed as separate arguments, by the argument's name.
     """
     given = dict(options or {})
     credential = storage.credential

@@ -6,14 +6,16 @@ There is no option for a token or a key: every process on a machine can read the
 import functools
 import inspect
 import logging
+import re
 import types
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeAlias, Union, get_args, get_origin
 
 import typer
 from pydantic.fields import FieldInfo
+from typer.models import OptionInfo
 
 from ritual_artifacts.backends import Flag, Storage, available_storages, find_storage
 from ritual_artifacts.errors import BackendError
@@ -22,6 +24,8 @@ log = logging.getLogger(__name__)
 
 Kind: TypeAlias = Literal["connection", "upload"]
 _UNIONS: Final = frozenset({Union, types.UnionType})
+_FLAG: Final = re.compile(r"(-[A-Za-z]|--[a-z][a-z0-9-]*)(/--[a-z][a-z0-9-]*)?")
+_HELP: Final = frozenset({"--help", "-h"})
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,20 @@ class _Declared:
     @property
     def spelling(self) -> str:
         return self.flag.names[0]
+
+    @property
+    def spellings(self) -> frozenset[str]:
+        """All spellings, with the two sides of a switch apart."""
+        return frozenset(side for name in self.flag.names for side in name.split("/"))
+
+    @property
+    def value_type(self) -> Any:  # noqa: ANN401 - a type
+        """The type that the command line reads."""
+        return str if self.flag.parse is not None else _type_of(self.info.annotation)
+
+    def can_share(self, other: "_Declared") -> bool:
+        """Return whether this and another option can be one option of a command."""
+        return (self.flag.names, self.value_type) == (other.flag.names, other.value_type)
 
 
 @dataclass(frozen=True)
@@ -99,8 +117,13 @@ def takes_storage_options(*, upload: bool = False) -> Callable[[Callable[..., No
     """
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
-        declared = [option for option in _declared_options() if upload or option.kind == "connection"]
-        parameters = {_identifier(option.spelling): option for option in declared}
+        signature = inspect.signature(command, eval_str=True)
+        wanted = [option for option in _declared_options() if upload or option.kind == "connection"]
+        own_spellings = _own_spellings(signature)
+        declared = [option for option in wanted if option.spellings.isdisjoint(own_spellings)]
+        parameters: dict[str, _Declared] = {}
+        for option in declared:
+            parameters.setdefault(_identifier(option.spelling), option)
 
         @functools.wraps(command)
         def run(**arguments: Any) -> None:  # noqa: ANN401 - each option has a type of its own
@@ -111,7 +134,6 @@ def takes_storage_options(*, upload: bool = False) -> Callable[[Callable[..., No
             }
             command(**arguments, given=Given(values, declared))
 
-        signature = inspect.signature(command, eval_str=True)
         own = [parameter for parameter in signature.parameters.values() if parameter.name != "given"]
         last = [parameter for parameter in own if parameter.name == "as_json"]
         first = [parameter for parameter in own if parameter.name != "as_json"]
@@ -128,7 +150,7 @@ def takes_storage_options(*, upload: bool = False) -> Callable[[Callable[..., No
 
 @functools.cache  # what is installed does not change while a command runs
 def _declared_options() -> tuple[_Declared, ...]:
-    return tuple(_declare())
+    return tuple(_without_clashes(_declare()))
 
 
 def _declare() -> Iterator[_Declared]:
@@ -144,16 +166,45 @@ def _declare() -> Iterator[_Declared]:
             yield _Declared(storage, "upload", option, flag, info)
 
 
+def _own_spellings(signature: inspect.Signature) -> frozenset[str]:
+    """Return the options that a command has itself; they win over those of the storages."""
+    marks = (mark for each in signature.parameters.values() for mark in get_args(each.annotation)[1:])
+    options = [mark for mark in marks if isinstance(mark, OptionInfo)]
+    # In an annotation, the first spelling takes the place of typer's argument `default`.
+    names = {name for mark in options for name in (str(mark.default), *(mark.param_decls or ()))}
+    unnamed = {f"--{name.replace('_', '-')}" for name in signature.parameters}
+    return _HELP | unnamed | {side for name in names for side in name.split("/")}
+
+
+def _without_clashes(options: Iterable[_Declared]) -> Iterator[_Declared]:
+    """Yield the options without those that would change what an option of an earlier storage means.
+
+    Options of several storages are one option of a command if they have the same spellings and type.
+    """
+    first: dict[str, _Declared] = {}
+    for option in options:
+        others = [first[name] for name in option.spellings if name in first]
+        if not (option.flag.names and all(map(_FLAG.fullmatch, option.flag.names))):
+            problem = "it is not a valid option"
+        elif any(not option.can_share(other) for other in others):
+            problem = f"it means something else for {others[0].storage.title}"
+        else:
+            first |= dict.fromkeys(option.spellings, option)
+            yield option
+            continue
+        names = ", ".join(option.flag.names)
+        log.warning("the option %r of %s is left out: %s", names, option.storage.title, problem)
+
+
 def _make_parameter(name: str, option: _Declared, declared: Sequence[_Declared]) -> inspect.Parameter:
     others = [each for each in declared if each.spelling == option.spelling]
     texts = dict.fromkeys(f"{each.storage.title}: {each.info.description or ''}".strip() for each in others)
-    kind = str if option.flag.parse is not None else _type_of(option.info.annotation)
     mark = typer.Option(*option.flag.names, metavar=option.flag.metavar, help=" ".join(texts))
     return inspect.Parameter(
         name,
         inspect.Parameter.KEYWORD_ONLY,
         default=None,
-        annotation=Annotated[kind | None, mark],
+        annotation=Annotated[option.value_type | None, mark],
     )
 
 
@@ -195,4 +246,4 @@ def _parse(option: _Declared, value: Any) -> Any:  # noqa: ANN401 - each option 
 
 
 def _identifier(spelling: str) -> str:
-    return f"storage_option_{spelling.split('/', maxsplit=1)[0].lstrip('-').replace('-', '_')}"
+    return f"storage_option{spelling.split('/', maxsplit=1)[0].replace('-', '_')}"

@@ -4,17 +4,19 @@ The manager, `ModelManager`, ezkl and the command line all fetch through `fetch`
 `open_folder`.
 """
 
+import errno
+import json
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from ritual_artifacts.artifact.digest import Digest
 from ritual_artifacts.artifact.manifest import AnyManifest, LegacyManifest, Manifest, read_manifest
 from ritual_artifacts.artifact.planning import MANIFEST_FILENAME
 from ritual_artifacts.artifact.selection import Selection
-from ritual_artifacts.backends.base import Storage
+from ritual_artifacts.backends.base import Revision, Storage
 from ritual_artifacts.backends.registry import connect, find_storage
 from ritual_artifacts.context import Context
 from ritual_artifacts.errors import ArtifactError, ArtifactNotFoundError, TransferError
@@ -25,6 +27,9 @@ from ritual_artifacts.transfer.staging import finish_in_cache
 from ritual_artifacts.transfer.verification import check_expected_digest, verify_folder
 
 log = logging.getLogger(__name__)
+
+_READ_ONLY: Final = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
+"""Errors of a folder that this user cannot write."""
 
 Select: TypeAlias = Callable[[AnyManifest], Selection]
 CheckFit: TypeAlias = Callable[[Path, AnyManifest, Selection], object]
@@ -80,10 +85,10 @@ class Fetched:
 def fetch(request: Request, context: Context) -> Fetched:
     """Return an artifact in a folder, verified: from the copy that is there, or downloaded.
 
-    In offline mode only a copy on this machine will do. An id that can only ever name one artifact is
-    answered by a copy in the cache, without the network. Everything else asks the storage, and keeps the
-    files that are in place and right. If the storage cannot be reached, a copy of the artifact is loaded,
-    with a warning.
+    In offline mode, only a copy on this machine is used. If the id can only ever name one artifact, a copy in
+    the cache is used without the network. Otherwise the storage is asked, and only files that are missing or
+    differ are downloaded. If the storage cannot be reached, a copy of the artifact is loaded, with a warning.
+    If the folder cannot be written, it must have a copy of the same artifact already.
 
     Raises:
         ArtifactNotFoundError: there is no such repository or version; or no copy, in offline mode.
@@ -99,7 +104,7 @@ def fetch(request: Request, context: Context) -> Fetched:
     folder = (request.directory or cache.place(repo_id, request.options)).absolute()
     is_offline = storage.is_offline(request.options, context.settings)
     if in_cache:
-        finish_in_cache(folder, context)
+        _finish(folder, context)
     if in_cache and not is_offline and _is_pinned(storage, request):
         try:
             return _open_copy(folder, request, context)
@@ -124,24 +129,7 @@ def fetch(request: Request, context: Context) -> Fetched:
             raise
         _warn_of_copy(copy, storage, repo_id, error)
         return copy
-    selection = request.select(manifest)
-    check = request.check_fit
-    manifest = download(
-        revision,
-        manifest,
-        selection,
-        Target(
-            folder=folder,
-            exclusive=in_cache and cache.is_exclusive(folder),
-            overwrite=request.overwrite or in_cache,  # in the cache nothing is the user's
-        ),
-        context,
-        expected_digest=request.expected_digest,
-        check_fit=None if check is None else lambda preview: check(preview, manifest, selection),
-    )
-    if in_cache and selection.names is not None:
-        cache.note_part(folder, manifest)
-    return Fetched(folder, manifest, selection)
+    return _download(revision, manifest, request, folder, context)
 
 
 def open_folder(
@@ -201,6 +189,16 @@ def identify(storage: str, name: str, options: Mapping[str, Any], context: Conte
     return cached or connect(storage, options, context).identify(name)
 
 
+def _finish(folder: Path, context: Context) -> None:
+    """Finish a killed commit in a folder of the cache, unless the folder is read-only."""
+    try:
+        finish_in_cache(folder, context)
+    except OSError as error:
+        if error.errno not in _READ_ONLY:
+            raise
+        log.info("%s is left as it is: %s", folder, error)
+
+
 def _open_copy(folder: Path, request: Request, context: Context) -> Fetched:
     """Return the verified copy in a folder, whole or the wanted part of one."""
     part = read_part(folder)
@@ -224,6 +222,58 @@ def _find_copy(folder: Path, request: Request, context: Context) -> Fetched | No
     except (ArtifactError, OSError) as error:
         log.info("the copy of %s in %s cannot be used: %s", request.repo_id, folder, error)
         return None
+
+
+def _download(
+    revision: Revision, manifest: AnyManifest, request: Request, folder: Path, context: Context
+) -> Fetched:
+    """Download the wanted part of a revision; a read-only folder must have a copy of it already."""
+    in_cache = request.directory is None
+    cache = request.cache or Cache.of(context.settings)
+    selection = request.select(manifest)
+    check = request.check_fit
+    target = Target(
+        folder=folder,
+        exclusive=in_cache and cache.is_exclusive(folder),
+        overwrite=request.overwrite or in_cache,  # no file in the cache is the user's
+    )
+    try:
+        complete = download(
+            revision,
+            manifest,
+            selection,
+            target,
+            context,
+            expected_digest=request.expected_digest,
+            check_fit=None if check is None else lambda preview: check(preview, manifest, selection),
+        )
+    except OSError as error:
+        copy = _find_same(folder, manifest, request, context) if error.errno in _READ_ONLY else None
+        if copy is None:
+            raise
+        return copy
+    if in_cache and selection.names is not None:
+        cache.note_part(folder, complete)
+    return Fetched(folder, complete, selection)
+
+
+def _find_same(folder: Path, manifest: AnyManifest, request: Request, context: Context) -> Fetched | None:
+    """Return the verified copy of this very artifact in a folder that cannot be written; None if none."""
+    try:
+        copy = _open_copy(folder, request, context)
+    except (ArtifactError, OSError) as error:
+        log.info("there is no copy of %s in %s: %s", request.repo_id, folder, error)
+        return None
+    return copy if _content(copy.manifest) == _content(manifest) else None
+
+
+def _content(manifest: AnyManifest) -> tuple[str, object, object]:
+    """Return what an artifact consists of; unlike a digest, an old manifest has it too."""
+    return (
+        manifest.artifact_type,
+        json.dumps(manifest.fields, sort_keys=True),
+        {entry.path: entry.sha256 for entry in manifest.files},
+    )
 
 
 def _names(manifest: AnyManifest, request: Request) -> bool:

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from ritual_artifacts.artifact.manifest import MAX_MANIFEST_BYTES, AnyManifest, parse_manifest
+from ritual_artifacts.artifact.manifest import AnyManifest, parse_manifest
+from ritual_artifacts.artifact.untrusted import MAX_MANIFEST_BYTES
 from ritual_artifacts.core.hashing import read_regular, write_file
 from ritual_artifacts.errors import ManifestError
 from ritual_artifacts.locks import lock_path

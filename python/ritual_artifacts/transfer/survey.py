@@ -109,7 +109,7 @@ class Survey:
         """Return the entries of the artifact that is here, and of those whose commits were killed.
 
         Raises:
-            ConflictError: what has the manifest's place is not a manifest.
+            ConflictError: the manifest's place has another file, and overwriting was not asked for.
         """
         entries = [entry for manifest in self._note.read() for entry in manifest.files]
         try:
@@ -117,8 +117,12 @@ class Survey:
         except FileNotFoundError:
             pass
         except (ManifestError, OSError) as error:
-            message = f"{self._manifest_path} is in the way and is not a manifest ({error}); move it away"
-            raise ConflictError(message) from None
+            if not self._overwrite:
+                message = (
+                    f"{self._manifest_path} is in the way and is not a manifest ({error}); move it away, or "
+                    f"overwrite it (overwrite=True, --overwrite)"
+                )
+                raise ConflictError(message) from None
         return entries
 
     def _find_obstacle(self, name: str) -> Path | None:

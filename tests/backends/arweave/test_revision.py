@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from ritual_artifacts.artifact.manifest import MAX_MANIFEST_BYTES, ManifestEntry
+from ritual_artifacts.artifact.manifest import ManifestEntry
+from ritual_artifacts.artifact.untrusted import MAX_MANIFEST_BYTES
 from ritual_artifacts.backends.base import RemoteFile, Revision
 from ritual_artifacts.errors import ArtifactNotFoundError, IntegrityError, ManifestError
 from ritual_artifacts.repo_id import RitualRepoId

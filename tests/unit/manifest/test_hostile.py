@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ritual_artifacts.artifact import manifest as manifest_module
+from ritual_artifacts.artifact import manifest, untrusted
 from ritual_artifacts.artifact.canonical import MAX_DEPTH
 from ritual_artifacts.artifact.manifest import Manifest, parse_manifest, read_manifest
 from ritual_artifacts.errors import ManifestError
@@ -84,7 +84,7 @@ def test_nesting_up_to_the_limit_is_read() -> None:
 
 def test_a_manifest_that_is_too_large_is_refused_before_it_is_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
     data = json.dumps(document()).encode()
-    monkeypatch.setattr(manifest_module, "MAX_MANIFEST_BYTES", len(data) - 1)
+    monkeypatch.setattr(untrusted, "MAX_MANIFEST_BYTES", len(data) - 1)
     monkeypatch.setattr(json, "loads", lambda *_, **__: pytest.fail("it was parsed"))
 
     with pytest.raises(ManifestError, match=r"larger than"):
@@ -95,7 +95,7 @@ def test_a_huge_file_is_read_only_up_to_the_limit(tmp_path: Path, monkeypatch: p
     path = tmp_path / "huge.json"
     with path.open("wb") as file:
         file.truncate(1 << 40)
-    monkeypatch.setattr(manifest_module, "MAX_MANIFEST_BYTES", 1000)
+    monkeypatch.setattr(untrusted, "MAX_MANIFEST_BYTES", 1000)
 
     with pytest.raises(ManifestError, match=r"larger than 1000"):
         read_manifest(path)
@@ -137,7 +137,7 @@ def test_too_many_keys_and_items_are_refused_before_they_are_parsed(
     case: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = json.dumps(flat(x=NODES[case])).encode()
-    monkeypatch.setattr(manifest_module, "MAX_NODES", 60)
+    monkeypatch.setattr(untrusted, "MAX_NODES", 60)
     monkeypatch.setattr(json, "loads", lambda *_, **__: pytest.fail("it was parsed"))
 
     with pytest.raises(ManifestError, match=r"more than 60 keys and items"):
@@ -146,7 +146,7 @@ def test_too_many_keys_and_items_are_refused_before_they_are_parsed(
 
 @pytest.mark.parametrize("text", [",:[{" * 60, '"' * 60 + "," * 60, "\\" * 61 + "," * 60])
 def test_marks_inside_a_string_are_not_counted(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(manifest_module, "MAX_NODES", 60)
+    monkeypatch.setattr(untrusted, "MAX_NODES", 60)
 
     assert parse_any(flat(x=text)).fields["x"] == text
 
@@ -155,7 +155,8 @@ def test_a_manifest_with_more_keys_and_items_than_readers_accept_is_not_written(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     manifest = Manifest(artifact_type="Sample", fields={"x": list(range(60))}, files=())
-    monkeypatch.setattr(manifest_module, "MAX_NODES", 60)
+    for module in (untrusted, manifest):
+        monkeypatch.setattr(module, "MAX_NODES", 60)
 
     with pytest.raises(ManifestError, match=r"too large: .* 60 keys and items"):
         manifest.to_bytes()
@@ -168,7 +169,7 @@ def test_the_limit_on_keys_leaves_room_for_a_field_that_names_every_file() -> No
 
     marks = sum(json.dumps(content).count(mark) for mark in ",:[{")
 
-    assert marks / len(paths) < manifest_module.MAX_NODES / manifest_module.MAX_ENTRIES
+    assert marks / len(paths) < untrusted.MAX_NODES / untrusted.MAX_ENTRIES
 
 
 HOSTILE_PATHS = [
@@ -386,7 +387,7 @@ def test_a_contradiction_is_named() -> None:
 
 @pytest.mark.parametrize("form", ["ours", "infernet-ml"])
 def test_too_many_files_are_refused(form: str) -> None:
-    count = manifest_module.MAX_ENTRIES + 1
+    count = untrusted.MAX_ENTRIES + 1
     hashes = dict.fromkeys(map(str, range(count)), SHA)
     value = flat(file_hashes=hashes)
     if form == "ours":

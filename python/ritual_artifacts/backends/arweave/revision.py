@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from ritual_artifacts.artifact.manifest import MAX_MANIFEST_BYTES, AnyEntry
+from ritual_artifacts.artifact.manifest import AnyEntry
 from ritual_artifacts.artifact.planning import MANIFEST_FILENAME
+from ritual_artifacts.artifact.untrusted import MAX_MANIFEST_BYTES
 from ritual_artifacts.backends.arweave.reading.paths import PathManifest
 from ritual_artifacts.backends.arweave.reading.stored import Stored
 from ritual_artifacts.backends.arweave.weave import Weave

@@ -4,8 +4,9 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from ritual_artifacts.artifact.manifest import MAX_MANIFEST_BYTES, AnyEntry
+from ritual_artifacts.artifact.manifest import AnyEntry
 from ritual_artifacts.artifact.planning import MANIFEST_FILENAME, ArtifactPlan
+from ritual_artifacts.artifact.untrusted import MAX_MANIFEST_BYTES
 from ritual_artifacts.backends.base import Backend, RemoteFile, Revision
 from ritual_artifacts.backends.huggingface.hub import Hub
 from ritual_artifacts.backends.huggingface.options import MAIN, HubConnection, HubUpload

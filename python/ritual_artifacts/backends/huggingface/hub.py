@@ -12,7 +12,7 @@ from urllib.parse import quote
 from huggingface_hub import HfApi
 from huggingface_hub.utils import build_hf_headers, validate_repo_id  # type: ignore[attr-defined]  # documented there, exported lazily
 
-from ritual_artifacts.artifact.manifest import MAX_ENTRIES
+from ritual_artifacts.artifact.untrusted import MAX_ENTRIES
 from ritual_artifacts.backends.base import RemoteFile
 from ritual_artifacts.backends.huggingface.errors import Redactor
 from ritual_artifacts.backends.huggingface.library import without_telemetry

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from ritual_artifacts.artifact.digest import Digest
-from ritual_artifacts.artifact.manifest import MAX_MANIFEST_BYTES, AnyEntry, Manifest
+from ritual_artifacts.artifact.manifest import AnyEntry, Manifest
 from ritual_artifacts.artifact.planning import MANIFEST_FILENAME, ArtifactPlan
+from ritual_artifacts.artifact.untrusted import MAX_MANIFEST_BYTES
 from ritual_artifacts.backends.base import Backend, Revision, UploadSession
 from ritual_artifacts.backends.local.layout import (
     Layout,

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from ritual_artifacts.artifact.manifest import MAX_ENTRIES
+from ritual_artifacts.artifact.untrusted import MAX_ENTRIES
 from ritual_artifacts.backends.arweave.encoding import is_id
 from ritual_artifacts.backends.arweave.reading.items import StoredItem
 from ritual_artifacts.backends.arweave.reading.reader import Reader
