@@ -29,7 +29,7 @@ from ritual_artifacts.ezkl import (
 from tests.circuits.conftest import FILES, FakeEzkl, Labelled, flip_one_bit
 
 
-def test_a_proof_is_made_and_holds(fake_ezkl: FakeEzkl, artifact: EZKLArtifact) -> None:
+def test_a_proof_is_generated_and_verified(fake_ezkl: FakeEzkl, artifact: EZKLArtifact) -> None:
     proof = prove(artifact, [0.5])
 
     assert verify(artifact, proof)
@@ -157,7 +157,7 @@ def test_a_circuit_that_is_opened_as_the_plain_class_is_verified_too(
 # --- proving -----------------------------------------------------------------------------------------------
 
 
-def test_no_file_of_a_proof_is_kept_unless_asked_for(
+def test_no_file_of_a_proof_is_kept_by_default(
     fake_ezkl: FakeEzkl, artifact: EZKLArtifact, tmp_path: Path
 ) -> None:
     proof = prove(artifact, [0.5])
@@ -167,7 +167,7 @@ def test_no_file_of_a_proof_is_kept_unless_asked_for(
     assert not (tmp_path / "proofs").exists()
 
 
-def test_a_kept_proof_is_for_this_user_only(artifact: EZKLArtifact, tmp_path: Path) -> None:
+def test_only_the_user_can_read_a_kept_proof(artifact: EZKLArtifact, tmp_path: Path) -> None:
     proof = prove(artifact, [0.5], proof_directory=tmp_path / "proofs")
 
     assert proof.ezkl_proof_path is not None
