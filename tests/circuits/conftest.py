@@ -77,6 +77,38 @@ def model(write: Callable[..., Path]) -> Path:
     return write("network.onnx", 100)
 
 
+FILES = list(EZKLArtifact.model_fields)
+
+
+class Labelled(EZKLArtifact):
+    version: str
+
+
+def flip_one_bit(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def valid_proof(**changes: object) -> dict[str, Any]:
+    proof = {
+        "instances": [["01" + "00" * 31]],
+        "proof": [1, 2, 3],
+        "hex_proof": "0x010203",
+        "pretty_public_inputs": {"outputs": [[f"0x{1:064x}"]], "rescaled_outputs": [["1"]]},
+    }
+    return {**proof, **changes}
+
+
+@pytest.fixture
+def artifact(fake_ezkl: FakeEzkl, model: Path, tmp_path: Path) -> EZKLArtifact:
+    """Return a circuit that the stand-in has generated; its calls are forgotten."""
+    generated = generate(model)
+    assert fake_ezkl.calls
+    (tmp_path / "calls.jsonl").unlink()
+    return generated
+
+
 # --- the real ezkl -----------------------------------------------------------------------------------------
 
 

@@ -60,7 +60,7 @@ def test_the_folder_of_a_circuit_is_a_complete_artifact(fake_ezkl: FakeEzkl, mod
     assert {path.name for path in model.parent.iterdir()} == {"network.onnx", "network.ezkl"}
 
 
-def test_what_was_asked_for_reaches_ezkl(
+def test_the_arguments_are_passed_to_ezkl(
     fake_ezkl: FakeEzkl, model: Path, write: Callable[..., Path], tmp_path: Path
 ) -> None:
     calibration = write("samples.json", content=b'{"input_data": [[1.0]]}')
@@ -130,7 +130,7 @@ def test_without_any_srs_the_error_says_which_one_is_needed(fake_ezkl: FakeEzkl,
     assert only_sources(model)
 
 
-def test_a_generated_srs_comes_with_a_warning(fake_ezkl: FakeEzkl, model: Path) -> None:
+def test_a_generated_srs_causes_a_warning(fake_ezkl: FakeEzkl, model: Path) -> None:
     args = ArtifactGenerationArgs(
         onnx_path=model,
         input_visibility="public",
@@ -167,7 +167,7 @@ def test_a_link_to_a_model_is_followed(fake_ezkl: FakeEzkl, model: Path, tmp_pat
     assert artifact.onnx_path == tmp_path / "link.ezkl" / "link.onnx"
 
 
-# --- bad input ---------------------------------------------------------------------------------------------
+# --- invalid input -----------------------------------------------------------------------------------------
 
 
 def test_without_ezkl_the_error_names_the_extra(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -207,7 +207,7 @@ def test_an_ezkl_with_other_calls_is_refused(fake_ezkl: FakeEzkl, model: Path, t
         ({"input_visibility": None}, "input_visibility: Input should be a valid string"),
     ],
 )
-def test_bad_arguments_are_refused_before_any_work(
+def test_invalid_arguments_are_refused_before_any_work(
     change: dict[str, Any], message: str, fake_ezkl: FakeEzkl, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(model.parent)
@@ -258,7 +258,7 @@ def test_an_srs_that_is_too_small_is_refused_before_keys_are_made(
         ("crash", "code 3 before it finished.*out of luck"),
     ],
 )
-def test_whatever_goes_wrong_in_ezkl_leaves_nothing_behind(
+def test_a_failure_of_ezkl_leaves_no_files_behind(
     call: str, what: str, message: str, fake_ezkl: FakeEzkl, model: Path
 ) -> None:
     fake_ezkl.break_at(call, what)
@@ -272,14 +272,14 @@ def test_whatever_goes_wrong_in_ezkl_leaves_nothing_behind(
 
 
 @pytest.mark.skipif(os.name == "nt", reason="there is no SIGKILL")
-def test_a_process_that_was_killed_is_said_to_be(fake_ezkl: FakeEzkl, model: Path) -> None:
+def test_the_error_says_that_the_process_was_killed(fake_ezkl: FakeEzkl, model: Path) -> None:
     fake_ezkl.break_at("setup", "kill")
 
     with pytest.raises(CircuitError, match="code -9 before it finished; memory may have run out"):
         generate(model)
 
 
-def test_a_file_that_ezkl_cannot_parse_is_said_to_be_no_model(fake_ezkl: FakeEzkl, model: Path) -> None:
+def test_a_file_that_ezkl_cannot_parse_is_not_a_valid_model(fake_ezkl: FakeEzkl, model: Path) -> None:
     fake_ezkl.break_at("gen_settings", "Failed: [graph] [tract] Reading proto model")
 
     with pytest.raises(CircuitError, match=r"network\.onnx is not a valid ONNX model: .*Reading proto model"):
@@ -311,7 +311,7 @@ def test_an_empty_folder_is_filled(fake_ezkl: FakeEzkl, model: Path, tmp_path: P
     assert RitualArtifactManager.from_dir(EZKLArtifact, tmp_path / "out").artifact == artifact
 
 
-def test_a_circuit_is_replaced_only_where_that_is_asked_for(fake_ezkl: FakeEzkl, model: Path) -> None:
+def test_a_circuit_is_replaced_only_with_overwrite(fake_ezkl: FakeEzkl, model: Path) -> None:
     first = generate(model)
     old = first.settings_path.stat().st_ino
 
@@ -326,7 +326,7 @@ def test_a_circuit_is_replaced_only_where_that_is_asked_for(fake_ezkl: FakeEzkl,
     assert {path.name for path in model.parent.iterdir()} == {"network.onnx", "network.ezkl"}
 
 
-def test_files_of_ones_own_beside_a_circuit_are_not_replaced(fake_ezkl: FakeEzkl, model: Path) -> None:
+def test_files_of_the_user_beside_a_circuit_are_not_replaced(fake_ezkl: FakeEzkl, model: Path) -> None:
     folder = generate(model).settings_path.parent
     (folder / "proofs").mkdir()
     (folder / "proofs" / "proof.json").write_text("{}")

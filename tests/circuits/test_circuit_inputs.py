@@ -64,7 +64,7 @@ def test_inputs_that_the_model_does_not_have_are_refused(inputs: Any, kinds: lis
         lay_out(inputs, {"input_types": kinds})
 
 
-def test_inputs_that_hold_themselves_end_in_an_error() -> None:
+def test_inputs_that_contain_themselves_are_refused() -> None:
     endless: list[Any] = []
     endless.append(endless)
 
@@ -109,7 +109,7 @@ def proof_with(**shown: Any) -> dict[str, Any]:
     }
 
 
-def test_a_proof_that_shows_what_it_proves_has_no_contradiction() -> None:
+def test_a_consistent_proof_has_no_contradiction() -> None:
     assert find_contradiction(proof_with(), SETTINGS) is None
     assert find_contradiction({**proof_with(), "pretty_public_inputs": None}, SETTINGS) is None
 
@@ -130,28 +130,28 @@ def test_a_proof_that_shows_what_it_proves_has_no_contradiction() -> None:
         {"processed_params": [["nonsense"]]},
     ],
 )
-def test_whatever_a_proof_shows_beside_what_it_proves_is_found(shown: dict[str, Any]) -> None:
+def test_a_contradiction_in_a_proof_is_found(shown: dict[str, Any]) -> None:
     assert find_contradiction(proof_with(**shown), SETTINGS)
 
 
-def test_a_proof_with_instances_that_are_no_numbers_is_found() -> None:
+def test_instances_that_are_not_numbers_are_found() -> None:
     assert find_contradiction({**proof_with(), "instances": [["zz"]]}, SETTINGS)
     assert find_contradiction({**proof_with(), "instances": [[3]]}, SETTINGS)
 
 
-def test_a_proof_survives_json() -> None:
+def test_a_proof_is_equal_after_a_round_trip_as_json() -> None:
     proof = EZKLProof(ezkl_proof=proof_with(), witness={}, verify_key=b"\xff\x00")
 
     assert EZKLProof.model_validate_json(proof.model_dump_json()) == proof
 
 
-def test_a_key_that_is_no_hex_is_refused() -> None:
+def test_a_key_that_is_not_hex_is_refused() -> None:
     with pytest.raises(CircuitError, match="not valid hex"):
         EZKLProof.from_proof_and_verify_key(proof_with(), "0xnope")
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"\xff", b"[" * 100_000])
-def test_files_of_a_proof_that_are_no_json_objects_are_refused(content: bytes, tmp_path: Path) -> None:
+def test_files_of_a_proof_that_are_not_json_objects_are_refused(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "proof.json"
     path.write_bytes(content)
 

@@ -1,4 +1,4 @@
-"""Whoever makes a circuit can be killed at any time: nothing runs on, and the next one clears up."""
+"""A process that generates a circuit can be killed at any time; the next one removes what it left."""
 
 import os
 import signal
@@ -122,7 +122,7 @@ def test_a_worker_ends_when_its_input_does(fake_ezkl: FakeEzkl, tmp_path: Path) 
     assert not (tmp_path / "result").exists()
 
 
-def test_what_a_killed_process_left_goes_with_the_next_one(
+def test_the_files_of_a_killed_process_are_removed_by_the_next_one(
     model: Path, start: Callable[[str], subprocess.Popen[bytes]]
 ) -> None:
     process = start("sleep")
@@ -136,7 +136,7 @@ def test_what_a_killed_process_left_goes_with_the_next_one(
     assert hidden(model) == []
 
 
-def test_what_a_living_process_is_at_stays(
+def test_the_files_of_a_running_process_stay(
     model: Path, start: Callable[[str], subprocess.Popen[bytes]]
 ) -> None:
     start("sleep")
@@ -148,7 +148,7 @@ def test_what_a_living_process_is_at_stays(
     assert hidden(model) == in_use
 
 
-def test_folders_of_others_stay(fake_ezkl: FakeEzkl, model: Path) -> None:
+def test_folders_of_other_programs_stay(fake_ezkl: FakeEzkl, model: Path) -> None:
     word = "0" * 32
     others = [f".{model.stem}.ezkl.{word}", f".other.ezkl.{word}", f".{model.stem}.ezkl.mine"]
     for name in others:
@@ -161,9 +161,7 @@ def test_folders_of_others_stay(fake_ezkl: FakeEzkl, model: Path) -> None:
     assert {path.name for path in hidden(model)} == {*others, f".other.ezkl.{word}.lock"}
 
 
-def test_a_circuit_that_was_put_aside_by_a_killed_process_comes_back(
-    fake_ezkl: FakeEzkl, model: Path
-) -> None:
+def test_a_circuit_that_a_killed_process_had_put_aside_is_restored(fake_ezkl: FakeEzkl, model: Path) -> None:
     first = generate(model)
     done = subprocess.run(  # noqa: S603 - our own script
         [sys.executable, "-c", DIE_BETWEEN_RENAMES + GENERATE, str(model), "overwrite"],

@@ -199,7 +199,7 @@ def test_a_verifier_needs_no_proving_key(made_circuit: Path, own_folders: Path) 
     assert found == {"settings.json", "test.vk", "insecure_srs_file.srs"}
 
 
-# --- bad input ---------------------------------------------------------------------------------------------
+# --- invalid input -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("content", [b"no model at all", b"\x08\x08", b"\x00" * 64])
@@ -235,7 +235,7 @@ def test_a_setting_that_ezkl_does_not_have_is_named(
     assert not (tmp_path / "out").exists()
 
 
-def test_a_dimension_that_is_open_is_named_as_such(write: Callable[..., Path]) -> None:
+def test_an_open_dimension_is_named(write: Callable[..., Path]) -> None:
     model = write("open.onnx", content=make_network(dimension="N"))
 
     with pytest.raises(CircuitError, match="Undetermined symbol"):
@@ -266,7 +266,7 @@ def test_inputs_that_do_not_fit_the_network_are_refused(
         prove(open_circuit(made_circuit), inputs)
 
 
-def test_nothing_is_left_in_the_users_home(network: Path, own_home: Path, tmp_path: Path) -> None:
+def test_no_file_is_left_in_the_home_folder(network: Path, own_home: Path, tmp_path: Path) -> None:
     artifact = generate(network, output_dir=tmp_path / "out", run_args=FAST)
     prove(artifact, INPUTS)
 
@@ -274,7 +274,7 @@ def test_nothing_is_left_in_the_users_home(network: Path, own_home: Path, tmp_pa
 
 
 @pytest.mark.skipif(not STRACE, reason="there is no strace to see what a process asks of the kernel")
-def test_nothing_reaches_the_network(made_circuit: Path, tmp_path: Path) -> None:
+def test_no_request_is_sent(made_circuit: Path, tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(
         "import sys; from pathlib import Path; from ritual_artifacts import *\n"

@@ -32,7 +32,7 @@ def model(write: Callable[..., Path]) -> Path:
     return write("model/weights.bin", 600_000).parent
 
 
-def test_a_model_goes_up_and_comes_back(
+def test_a_model_is_uploaded_and_downloaded(
     run: Run,
     node: ArweaveNode,
     wallet: Key,
@@ -86,7 +86,7 @@ def test_a_repository_is_verified_without_a_download(
 
 
 @pytest.mark.usefixtures("node")
-def test_the_price_is_asked_for_and_nothing_is_paid(run: Run, model: Path) -> None:
+def test_an_estimate_pays_nothing(run: Run, model: Path) -> None:
     text, printed = run("estimate", model), run("estimate", model, "--json")
 
     report = json.loads(printed.out)
@@ -105,7 +105,7 @@ def test_too_high_a_price_is_refused(run: Run, node: ArweaveNode, model: Path) -
     assert not node.transactions()
 
 
-def test_what_an_upload_has_cost_is_said(run: Run, node: ArweaveNode, wallet: Key, model: Path) -> None:
+def test_the_cost_of_an_upload_is_shown(run: Run, node: ArweaveNode, wallet: Key, model: Path) -> None:
     outcome = run("upload", model, "arweave/me/model")
 
     spent = PLENTY - sum(transaction.reward for transaction in node.transactions())
@@ -114,14 +114,14 @@ def test_what_an_upload_has_cost_is_said(run: Run, node: ArweaveNode, wallet: Ke
     assert f"paid {format_ar(PLENTY - spent)}" in outcome.err
 
 
-def test_an_amount_that_is_none_is_a_usage_error(run: Run, node: ArweaveNode, model: Path) -> None:
+def test_an_invalid_amount_is_a_usage_error(run: Run, node: ArweaveNode, model: Path) -> None:
     for amount in ("much", "-1", "1e3"):
         assert run("upload", model, "arweave/me/model", "--max-cost", amount).code == 2
     assert not node.ledger.count()
 
 
 @pytest.mark.usefixtures("node")
-def test_the_wallet_is_shown_by_its_address(run: Run, wallet: Key) -> None:
+def test_the_address_of_the_wallet_is_shown(run: Run, wallet: Key) -> None:
     address, balance = run("wallet", "address"), run("wallet", "balance", "--json")
 
     assert address.out == f"{wallet.address}\n"
@@ -135,7 +135,7 @@ def test_a_wallet_is_named_by_an_option(run: Run, other_wallet: Key, monkeypatch
     assert run("wallet", "address", "--wallet", other_wallet.path).out == f"{other_wallet.address}\n"
 
 
-def test_a_new_wallet_is_its_owners_alone(run: Run, tmp_path: Path) -> None:
+def test_only_the_user_can_read_a_new_wallet(run: Run, tmp_path: Path) -> None:
     made = run("wallet", "new", tmp_path / "new.json")
     again = run("wallet", "new", tmp_path / "new.json")
 
@@ -167,9 +167,7 @@ def test_the_status_is_pending_then_confirmed_or_dropped(
     assert (dropped.code, dropped.out) == (1, f"{revision} dropped\n")
 
 
-def test_without_a_network_the_exit_code_says_so(
-    run: Run, wallet: Key, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_network_failure_has_its_exit_code(run: Run, wallet: Key, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RITUAL_ARWEAVE_GATEWAYS", "http://127.0.0.1:9")
     monkeypatch.setenv("ARWEAVE_WALLET_FILE_PATH", str(wallet.path))
 

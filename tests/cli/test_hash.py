@@ -90,7 +90,7 @@ def test_the_output_is_that_of_sha256sum(options: list[str], run: Run, files: li
 
 @needs_sha256sum
 @needs_posix
-def test_what_cannot_be_read_is_told_as_sha256sum_tells_it(run: Run, files: list[str]) -> None:
+def test_an_unreadable_file_is_reported_like_sha256sum(run: Run, files: list[str]) -> None:
     Path("folder").mkdir()
     Path("closed").write_text("x")
     Path("closed").chmod(0)  # which does not keep root out of it
@@ -107,7 +107,7 @@ def test_what_cannot_be_read_is_told_as_sha256sum_tells_it(run: Run, files: list
 
 @needs_sha256sum
 @needs_proc
-def test_a_read_error_is_told_as_sha256sum_tells_it(run: Run) -> None:
+def test_a_read_error_is_reported_like_sha256sum(run: Run) -> None:
     expected = sha256sum("/proc/self/mem")
 
     ours = run("hash", "/proc/self/mem")
@@ -248,7 +248,7 @@ def test_a_folder_that_cannot_be_listed_is_an_error(run: Run, tree: Path) -> Non
 
 
 @needs_posix
-def test_a_pipe_in_a_folder_is_refused_and_not_waited_for(run: Run, tree: Path) -> None:
+def test_a_pipe_in_a_folder_is_refused_at_once(run: Run, tree: Path) -> None:
     os.mkfifo(tree / "pipe")
 
     outcome = run("hash", "-r", "tree")

@@ -159,14 +159,14 @@ def test_our_own_lists_are_accepted_until_a_file_changes(run: Run) -> None:
     assert after.err == "warning: 1 computed checksum did NOT match\n"
 
 
-def test_a_folder_is_no_list(run: Run) -> None:
+def test_a_folder_is_not_a_list(run: Run) -> None:
     outcome = run("hash", "-c", "folder")
 
     assert (outcome.code, outcome.out) == (1, "")
     assert outcome.err.startswith("error: folder: ")
 
 
-def test_a_name_ends_at_no_nul(run: Run) -> None:
+def test_a_nul_does_not_end_a_name(run: Run) -> None:
     Path("list").write_text(f"{H}  a\0b\nSHA256 (a\0) = {H}\n")
 
     outcome = run("hash", "-c", "list")
@@ -176,7 +176,7 @@ def test_a_name_ends_at_no_nul(run: Run) -> None:
 
 
 @needs_odd_names
-def test_a_list_makes_us_wait_for_no_pipe_and_read_no_device(run: Run) -> None:
+def test_pipes_and_devices_in_a_list_are_not_read(run: Run) -> None:
     os.mkfifo("pipe")
     Path("list").write_text(f"{H}  pipe\n{H}  /dev/zero\n{H}  a\n")
 

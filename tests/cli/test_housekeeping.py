@@ -172,7 +172,7 @@ def test_garbage_collection_frees_the_files_of_a_removed_version(run: Run, own_f
     removed = run("store", "rm", REPO)
     freed = run("store", "gc", "--json")
 
-    assert removed.out == f"revisions of {REPO} removed: 1\n"
+    assert removed.out == f"1 revision of {REPO} removed\n"
     assert "run 'ritual-artifacts store gc'" in removed.err
     assert json.loads(freed.out) == {"bytes_freed": 10_243}
     assert [path for path in (own_folders / "store" / "objects").rglob("*") if path.is_file()] == []
@@ -185,7 +185,7 @@ def test_a_label_is_removed_without_the_artifact(run: Run, model: Path) -> None:
 
     text = run("store", "rm", REPO)
 
-    assert text.out == f"revisions of {REPO} removed: 0\n"
+    assert text.out == f"0 revisions of {REPO} removed\n"
     assert "only the label was removed" in text.err
     assert run("verify", "local/me/model/stable").code == 0
 

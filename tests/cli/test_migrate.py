@@ -79,7 +79,7 @@ def test_a_diff_shows_the_change_and_writes_nothing(project: Path, run: Run) -> 
     assert contents(project) == before
 
 
-def test_a_diff_has_tabs_and_nothing_that_a_terminal_would_act_on(project: Path, run: Run) -> None:
+def test_a_diff_has_tabs_and_no_other_control_characters(project: Path, run: Run) -> None:
     path = project / "package" / "good.py"
     path.write_text(f"if True:\n\t{OLD}\tx = '\x1b[2J'\n\f\n")
 
@@ -89,7 +89,7 @@ def test_a_diff_has_tabs_and_nothing_that_a_terminal_would_act_on(project: Path,
 
 
 @pytest.mark.parametrize("option", [[], ["--diff"]])
-def test_json_says_the_same(option: list[str], project: Path, run: Run) -> None:
+def test_the_report_is_printed_as_json(option: list[str], project: Path, run: Run) -> None:
     done = run("migrate", project, "--json", *option)
 
     report = json.loads(done.out)
@@ -145,7 +145,7 @@ def test_a_link_that_is_named_is_followed_to_its_file(project: Path, tmp_path: P
     assert (project / "package" / "good.py").read_text() == NEW
 
 
-def test_a_file_that_is_no_python_is_reported_and_left_alone(project: Path, run: Run) -> None:
+def test_a_file_with_a_syntax_error_is_reported_and_left_alone(project: Path, run: Run) -> None:
     (project / "package" / "partly.py").write_text(f"{OLD}\ndef broken(:\n")
     (project / "bad.py").write_bytes(OLD.encode() + b"# \xff\n")
 
@@ -234,7 +234,7 @@ def test_a_file_that_cannot_be_written_is_listed_and_the_others_are_written(
     assert (project / "package" / "partly.py").read_text() != PARTLY
 
 
-def test_a_path_that_is_not_there_is_an_error(tmp_path: Path, run: Run) -> None:
+def test_a_missing_path_is_an_error(tmp_path: Path, run: Run) -> None:
     done = run("migrate", tmp_path / "nowhere")
 
     assert (done.code, done.err) == (1, f"error: {tmp_path}/nowhere does not exist\n")

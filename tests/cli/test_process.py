@@ -1,5 +1,6 @@
 """The command as a process: exit codes, streams, interruption, and the output on a terminal."""
 
+import hashlib
 import json
 import os
 import re
@@ -191,6 +192,23 @@ def test_a_copy_of_a_remote_artifact_needs_a_download_of_the_same_version(
     assert (tmp_path / "out" / "weights.bin").stat().st_size == SIZE
     assert (newer.code, newer.out) == (1, "")
     assert "are not on this machine" in newer.err
+
+
+def test_an_artifact_of_infernet_ml_that_cannot_have_a_digest_is_downloaded(
+    run_process: Run, stub: Mapping[str, str], tmp_path: Path
+) -> None:
+    data = (tmp_path / "remote" / "weights.bin").read_bytes()
+    hashes = {"weights.bin": hashlib.sha256(data).hexdigest()}
+    document = {"artifact_type": "T", "file_hashes": hashes, "file": "weights.bin", "seed": 2**60}
+    (tmp_path / "remote" / MANIFEST).write_text(json.dumps(document))
+
+    text = run_process("download", REMOTE, "out", environment=stub)
+    printed = run_process("download", REMOTE, "out", "--json", environment=stub)
+    verified = run_process("verify", "out")
+
+    assert (text.code, text.err) == (0, "1 file, verified\n")
+    assert json.loads(printed.out)["digest"] is None
+    assert (verified.code, verified.out) == (0, "OK out: 1 file, 3.0 MB, all match the manifest\n")
 
 
 # --- Ctrl-C ------------------------------------------------------------------------------------------------

@@ -48,6 +48,6 @@ def test_files_that_are_not_counted_are_not_shown(monkeypatch: pytest.MonkeyPatc
     assert "files" not in terminal.getvalue()
 
 
-def test_where_there_is_no_terminal_there_is_no_bar() -> None:
+def test_there_is_no_bar_without_a_terminal() -> None:
     with progress_bar() as report:
         assert report is None

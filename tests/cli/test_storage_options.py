@@ -106,7 +106,7 @@ def test_an_option_that_the_storage_does_not_take_is_refused(
 
     assert outcome.code == cli.USAGE
     assert f"{option}" in outcome.err
-    assert "is not an option of" in outcome.err
+    assert "does not apply to" in outcome.err
 
 
 def test_a_value_that_an_option_cannot_have_is_refused_by_its_name(model: Path, run: Run) -> None:
@@ -216,8 +216,8 @@ def test_options_of_another_package_reach_its_storage_as_typed_values(
     [
         (["echo/me/x", "--price", "3"], "expected a number of coins"),
         (["echo/me/x", "--count", "many"], "--count"),
-        (["local/me/x", "--colour", "red"], "--colour is not an option of local"),
-        (["echo/me/x", "--max-cost", "1"], "--max-cost is not an option of echo"),
+        (["local/me/x", "--colour", "red"], "--colour does not apply to local"),
+        (["echo/me/x", "--max-cost", "1"], "--max-cost does not apply to echo"),
     ],
 )
 def test_wrong_options_of_another_package_are_usage_errors(

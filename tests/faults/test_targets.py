@@ -3,7 +3,7 @@
 import contextlib
 import errno
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -253,11 +253,11 @@ def test_the_cache_replaces_whatever_is_in_the_way(sample: Sample, own_folders: 
 class ReadOnly:
     """Makes every folder read-only, as a mount is for root too."""
 
-    @contextlib.contextmanager
-    def __call__(self, folder: Path, settings: Settings, *, timeout: float = -1) -> Iterator[None]:
+    def __call__(
+        self, folder: Path, settings: Settings, *, timeout: float = -1
+    ) -> contextlib.AbstractContextManager[None]:
         del settings, timeout
         raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(folder))
-        yield
 
 
 @pytest.mark.parametrize("place", ["cache", "directory"])

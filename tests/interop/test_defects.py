@@ -152,7 +152,7 @@ def test_infernet_ml_compares_no_hash(circuit: Circuit, infernet: Infernet, tmp_
         RitualArtifactManager.from_dir(Circuit, tmp_path / "out")
 
 
-def test_infernet_ml_takes_half_a_download_for_the_whole(
+def test_infernet_ml_accepts_a_partial_download_as_complete(
     hub: Hub, circuit: Circuit, infernet: Infernet, tmp_path: Path
 ) -> None:
     publish(circuit, hub)
@@ -173,7 +173,7 @@ attempt(download)
     assert ours.artifact.weights[0].read_bytes() == circuit.weights[0].read_bytes()
 
 
-def test_infernet_ml_cannot_continue_a_download_that_was_cut_short(
+def test_infernet_ml_cannot_resume_an_interrupted_download(
     hub: Hub, circuit: Circuit, infernet: Infernet, tmp_path: Path
 ) -> None:
     publish(circuit, hub)
@@ -273,9 +273,7 @@ attempt(lambda: call().artifact.circuit_file.read_bytes().hex())
 # --- models ------------------------------------------------------------------------------------------------
 
 
-def test_clearing_the_cache_of_infernet_ml_removes_whatever_is_there(
-    infernet: Infernet, tmp_path: Path
-) -> None:
+def test_clearing_the_cache_of_infernet_ml_removes_every_file(infernet: Infernet, tmp_path: Path) -> None:
     folders = [tmp_path / "theirs", tmp_path / "ours"]
     for folder in folders:
         folder.mkdir()
@@ -323,7 +321,7 @@ attempt(lambda: sorted(files(ModelManager().download_model("huggingface/alice/ir
     assert [path.name for path in ours.files] == ["iris.onnx"]
 
 
-def test_a_model_id_without_files_comes_back_from_infernet_mls_encoding_with_an_empty_one(
+def test_a_model_id_without_files_gets_an_empty_one_in_the_encoding_of_infernet_ml(
     infernet: Infernet,
 ) -> None:
     script = """

@@ -94,7 +94,7 @@ def test_infernet_ml_reads_our_folder(
     assert json.loads(printed) == expected_report(circuit, repo_id)
 
 
-def test_infernet_ml_reads_what_the_local_store_gives(
+def test_infernet_ml_reads_a_download_from_the_local_store(
     circuit: Circuit, infernet: Infernet, tmp_path: Path
 ) -> None:
     RitualArtifactManager(artifact=circuit).to_repo("local/me/circuit/v1")

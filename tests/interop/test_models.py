@@ -199,7 +199,7 @@ attempt(lambda: {
     assert result == {"has": True, "cached": [REPO], "files": expected(flat)}
 
 
-def test_cache_ours_with_one_file_to_theirs_fails_because_theirs_takes_any_file_for_all(
+def test_cache_ours_with_one_file_to_theirs_fails_because_theirs_accepts_any_file_as_complete(
     hub: Hub, flat: Path, infernet: Infernet, shared_cache: Path
 ) -> None:
     publish(flat, hub)

@@ -34,14 +34,14 @@ def test_the_guide_is_what_the_command_does() -> None:
 @pytest.mark.parametrize(
     ("name", "new"), sorted({(name, new) for names in TABLE.values() for name, new in names.items()})
 )
-def test_every_name_that_is_said_to_be_here_is(name: str, new: str) -> None:
+def test_every_name_in_the_table_exists_here(name: str, new: str) -> None:
     if importlib.util.find_spec(new) is None:
         pytest.skip(f"this version has no {new}")
 
     assert hasattr(importlib.import_module(new), name)
 
 
-def test_every_name_that_is_said_to_be_there_is(infernet: Infernet) -> None:
+def test_every_name_in_the_table_exists_in_infernet_ml(infernet: Infernet) -> None:
     script = """
 import importlib.util, json, sys
 from pathlib import Path

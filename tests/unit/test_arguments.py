@@ -45,7 +45,7 @@ def test_options_under_the_second_name_win() -> None:
 
 
 @pytest.mark.parametrize("given", ["root", [("root", "x")], 3])
-def test_options_without_names_are_refused(given: Any) -> None:  # noqa: ANN401 - a wrong argument
+def test_options_without_names_are_refused(given: Any) -> None:
     with pytest.raises(BackendError, match="upload_kwargs must be a dictionary of options"):
         merge_options(given, what="upload_kwargs")
 

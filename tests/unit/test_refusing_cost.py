@@ -79,19 +79,29 @@ HOSTILE: dict[str, Callable[[int], bytes]] = {
 }
 
 
+SCRIPT = """
+import sys, time
+from pathlib import Path
+from ritual_artifacts.artifact.manifest import parse_manifest
+from ritual_artifacts.errors import ManifestError
+
+def peak():
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return int(next(line.split()[1] for line in lines if line.startswith("VmHWM")))
+
+data = sys.stdin.buffer.read()
+before, started = peak(), time.process_time()
+try:
+    parse_manifest(data)
+except ManifestError as error:
+    assert len(str(error)) < 3000
+print(time.process_time() - started, peak() - before)
+"""
+
+
 def cost(data: bytes) -> tuple[float, int]:
     """Return the seconds and the kilobytes that a process of its own needs to read a manifest."""
-    script = (
-        "import resource, sys, time\n"
-        "from ritual_artifacts.artifact.manifest import parse_manifest\n"
-        "from ritual_artifacts.errors import ManifestError\n"
-        "data = sys.stdin.buffer.read()\n"
-        "before, started = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()\n"
-        "try:\n    parse_manifest(data)\nexcept ManifestError as error:\n    assert len(str(error)) < 3000\n"
-        "seconds = time.process_time() - started\n"
-        "print(seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)\n"
-    )
-    done = subprocess.run([sys.executable, "-c", script], input=data, capture_output=True, check=True)  # noqa: S603 - our own script
+    done = subprocess.run([sys.executable, "-c", SCRIPT], input=data, capture_output=True, check=True)  # noqa: S603 - our own script
     seconds, memory = done.stdout.split()
     return float(seconds), int(memory)
 

@@ -306,7 +306,8 @@ def _show_files(manifest: AnyManifest, place: str, about: dict[str, str], *, as_
     if as_json:
         show_json({**about, "digest": manifest.digest, "files": _files(manifest)})
     else:
-        say(f"{count_files(manifest)}, verified: {manifest.digest}")
+        suffix = "" if manifest.digest is None else f": {manifest.digest}"
+        say(f"{count_files(manifest)}, verified{suffix}")
         show(place)
 
 

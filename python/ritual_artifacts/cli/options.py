@@ -105,7 +105,7 @@ class Given:
         for spelling in self.values:
             if spelling not in known:
                 where = " and ".join(sorted(names)) or "a folder"
-                message = f"{spelling} is not an option of {where}"
+                message = f"{spelling} does not apply to {where}"
                 raise typer.BadParameter(message)
 
 

@@ -145,11 +145,12 @@ def human_size(size: int) -> str:
 
 
 def count_files(manifest: AnyManifest, sizes: Mapping[str, int] | None = None) -> str:
-    """Format the number of files of an artifact and their total size."""
+    """Format the number of files of an artifact and their total size, where it is known."""
     count = len(manifest.files)
-    known = {entry.path: entry.size or 0 for entry in manifest.files} if sizes is None else sizes
-    size = sum(known.values())
-    return f"{count} file{'' if count == 1 else 's'}, {human_size(size)}"
+    files = f"{count} file{'' if count == 1 else 's'}"
+    if sizes is not None:
+        return f"{files}, {human_size(sum(sizes.values()))}"
+    return f"{files}, {human_size(manifest.size)}" if isinstance(manifest, Manifest) else files
 
 
 @contextmanager

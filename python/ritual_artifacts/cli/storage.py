@@ -123,7 +123,8 @@ def store_rm(repo: RepoArgument, as_json: JsonOption = False) -> None:
     if as_json:
         show_json({"removed_revisions": removed})
     else:
-        show(f"revisions of {repo} removed: {removed}")
+        noun = "revision" if removed == 1 else "revisions"
+        show(f"{removed} {noun} of {repo} removed")
         if removed:
             say("run 'ritual-artifacts store gc' to free the files that are no longer used")
         else:

@@ -62,7 +62,7 @@ def test_the_environment_is_read_once_for_each_call(monkeypatch: pytest.MonkeyPa
     backend = connect("arweave", {}, Context.create())
     monkeypatch.setenv("ARWEAVE_WALLET_FILE_PATH", str(KEY))
 
-    with pytest.raises(WalletError, match="there is no wallet"):
+    with pytest.raises(WalletError, match="no wallet was given"):
         backend.choose_owner(RitualRepoId.from_unique_id("arweave/me/model"))
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel, ConfigDict, DirectoryPath
 
-from ritual_artifacts import BackendError
+from ritual_artifacts import BackendError, RitualArtifactManager
 from tests.artifacts import Circuit
 
 REPO = "local/me/circuit"
@@ -59,3 +59,16 @@ def no_backend(storage: str) -> AbstractContextManager[object]:
         BackendError,
         match=f"no backend for '{storage}' is installed; this installation has huggingface, local",
     )
+
+
+def assert_comes_back(artifact: BaseModel, tmp_path: Path) -> BaseModel:
+    """Publish an artifact, download it twice, and publish it again: it stays the same."""
+    manager = RitualArtifactManager(artifact=artifact)
+    result = manager.to_repo(REPO)
+    again = RitualArtifactManager.from_repo(type(artifact), REPO, tmp_path / "checkpoint-7")
+    cached = RitualArtifactManager.from_repo(type(artifact), REPO, expected_digest=result.digest)
+    assert again.digest == cached.digest == result.digest
+    assert cached.to_repo("local/me/again").digest == result.digest
+    assert RitualArtifactManager(artifact=cached.artifact).digest == result.digest
+    RitualArtifactManager.from_dir(type(artifact), tmp_path / "checkpoint-7").verify()
+    return cached.artifact

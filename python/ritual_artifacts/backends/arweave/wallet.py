@@ -143,7 +143,7 @@ class Wallet:
 
 def _expand(path: Path | str | None) -> Path:
     if path is None:
-        message = "there is no wallet: pass wallet_path=…, or set ARWEAVE_WALLET_FILE_PATH"
+        message = "no wallet was given; pass wallet_path=… (--wallet), or set ARWEAVE_WALLET_FILE_PATH"
         raise WalletError(message)
     try:
         return Path(path).expanduser().absolute()
