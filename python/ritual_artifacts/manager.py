@@ -1,66 +1,52 @@
 """`RitualArtifactManager`: a typed artifact, and the public calls that publish, download and verify it.
 
-Nothing but public calls stands here: each makes one `Context` and hands over to `transfer`.
+Only public calls are here: each checks its arguments, makes one `Context`, and calls `transfer`.
 """
 
 import logging
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, Self, TypedDict, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast
 
 from pydantic import BaseModel, PrivateAttr, ValidationError
 from typing_extensions import Unpack
 
+from ritual_artifacts.arguments import (
+    DownloadCall,
+    UploadCall,
+    merge_options,
+    parse_digest,
+    parse_folder,
+    parse_repo_id,
+    split_repo_type,
+)
 from ritual_artifacts.artifact.digest import Digest
 from ritual_artifacts.artifact.introspection import check_model, explain
 from ritual_artifacts.artifact.manifest import AnyManifest, Manifest, parse_manifest, read_manifest
-from ritual_artifacts.artifact.planning import plan_files
 from ritual_artifacts.artifact.provenance import Description, Origin, Stamp
 from ritual_artifacts.artifact.selection import Selection
 from ritual_artifacts.backends import UploadResult
 from ritual_artifacts.backends.registry import add_credentials, find_storage
 from ritual_artifacts.context import Context
-from ritual_artifacts.core.hashing import hash_files
 from ritual_artifacts.errors import (
     ArtifactError,
     ArtifactModelError,
     ArtifactNotFoundError,
-    RepoIdError,
 )
 from ritual_artifacts.events import ProgressCallback
-from ritual_artifacts.repo_id import RitualRepoId, StorageId, find_storage_name
+from ritual_artifacts.repo_id import RitualRepoId, StorageId
 from ritual_artifacts.secret import hide_secrets
 from ritual_artifacts.settings import load_settings
 from ritual_artifacts.transfer.cache import BroadcastedArtifact, Cache, CachedArtifact
 from ritual_artifacts.transfer.fetching import Request, fetch, identify, open_folder
 from ritual_artifacts.transfer.loading import Loaded, build_from_values, load, rebuild_in, serialize
-from ritual_artifacts.transfer.publishing import export, plan_unchanged, publish
+from ritual_artifacts.transfer.publishing import describe, export, plan_unchanged, publish
 from ritual_artifacts.transfer.verification import check_expected_digest, verify_origin
 
 log = logging.getLogger(__name__)
 
 ArtifactType = TypeVar("ArtifactType", bound=BaseModel)
-
-
-class UploadCall(TypedDict, total=False):
-    """The keyword options of `to_repo`, which the short forms take too."""
-
-    repo_type: str | None
-    repomanager_kwargs: Mapping[str, Any] | None
-    progress: ProgressCallback | None
-    executor: Executor | None
-
-
-class DownloadCall(TypedDict, total=False):
-    """The keyword options of `from_repo`, which the short forms take too."""
-
-    repo_manager_kwargs: Mapping[str, Any] | None
-    expected_digest: str | None
-    fields: Sequence[str] | None
-    overwrite: bool
-    progress: ProgressCallback | None
-    executor: Executor | None
 
 
 class RitualArtifactManager(BaseModel, Generic[ArtifactType]):
@@ -119,15 +105,8 @@ class RitualArtifactManager(BaseModel, Generic[ArtifactType]):
             OSError: a file is missing or cannot be read.
         """
         context = Context.create(progress=progress, executor=executor)
-        plan = plan_files(self.artifact, {} if self._origin is None else self._origin.names)
-        stamp = Stamp.of_plan(plan)
-        if self._described is None or self._described.stamp != stamp:
-            meter = context.meter("hash", plan.size)
-            sources = [file.source for file in plan.files]
-            limit = context.settings.max_workers
-            digests = hash_files(sources, follow_symlinks=False, max_workers=limit, progress=meter.advance)
-            manifest = Manifest.build(plan, digests, self.repo_id)
-            self._described = Description(manifest, stamp, Origin.of_plan(self.artifact, plan, manifest))
+        names = {} if self._origin is None else self._origin.names
+        self._described = describe(self.artifact, names, self._described, self.repo_id, context)
         return self._described.manifest
 
     @property
@@ -205,17 +184,11 @@ class RitualArtifactManager(BaseModel, Generic[ArtifactType]):
             BackendError: the storage is not available, refused or failed.
         """
         context = Context.create(progress=progress, executor=executor)
-        repo = _parse(repo_id)
-        options = dict(upload_kwargs or {})
-        if repo_type is not None:
-            if find_storage_name(repo_type) is None:
-                options["repo_type"] = repo_type
-            elif repo_type != repo.storage:
-                message = f"repo_type {repo_type!r} does not agree with the repository id {repo}"
-                raise RepoIdError(message)
+        repo = parse_repo_id(repo_id)
+        options = merge_options(upload_kwargs, split_repo_type(repo_type, repo), "upload_kwargs")
         storage = find_storage(repo.storage)
         credentials = {"hf_token": hf_token, "wallet_path": wallet_path}
-        given = _merge(repo_manager_kwargs, repomanager_kwargs)
+        given = merge_options(repo_manager_kwargs, repomanager_kwargs)
         backend = storage.connect(add_credentials(storage, given, credentials), context)
         plan, expected = plan_unchanged(self.artifact, self._origin)
         stamp = Stamp.of_plan(plan)
@@ -284,9 +257,9 @@ class RitualArtifactManager(BaseModel, Generic[ArtifactType]):
             OSError: a file cannot be read, or the disk is full.
         """
         context = Context.create(progress=progress, executor=executor)
-        repo = self.repo_id if repo_id is None else _parse(repo_id)
+        repo = self.repo_id if repo_id is None else parse_repo_id(repo_id)
+        target = parse_folder(directory)
         plan, expected = plan_unchanged(self.artifact, self._origin)
-        target = Path(directory)
         return export(plan, target, context, repo_id=repo, expected=expected, overwrite=overwrite)
 
     # --- downloading and opening ---
@@ -337,8 +310,8 @@ class RitualArtifactManager(BaseModel, Generic[ArtifactType]):
         """
         check_model(artifact_class)
         context = Context.create(progress=progress, executor=executor)
-        wanted = _parse_digest(expected_digest)
-        folder = Path(directory).absolute()
+        wanted = parse_digest(expected_digest)
+        folder = parse_folder(directory).absolute()
         given = None
         if manifest_data is not None and "file_hashes" in manifest_data:
             given = parse_manifest(serialize(manifest_data), "manifest_data")
@@ -356,7 +329,7 @@ class RitualArtifactManager(BaseModel, Generic[ArtifactType]):
                 raise
             named = manifest_data.get("repo_id")
             manager = cls._class_for(artifact_class)(
-                repo_id=None if named is None else _parse(named),
+                repo_id=None if named is None else parse_repo_id(named),
                 artifact=build_from_values(artifact_class, folder, manifest_data),
             )
             if wanted is not None:
@@ -415,13 +388,13 @@ class RitualArtifactManager(BaseModel, Generic[ArtifactType]):
         """
         check_model(artifact_class)
         context = Context.create(progress=progress, executor=executor)
-        repo = _parse(repo_id)
-        given = _merge(repo_manager_kwargs, repomanager_kwargs)
+        repo = parse_repo_id(repo_id)
+        given = merge_options(repo_manager_kwargs, repomanager_kwargs)
         request = Request(
             repo_id=repo,
             options=add_credentials(find_storage(repo.storage), given, {"hf_token": hf_token}),
-            directory=None if directory is None else Path(directory),
-            expected_digest=_parse_digest(expected_digest),
+            directory=None if directory is None else parse_folder(directory),
+            expected_digest=parse_digest(expected_digest),
             overwrite=overwrite,
             select=lambda manifest: Selection.of_model(artifact_class, manifest, fields),
             check_fit=lambda folder, manifest, part: rebuild_in(folder, artifact_class, manifest, part),
@@ -460,7 +433,7 @@ class RitualArtifactManager(BaseModel, Generic[ArtifactType]):
         if "/" in repo_id:
             repo = RitualRepoId.from_arweave_repo_id(repo_id)
         else:
-            given = _merge(options.get("repo_manager_kwargs"), repomanager_kwargs)
+            given = merge_options(options.get("repo_manager_kwargs"), repomanager_kwargs)
             repo = identify(StorageId.Arweave, repo_id, given, Context.create())
         return cls.from_repo(artifact_class, repo, directory, None, repomanager_kwargs, **options)
 
@@ -486,7 +459,7 @@ class RitualArtifactManager(BaseModel, Generic[ArtifactType]):
     @classmethod
     def has_artifact(cls, repo_id: RitualRepoId | str, cache_dir: Path | str | None = None) -> bool:
         """Return whether the cache has the whole artifact. Its files are not read."""
-        return Cache.of(load_settings(), cache_dir).folder(_parse(repo_id)).is_complete
+        return Cache.of(load_settings(), cache_dir).folder(parse_repo_id(repo_id)).is_complete
 
     @classmethod
     def get_cached_artifacts(cls, cache_dir: Path | str | None = None) -> list[CachedArtifact]:
@@ -513,16 +486,3 @@ class RitualArtifactManager(BaseModel, Generic[ArtifactType]):
 def _make_blank(origin: Any, arguments: tuple[type, ...]) -> object:  # noqa: ANN401 - a generic class
     cls = origin[arguments] if arguments else origin
     return cls.__new__(cls)
-
-
-def _parse(repo_id: str | RitualRepoId) -> RitualRepoId:
-    return repo_id if isinstance(repo_id, RitualRepoId) else RitualRepoId.from_unique_id(repo_id)
-
-
-def _parse_digest(expected_digest: str | None) -> Digest | None:
-    return None if expected_digest is None else Digest.parse(expected_digest)
-
-
-def _merge(first: Mapping[str, Any] | None, second: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return the connection options under both names that infernet-ml has for them."""
-    return {**(first or {}), **(second or {})}

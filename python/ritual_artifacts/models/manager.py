@@ -6,7 +6,7 @@ from pathlib import Path, PurePath
 from types import MethodType
 from typing import Any, Concatenate, Final, Generic, ParamSpec, TypeVar
 
-from ritual_artifacts.artifact.digest import Digest
+from ritual_artifacts.arguments import merge_options, parse_digest, parse_folder, parse_repo_id
 from ritual_artifacts.artifact.introspection import file_names, rebuild
 from ritual_artifacts.artifact.manifest import AnyManifest
 from ritual_artifacts.artifact.selection import Selection
@@ -110,11 +110,12 @@ class ModelManager:
         """
         context = Context.create(progress=progress, executor=executor)
         folder = Path(directory)
-        repo = _parse(repo_id)
+        repo = parse_repo_id(repo_id)
         plan_model(folder, metadata)  # find errors before a wallet is opened
         storage = find_storage(repo.storage)
         credentials = {"hf_token": hf_token, "wallet_path": wallet_path}
-        backend = storage.connect(add_credentials(storage, repo_manager_kwargs, credentials), context)
+        given = merge_options(repo_manager_kwargs)
+        backend = storage.connect(add_credentials(storage, given, credentials), context)
         repo = backend.choose_owner(repo)
         plan = plan_model(folder, metadata, repo)
         result, _ = publish(plan, backend, repo, context, options=upload_kwargs)
@@ -188,11 +189,12 @@ class ModelManager:
         def build(folder: Path, manifest: AnyManifest, selection: Selection) -> ModelArtifact:
             return _rebuild_in(folder, manifest, list(selection.fields))
 
+        connection = merge_options(repomanager_kwargs, what="repomanager_kwargs")
         request = Request(
             repo_id=repo,
-            options=add_credentials(find_storage(repo.storage), repomanager_kwargs, {"hf_token": hf_token}),
-            directory=None if given is None else Path(given),
-            expected_digest=None if expected_digest is None else Digest.parse(expected_digest),
+            options=add_credentials(find_storage(repo.storage), connection, {"hf_token": hf_token}),
+            directory=None if given is None else parse_folder(given),
+            expected_digest=parse_digest(expected_digest),
             overwrite=overwrite,
             select=select,
             check_fit=build,
@@ -244,10 +246,6 @@ class ModelManager:
         return cache.clear(ModelArtifact.__name__, incomplete=incomplete)
 
 
-def _parse(repo_id: str | RitualRepoId) -> RitualRepoId:
-    return repo_id if isinstance(repo_id, RitualRepoId) else RitualRepoId.from_unique_id(repo_id)
-
-
 def _identify(
     model: str | MlModelId | None,
     repo_id: str | RitualRepoId | None,
@@ -260,7 +258,7 @@ def _identify(
     if model is not None or repo_id is None:
         message = "expected either a model id, or repo_id and optionally file_name"
         raise RepoIdError(message)
-    return MlModelId(repo_id=_parse(repo_id), files=_name_files(file_name), ml_type=ml_type)
+    return MlModelId(repo_id=parse_repo_id(repo_id), files=_name_files(file_name), ml_type=ml_type)
 
 
 def _name_files(file_name: object) -> list[str]:

@@ -9,10 +9,10 @@ from pydantic import BaseModel
 
 from ritual_artifacts.artifact.manifest import AnyManifest, Manifest
 from ritual_artifacts.artifact.planning import ArtifactPlan, PlannedFile, plan_files
-from ritual_artifacts.artifact.provenance import CHANGED_SINCE, Origin
+from ritual_artifacts.artifact.provenance import CHANGED_SINCE, Description, Origin, Stamp
 from ritual_artifacts.backends.base import Backend, UploadResult
 from ritual_artifacts.context import Context
-from ritual_artifacts.core.hashing import copy_files
+from ritual_artifacts.core.hashing import copy_files, hash_files
 from ritual_artifacts.errors import MISSING, IntegrityError, Mismatch
 from ritual_artifacts.repo_id import RitualRepoId
 from ritual_artifacts.transfer.staging import stage_into
@@ -103,6 +103,41 @@ def export(
         present = staging.find_present(manifest, plan.directories)
         staging.commit(manifest, [e.path for e in manifest.files if e.path not in present])
     return manifest
+
+
+def describe(
+    artifact: BaseModel,
+    names: Mapping[Path, str],
+    last: Description | None,
+    repo_id: RitualRepoId | None,
+    context: Context,
+) -> Description:
+    """Return the manifest that publishing an artifact would give; nothing is published.
+
+    Args:
+        artifact: The model.
+        names: Preferred names for some absolute paths; see `plan_files`.
+        last: The last description, which is returned if neither the fields nor the files have changed.
+        repo_id: The repository to name in the manifest.
+        context: The call that this belongs to; progress is reported as `"hash"`.
+
+    Raises:
+        ArtifactModelError: the model cannot be an artifact.
+        SourceChangedError: a file changed while it was read.
+        OSError: a file is missing or cannot be read.
+    """
+    plan = plan_files(artifact, names)
+    stamp = Stamp.of_plan(plan)
+    if last is not None and last.stamp == stamp:
+        return last
+    digests = hash_files(
+        [file.source for file in plan.files],
+        follow_symlinks=False,
+        max_workers=context.settings.max_workers,
+        progress=context.meter("hash", plan.size).advance,
+    )
+    manifest = Manifest.build(plan, digests, repo_id)
+    return Description(manifest, stamp, Origin.of_plan(artifact, plan, manifest))
 
 
 def plan_unchanged(artifact: BaseModel, origin: Origin | None) -> tuple[ArtifactPlan, dict[str, str]]:

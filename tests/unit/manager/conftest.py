@@ -17,5 +17,5 @@ def hashed(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
         found.extend(paths)
         return hash_files(paths, **options)
 
-    monkeypatch.setattr("ritual_artifacts.manager.hash_files", counting)
+    monkeypatch.setattr("ritual_artifacts.transfer.publishing.hash_files", counting)
     return found

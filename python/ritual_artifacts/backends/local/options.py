@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import ClassVar
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from ritual_artifacts.backends.options import Options
 
@@ -16,6 +16,14 @@ class LocalOptions(Options):
     root: Path | str | None = Field(
         default=None, description="The store's folder; default `RITUAL_STORE_DIR`."
     )
+
+    @field_validator("root")
+    @classmethod
+    def _check_root(cls, value: Path | str | None) -> Path | str | None:
+        if value == "" or "\0" in str(value):  # "" would be the current folder
+            message = f"{str(value)!r} is not the path of a folder"
+            raise ValueError(message)
+        return value
 
 
 class LocalUploadOptions(Options):
