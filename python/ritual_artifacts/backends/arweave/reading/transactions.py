@@ -22,7 +22,7 @@ from ritual_artifacts.backends.arweave.reading.routes import BY_CHUNKS, Route, t
 from ritual_artifacts.backends.arweave.reading.stored import Stored
 from ritual_artifacts.backends.arweave.transaction import Transaction
 from ritual_artifacts.backends.http import describe, from_position
-from ritual_artifacts.core.chunks import find_good_prefix, has_data_root
+from ritual_artifacts.core.chunks import find_valid_prefix, has_data_root
 from ritual_artifacts.errors import (
     ArtifactNotFoundError,
     BackendError,
@@ -88,7 +88,7 @@ class StoredTransaction(Stored):
             return None
         valid, is_next_wrong = 0, False
         try:
-            valid, is_next_wrong = find_good_prefix(path, self.data_root, size, self._read_proof)
+            valid, is_next_wrong = find_valid_prefix(path, self.data_root, size, self._read_proof)
         except BackendError as error:
             log.info("no proof says which bytes of %s are wrong: %s", self.id, error)
         if valid == size:
