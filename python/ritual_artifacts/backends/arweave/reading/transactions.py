@@ -1,7 +1,7 @@
 """A stored transaction, whose data is streamed unverified and repaired with the signed Merkle tree.
 
-The caller compares the received bytes with the artifact's manifest. If they differ, the tree shows which bytes
-are invalid, and which gateway sent them. That gateway is not used for this transaction again.
+The caller compares the received bytes with the artifact's manifest. If they differ, the tree shows which
+bytes are invalid, and which gateway sent them. That gateway is not used for this transaction again.
 """
 
 import contextlib
