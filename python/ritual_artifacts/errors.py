@@ -47,6 +47,9 @@ class ManifestError(ArtifactError, ValueError):
 MISSING: Final = "missing"
 """The `actual` value of a `Mismatch` if there is no file."""
 
+UNNAMED: Final = "no such file"
+"""The `expected` value of a `Mismatch` for a file that the manifest does not name."""
+
 
 @dataclass(frozen=True)
 class Mismatch:

@@ -19,15 +19,15 @@ CACHE_LOCKS_DIRNAME = ".locks"
 class ProcessLock:
     """The lock of one file, which at most one process and thread holds.
 
-    It is always the operating system's own lock. Where the file system has none, filelock would use the file
-    itself as a mark instead: a lock file from earlier would then keep every process waiting for ever.
+    It is always a lock of the operating system. On a file system without locks, filelock would treat the
+    file itself as the lock, and an old lock file would keep every process waiting forever.
     """
 
     def __init__(self, path: Path, *, timeout: float = -1) -> None:
         """Prepare; nothing is locked yet.
 
         Args:
-            path: The file, which is made where it is missing.
+            path: The file, which is created if it is missing.
             timeout: Seconds to wait for another holder; negative to wait without a limit.
         """
         self.path = path

@@ -1,6 +1,7 @@
 """`RitualArtifactManager`: a typed artifact, and the public calls that publish, download and verify it.
 
-Only public calls are here: each checks its arguments, makes one `Context`, and calls `transfer`.
+Only public calls are here: each checks its arguments, makes one `Context`, and calls `transfer`. The module
+is longer than others because of the signatures and the descriptions of arguments.
 """
 
 import logging

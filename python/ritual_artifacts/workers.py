@@ -1,9 +1,9 @@
 """Work on several threads at once, all of which have ended when the call returns.
 
 The calling thread reports progress and receives Ctrl-C, which can interrupt it between any two instructions.
-It therefore keeps no count of its own: worker threads write down when they begin and end, and it looks at
-that again and again. Both use lists and `queue.SimpleQueue`, whose methods are atomic; `threading.Event` is
-Python code, and an exception raised inside it can leave its lock taken for ever.
+It therefore keeps no count of its own: worker threads record when they start and end, and it polls these
+records. Both use lists and `queue.SimpleQueue`, whose methods are atomic; `threading.Event` is
+Python code, and an exception raised inside it can leave its lock taken forever.
 """
 
 import _thread

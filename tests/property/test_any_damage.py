@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ritual_artifacts.core.chunks import find_good_prefix, has_data_root
+from ritual_artifacts.core.chunks import find_valid_prefix, has_data_root
 from tests.merkle_oracle import CHUNK, RULES, Node, Rule, branch, leaf, tree
 
 sizes = st.one_of(
@@ -56,7 +56,7 @@ def check(top: Node, data: bytes, damage: list[int], cut: int) -> None:
         path = Path(folder) / "data"
         path.write_bytes(damaged)
 
-        good, is_next_wrong = find_good_prefix(path, top.id, len(data), top.proof)
+        good, is_next_wrong = find_valid_prefix(path, top.id, len(data), top.proof)
         is_whole = has_data_root(path, top.id)
 
     bad = [

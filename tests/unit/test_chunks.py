@@ -19,7 +19,7 @@ from ritual_artifacts.core.chunks import (
     chunk_starts,
     deep_hash,
     find_data_root,
-    find_good_prefix,
+    find_valid_prefix,
     has_data_root,
     open_tree,
 )
@@ -215,9 +215,9 @@ class Witness:
         assert top is not None
         self.top, self.size, self.asked = top, len(data), 0
 
-    def find_good_prefix(self, path: Path) -> tuple[int, bool]:
+    def find_valid_prefix(self, path: Path) -> tuple[int, bool]:
         self.asked = 0
-        return find_good_prefix(path, self.top.id, self.size, self.fetch)
+        return find_valid_prefix(path, self.top.id, self.size, self.fetch)
 
     def fetch(self, offset: int) -> bytes:
         self.asked += 1
@@ -235,7 +235,7 @@ def test_few_proofs_tell_which_chunk_is_wrong(rule: Rule, more: int, write: Call
         damaged = bytearray(data)
         damaged[start] = data[start] ^ 1
         damaged[-1] = data[-1] ^ 1
-        assert witness.find_good_prefix(write("data", content=damaged)) == (start, True)
+        assert witness.find_valid_prefix(write("data", content=damaged)) == (start, True)
         assert witness.asked <= 5  # of 12 to 14 chunks: a proof for each layer, and the wrong one's
 
 
@@ -243,7 +243,7 @@ def test_a_right_file_is_right_to_its_end(write: Callable[..., Path]) -> None:
     data = sample(5 * CHUNK)
     witness = Witness(data, "node")
 
-    assert witness.find_good_prefix(write("data", content=data)) == (len(data), False)
+    assert witness.find_valid_prefix(write("data", content=data)) == (len(data), False)
     assert witness.asked == 1
 
 
@@ -254,7 +254,7 @@ def test_a_file_that_is_too_short_or_too_long_is_right_as_far_as_it_goes(
     data = sample(5 * CHUNK + 5)
     witness = Witness(data, "naive")
 
-    good = witness.find_good_prefix(write("data", content=(data + b"x")[:size]))
+    good = witness.find_valid_prefix(write("data", content=(data + b"x")[:size]))
 
     assert good == ((len(data), False) if size > len(data) else (size // CHUNK * CHUNK, True))
 
@@ -269,7 +269,7 @@ def test_a_tree_that_nobody_here_builds_is_not_followed_for_long(write: Callable
         asked.append(offset)
         return top.proof(offset)
 
-    good = find_good_prefix(write("data", content=damaged), top.id, len(data), fetch)
+    good = find_valid_prefix(write("data", content=damaged), top.id, len(data), fetch)
 
     assert good == (MAX_PROOFS * 1000, False)
     assert len(asked) == MAX_PROOFS
@@ -280,7 +280,7 @@ def test_a_stranger_that_proves_nothing_is_named(write: Callable[..., Path]) -> 
     other = Witness(data[::-1], "arweave-js")
 
     with pytest.raises(BackendError, match="invalid proof for the chunk at offset 0"):
-        find_good_prefix(write("data", content=data), root(data, "arweave-js"), len(data), other.fetch)
+        find_valid_prefix(write("data", content=data), root(data, "arweave-js"), len(data), other.fetch)
 
 
 def test_what_the_caller_raises_passes_through(write: Callable[..., Path]) -> None:
@@ -288,7 +288,7 @@ def test_what_the_caller_raises_passes_through(write: Callable[..., Path]) -> No
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        find_good_prefix(write("data"), bytes(32), 1000, fetch)
+        find_valid_prefix(write("data"), bytes(32), 1000, fetch)
 
 
 # --- deep hashes ---

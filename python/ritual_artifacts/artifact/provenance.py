@@ -1,4 +1,4 @@
-"""Where an artifact's files come from, and what has changed since. Values only: nothing here moves files."""
+"""The origin of an artifact's files, and what has changed since. Values only: nothing here moves files."""
 
 import json
 import logging
@@ -16,7 +16,7 @@ from ritual_artifacts.artifact.introspection import FileRef, Node, describe, fil
 from ritual_artifacts.artifact.manifest import AnyEntry, AnyManifest, Manifest
 from ritual_artifacts.artifact.planning import ArtifactPlan
 from ritual_artifacts.artifact.selection import Selection, names_below
-from ritual_artifacts.errors import MISSING, ArtifactModelError, IntegrityError, Mismatch
+from ritual_artifacts.errors import MISSING, UNNAMED, ArtifactModelError, IntegrityError, Mismatch
 
 log = logging.getLogger(__name__)
 
@@ -117,7 +117,7 @@ class Origin:
                 if path not in files and str(path).startswith(below)
             ]
             found += [
-                Mismatch(file.path, "no such file", "a file", str(path), file.field)
+                Mismatch(file.path, UNNAMED, "a file", str(path), file.field)
                 for path, file in files.items()
                 if path not in self.entries and str(path).startswith(below)
             ]

@@ -1,4 +1,4 @@
-"""Where artifacts live: one package per storage, and what they share.
+"""Storages of artifacts: one package per storage, and the modules that they share.
 
 Public, for backends of other packages: the names below, the errors in `ritual_artifacts.errors`, and
 `memory`, a complete reference backend. An entry point in the group `ritual_artifacts.backends`, named after

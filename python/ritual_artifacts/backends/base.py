@@ -1,4 +1,4 @@
-"""What a storage is, for this package: it moves bytes, and leaves hashing and comparing to `transfer`.
+"""The protocol of a storage: it moves bytes, and `transfer` hashes and compares them.
 
 A storage is written as three classes. `Storage` says what it is like and is light to import; `Backend` is a
 connection to it; `Revision` is one opened, immutable version. Uploads go through an `UploadSession`.
@@ -30,16 +30,16 @@ UploadOptionsT = TypeVar("UploadOptionsT", bound=Options)
 
 @dataclass(frozen=True)
 class UploadResult:
-    """Where an artifact went.
+    """The result of an upload.
 
     Attributes:
-        repo_id: The repository, with the owner and version that it really has.
+        repo_id: The repository, with its actual owner and version.
         revision: The immutable name of what was published.
-        url: Where it can be looked at.
+        url: The address of its page or file.
         digest: The artifact's digest, `sha256:` and hex.
         files: The files, with sizes and digests.
-        bytes_sent: Bytes that had to be stored.
-        bytes_reused: Bytes that the storage had already.
+        bytes_sent: Bytes that were stored.
+        bytes_reused: Bytes that the storage already had.
     """
 
     repo_id: RitualRepoId
@@ -51,22 +51,22 @@ class UploadResult:
     bytes_reused: int
 
     def details(self) -> dict[str, JsonValue]:
-        """Return what else this storage says about the upload, as JSON."""
+        """Return further details from this storage, as JSON."""
         return {}
 
     def summary(self) -> list[str]:
-        """Return lines that tell a person what else happened, such as what was paid."""
+        """Return further lines for people, such as the price that was paid."""
         return []
 
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """What a storage says about a file that it has, without sending it.
+    """A storage's description of one of its files, without the content.
 
     Attributes:
         size: Bytes.
-        sha256: SHA-256 in lower-case hex, where the storage knows it.
-        git_sha1: Git's object id, in lower-case hex, where the storage knows nothing better.
+        sha256: SHA-256 in lower-case hex, if the storage knows it.
+        git_sha1: Git's object id in lower-case hex, if the storage knows no SHA-256.
     """
 
     size: int
@@ -76,12 +76,12 @@ class RemoteFile:
 
 @dataclass(frozen=True)
 class Credential:
-    """What a storage needs to know who is asking.
+    """How the user passes a storage's credential.
 
     Attributes:
         option: The connection option that holds it.
         argument: The argument of `to_repo` and `from_repo` that fills this option.
-        variable: The environment variable that is used where the option is not given.
+        variable: The environment variable that is used if the option is not given.
     """
 
     option: str
@@ -96,7 +96,7 @@ class Price:
     Attributes:
         amount: In the storage's smallest unit.
         text: The amount for people, with its unit.
-        details: What it is made of, as JSON.
+        details: Details as JSON.
     """
 
     amount: int
@@ -111,7 +111,7 @@ class Revision(ABC):
 
     Attributes:
         name: The version's immutable name on its storage, such as a commit.
-        repo_id: The id that it was opened by.
+        repo_id: The id that was opened.
     """
 
     def __init__(self, repo_id: RitualRepoId, name: str) -> None:
@@ -121,7 +121,7 @@ class Revision(ABC):
 
     @property
     def digest(self) -> Digest | None:
-        """The digest of the artifact, where the storage names versions by it; it is compared then."""
+        """The artifact's digest, if the storage knows it; the manifest must then match it."""
         return None
 
     @abstractmethod
@@ -142,16 +142,16 @@ class Revision(ABC):
         """
 
     def local_path(self, entry: AnyEntry) -> Path | None:
-        """Return where the file's bytes are on this machine, so that they can be cloned or copied.
+        """Return the path of the file's bytes on this machine, so that they can be cloned or copied.
 
-        None: they are not on this machine. A path with no file means that the storage has lost the bytes;
-        `read` then raises.
+        None if they are not on this machine. If there is no file at the path, the storage has lost the bytes,
+        and `read` raises.
         """
         del entry
         return None
 
     def listing(self) -> Mapping[str, RemoteFile] | None:
-        """Return what the storage says about each file, by unchecked name; None: it cannot say.
+        """Return the storage's description of each file, by unchecked name; None if it has none.
 
         Raises:
             ArtifactNotFoundError: the version is gone.
@@ -159,33 +159,33 @@ class Revision(ABC):
         return None
 
     def repair_point(self, entry: AnyEntry, path: Path) -> int | None:
-        """Return how many bytes at the start of a wrong copy are right, so that the rest is fetched again.
+        """Return how many bytes at the start of an invalid copy are valid; the rest is then downloaded again.
 
-        A source that sent a wrong byte is not asked for it again, so that repairs come to an end.
+        A source that sent an invalid byte must not be used for it again, so that repairs end.
 
         Args:
             entry: The file.
             path: A whole copy that does not match the manifest.
 
         Returns:
-            None: the storage cannot say, and the copy is fetched again from its start.
+            None if that is not known: the whole file is then downloaded again.
 
         Raises:
-            IntegrityError: no other bytes can be had.
+            IntegrityError: no source has other bytes.
         """
         del entry, path
         return None
 
 
 class UploadSession(ABC):
-    """One upload, from reading the files to the moment at which the artifact becomes visible."""
+    """One upload, from reading the files until the artifact becomes visible."""
 
     @abstractmethod
     def read_files(self) -> list[FileDigest]:
         """Read each planned file once and return their digests, in the plan's order.
 
-        A backend that can store bytes before it knows their digest does so here; all others call
-        `hash_files`. Nothing that is stored here is visible yet.
+        A backend that can store bytes before their digest is known stores them here. All others call
+        `hash_files`. Nothing is visible yet.
 
         Raises:
             ArtifactModelError: a file turned into something that cannot be an artifact file.
@@ -195,17 +195,17 @@ class UploadSession(ABC):
 
     @abstractmethod
     def publish(self, manifest: Manifest) -> UploadResult:
-        """Store what is not stored yet, then make the artifact visible in one step.
+        """Store the remaining bytes, then make the artifact visible in one step.
 
         Raises:
             ConflictError: the version label names another artifact.
-            SourceChangedError: a file is no longer what `read_files` saw.
+            SourceChangedError: a file changed after `read_files`.
             BackendError: the backend refused or failed.
         """
 
 
 class Backend(ABC, Generic[UploadOptionsT]):
-    """A connection to one kind of storage, made by `Storage.connect`. Making it sends nothing."""
+    """A connection to one kind of storage, created by `Storage.connect` without sending anything."""
 
     @abstractmethod
     def open(self, repo_id: RitualRepoId) -> Revision:
@@ -219,12 +219,12 @@ class Backend(ABC, Generic[UploadOptionsT]):
     def start_upload(
         self, plan: ArtifactPlan, repo_id: RitualRepoId, options: UploadOptionsT, context: Context
     ) -> AbstractContextManager[UploadSession]:
-        """Start an upload; leaving the context drops everything that was not published.
+        """Start an upload; leaving the context discards everything that was not published.
 
         Args:
-            plan: What is going to be published.
-            repo_id: Under which id.
-            options: What the user says about this upload.
+            plan: The artifact's files.
+            repo_id: The repository.
+            options: The options of this upload.
             context: The call that this upload belongs to.
 
         Raises:
@@ -233,10 +233,10 @@ class Backend(ABC, Generic[UploadOptionsT]):
 
     @abstractmethod
     def upload_options(self, given: Mapping[str, Any]) -> UploadOptionsT:
-        """Check what the user says about an upload, as a rule with `Options.parse`.
+        """Check the options of an upload, usually with `Options.parse`.
 
         Raises:
-            BackendError: there is no such option, or it cannot have this value.
+            BackendError: an option does not exist, or has an invalid value.
         """
 
     def choose_owner(self, repo_id: RitualRepoId) -> RitualRepoId:
@@ -261,16 +261,16 @@ class Backend(ABC, Generic[UploadOptionsT]):
         """Return what this upload would cost; None: uploads are free.
 
         Raises:
-            TransferError: the price could not be had.
+            TransferError: the price could not be requested.
         """
         del plan, repo_id, options
         return None
 
 
 class Storage(ABC):
-    """What a kind of storage is like. Its class is what the entry point names; it holds no connection.
+    """The description of a kind of storage, whose class the entry point names. It has no connection.
 
-    Everything here is answered without a network and without importing client libraries.
+    Nothing here uses the network or imports client libraries.
     """
 
     name: ClassVar[str]
@@ -283,38 +283,38 @@ class Storage(ABC):
     """Further options of an upload."""
     credential: ClassVar[Credential | None] = None
     offline_hint: ClassVar[str] = ""
-    """What turns offline mode on, for messages."""
+    """How the user turns offline mode on, for messages."""
 
     @abstractmethod
     def connect(self, options: Mapping[str, Any], context: Context) -> Backend[Any]:
         """Check the connection options and make a backend.
 
         Args:
-            options: What the user gave, by name.
-            context: The call that needs it.
+            options: The options that the user passed, by name.
+            context: The call that the connection belongs to.
 
         Raises:
             AuthenticationError: the credential cannot be valid.
-            BackendError: there is no such option, it cannot have this value, or a library is missing.
+            BackendError: an option does not exist or has an invalid value, or a library is missing.
         """
 
     def is_pinned(self, repo_id: RitualRepoId, options: Mapping[str, Any]) -> bool:
-        """Return whether the id can only ever name one artifact, so that a complete copy will do."""
+        """Return whether the id can only ever name one artifact, so that a complete copy can be used."""
         del repo_id, options
         return False
 
     def cache_version(self, repo_id: RitualRepoId, options: Mapping[str, Any]) -> str | None:
-        """Return the version under which the cache keeps a download; None: no version."""
+        """Return the version under which the cache keeps a download; None for no version."""
         del options
         return repo_id.version
 
     def is_offline(self, options: Mapping[str, Any], settings: Settings) -> bool:
-        """Return whether the user wants only what is on this machine."""
+        """Return whether only copies on this machine may be used."""
         del options, settings
         return False
 
     def check(self, context: Context) -> None:
-        """Find out, without a network, whether this installation can use the storage.
+        """Check, without the network, whether this installation can use the storage.
 
         Raises:
             BackendError: it cannot; the message says what is missing.

@@ -1,4 +1,4 @@
-"""The reference backend: artifacts in the memory of this process, with nothing beyond the protocol.
+"""The reference backend: artifacts in the memory of this process, with no more than the protocol requires.
 
 To write a storage of your own, copy this file, rename the classes, replace the dictionaries of `MemorySpace`
 by calls to your service, and name the `Storage` class in an entry point of your package::
@@ -61,7 +61,7 @@ class StoredRepository:
 
 @dataclass
 class MemorySpace:
-    """What keeps the artifacts; pass the same one to each call.
+    """A place for artifacts in memory; pass the same one to each call.
 
     Attributes:
         repositories: By id, without the version.
@@ -87,7 +87,7 @@ class MemoryUploadOptions(Options):
 
 
 class MemoryStorage(Storage):
-    """What the storage is like. A storage that needs a client library imports it in `connect`."""
+    """The description of the storage. A storage that needs a client library imports it in `connect`."""
 
     name: ClassVar[str] = "memory"
     title: ClassVar[str] = "memory"
@@ -133,7 +133,7 @@ class MemoryBackend(Backend[MemoryUploadOptions]):
     def start_upload(
         self, plan: ArtifactPlan, repo_id: RitualRepoId, options: MemoryUploadOptions, context: Context
     ) -> Iterator[UploadSession]:
-        """Start an upload; there is nothing to drop at its end, because only `publish` stores anything."""
+        """Start an upload; there is nothing to discard at its end, because only `publish` stores anything."""
         del options
         yield MemoryUpload(self.space, plan, repo_id, context)
 

@@ -17,7 +17,7 @@ class Flag:
     Attributes:
         names: Such as `("--message", "-m")`, or `("--private/--public",)` for a switch with two sides.
         metavar: The word for the value in `--help`; default made from the type.
-        parse: Turns the text that was typed into the option's value; raises `ValueError` for a bad one.
+        parse: Converts the text on the command line to the value; raises `ValueError` if it is invalid.
         inverted: Whether the flag, a switch, means False.
     """
 
@@ -38,19 +38,19 @@ class Options(BaseModel):
     title: ClassVar[str]
     """Whose options these are, for messages: `"the Hugging Face backend"`."""
     ignored: ClassVar[frozenset[str]] = frozenset()
-    """Options of other libraries that change nothing here, and are accepted."""
+    """Options of other libraries that are accepted and have no effect."""
     refused: ClassVar[Mapping[str, str]] = {}
-    """Options of other libraries that would contradict this package, and what to do instead."""
+    """Options of other libraries that are refused, with what to do instead."""
     credential: ClassVar[str | None] = None
-    """The option that holds a credential: a bad one is an `AuthenticationError`."""
+    """The option that holds a credential; an invalid one is an `AuthenticationError`."""
 
     @classmethod
     def parse(cls, given: Mapping[str, Any]) -> Self:
-        """Build the options from what the user gave; None stands for "not given".
+        """Build the options from those that the user passed; None means "not passed".
 
         Raises:
             AuthenticationError: the credential cannot be valid.
-            BackendError: there is no such option, or it cannot have this value.
+            BackendError: an option does not exist, or has an invalid value.
         """
         cls.refuse_unknown(given, cls.model_fields.keys())
         values = {
@@ -60,7 +60,7 @@ class Options(BaseModel):
             return cls(**values)
         except ValidationError as error:
             errors = error.errors(include_input=False, include_url=False, include_context=False)
-            worst = min(errors, key=lambda each: each["type"] != "value_error")  # which says most
+            worst = min(errors, key=lambda each: each["type"] != "value_error")  # the most helpful one
             name = str(worst["loc"][0]) if worst["loc"] else "?"
             problem = worst["msg"].removeprefix("Value error, ")
             message = f"the option {name!r} of {cls.title}: {problem[:1].lower()}{problem[1:]}"

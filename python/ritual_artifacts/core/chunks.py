@@ -1,7 +1,7 @@
-"""The typed door to the Arweave part of the Rust core: chunks, their Merkle tree, proofs, deep hashes.
+"""The typed interface to the Arweave part of the Rust core: chunks, their Merkle tree, proofs, deep hashes.
 
-A transaction is signed over the root of a tree whose leaves are chunks of at most 256 KiB. Whoever has the
-signed root can check every chunk by itself, whoever sent it.
+A transaction is signed over the root of a tree whose leaves are chunks of at most 256 KiB. The signed root is
+enough to verify each chunk, whichever gateway sent it.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ __all__ = [
     "chunk_starts",
     "deep_hash",
     "find_data_root",
-    "find_good_prefix",
+    "find_valid_prefix",
     "has_data_root",
     "open_tree",
 ]
@@ -32,18 +32,18 @@ ChunkTree: TypeAlias = _core.ChunkTree
 SplitRule: TypeAlias = Literal["arweave-js", "naive"]
 
 CHUNK_BYTES: Final = 256 * 1024
-"""Bytes of a chunk at most."""
+"""Maximum size of a chunk in bytes."""
 
 MAX_PROOFS: Final = 32
-"""That `find_good_prefix` asks for at most; a tree that is built here has fewer layers, whatever its size."""
+"""Maximum number of proofs for one `find_valid_prefix`; trees that are built here have fewer layers."""
 
 _SHORTEST_LAST: Final = 32 * 1024
-"""arweave-js shares the last two chunks' bytes where the last would be shorter than this."""
+"""If the last chunk would be shorter than this, arweave-js splits the last two chunks evenly."""
 _ID: Final = 32
 _BRANCH: Final = 3 * _ID
-"""The ids of two children and the note of where the second begins."""
+"""Length of a branch: the ids of two children, and the offset at which the second one starts."""
 _REBASE_MARK: Final = bytes(_ID)
-"""Comes before a branch below which offsets count from its own beginning."""
+"""Precedes a branch below which offsets are relative to the start of that branch."""
 
 
 def open_tree(
@@ -57,8 +57,8 @@ def open_tree(
 
     Args:
         path: A regular file; a link is refused.
-        rule: Who splits it so.
-        max_workers: Threads at most; default one per core.
+        rule: The rule by which the file is split into chunks.
+        max_workers: Maximum number of threads; default one per core.
         progress: Called on the calling thread with the number of bytes read since its last call.
 
     Raises:
@@ -69,7 +69,7 @@ def open_tree(
 
 
 def chunk_spans(size: int) -> list[tuple[int, int]]:
-    """Return where each chunk of `size` bytes begins and ends, as arweave-js splits them for an upload."""
+    """Return the start and end of each chunk of `size` bytes, as arweave-js splits them for an upload."""
     spans: list[tuple[int, int]] = []
     start = 0
     for length in _core.split_lengths(size):
@@ -79,7 +79,7 @@ def chunk_spans(size: int) -> list[tuple[int, int]]:
 
 
 def chunk_starts(size: int) -> Iterator[int]:
-    """Yield where each chunk of `chunk_spans` begins, without holding what may be millions."""
+    """Yield the start of each chunk of `chunk_spans`, without a list of all chunks in memory."""
     full = max(0, size // CHUNK_BYTES - 1) * CHUNK_BYTES  # only the last two chunks may be shorter
     yield from range(0, full, CHUNK_BYTES)
     yield from (full + start for start, _ in chunk_spans(size - full))
@@ -91,7 +91,7 @@ def find_data_root(data: bytes) -> bytes:
 
 
 def has_data_root(source: bytes | Path, data_root: bytes) -> bool:
-    """Say whether data has this root, whichever tool has split it.
+    """Return whether data has this root, under any of the rules by which tools split it.
 
     Args:
         source: Data in memory, or a file.
@@ -110,20 +110,20 @@ def has_data_root(source: bytes | Path, data_root: bytes) -> bool:
 
 
 def check_chunk(data_root: bytes, data_size: int, offset: int, proof: bytes, chunk: bytes) -> tuple[int, int]:
-    """Prove that a chunk from a stranger is a part of the data.
+    """Verify that an untrusted chunk is part of the data.
 
     Args:
         data_root: Root of the data's tree, from a signed transaction.
-        data_size: Bytes of the data, from there too.
-        offset: A byte that the chunk has to hold.
-        proof: The `data_path`, from a stranger.
-        chunk: The bytes, from a stranger.
+        data_size: Size of the data in bytes, from the same transaction.
+        offset: An offset that must be inside the chunk.
+        proof: The untrusted `data_path`.
+        chunk: The untrusted bytes.
 
     Returns:
-        Offsets in the data of the chunk's first byte and of the one after its last.
+        The start and end of the chunk in the data.
 
     Raises:
-        BackendError: the proof proves nothing, or other bytes.
+        BackendError: the proof is invalid, or the chunk does not match it.
     """
     start, end, sha256 = _check_proof(data_root, data_size, offset, proof)
     if len(chunk) != end - start or hashlib.sha256(chunk).digest() != sha256:
@@ -132,28 +132,27 @@ def check_chunk(data_root: bytes, data_size: int, offset: int, proof: bytes, chu
     return start, end
 
 
-def find_good_prefix(
+def find_valid_prefix(
     path: Path, data_root: bytes, data_size: int, fetch_proof: Callable[[int], bytes]
 ) -> tuple[int, bool]:
-    """Return how many bytes at the beginning of a file are the ones that a signed root stands for.
+    """Return how many bytes at the start of a file match a signed root.
 
-    A proof names the nodes to both sides of its way down the tree. Where such a node is the same in the
-    file's own tree, everything below it is right; so a few proofs are enough for a file of any size. A tree
-    of another shape than those that are built here has no such nodes, and is followed chunk by chunk, but not
-    further than `MAX_PROOFS` proofs reach.
+    A proof names the nodes on both sides of its path down the tree. If such a node is equal in the file's own
+    tree, everything below it is valid, so a few proofs are enough for a file of any size. A tree with a
+    different shape has no equal nodes. It is checked chunk by chunk, for at most `MAX_PROOFS` chunks.
 
     Args:
         path: The file, with `data_size` bytes.
         data_root: Root of the data's tree, from a signed transaction.
-        data_size: Bytes of the data, from there too.
-        fetch_proof: Returns the `data_path` of the chunk with the byte at an offset, from a stranger.
+        data_size: Size of the data in bytes, from the same transaction.
+        fetch_proof: Returns the untrusted `data_path` of the chunk that contains an offset.
 
     Returns:
-        How many bytes are proven to be right, and whether something is wrong in the chunk behind them. Where
-        it is not, the file is right to its end, or nobody knows what comes next.
+        The number of bytes that are proven to be valid, and whether the next chunk is proven to be invalid.
+        If it is not, the whole file is valid, or the rest was not checked.
 
     Raises:
-        BackendError: a proof proves nothing.
+        BackendError: a proof is invalid.
         OSError: the file is missing or cannot be read.
     """
     trees = list(_split_as_all(open_tree(path)))
@@ -162,20 +161,20 @@ def find_good_prefix(
         asked += 1
         proof = fetch_proof(offset)
         start, end, sha256 = _check_proof(data_root, data_size, offset, proof)
-        good = _skip_right_nodes(trees, data_root, data_size, offset, proof)
-        if good == offset:  # the tree may be of another shape than those that are built here
+        valid = _skip_equal_nodes(trees, data_root, data_size, offset, proof)
+        if valid == offset:  # the tree may have a different shape
             if _hash_range(path, start, end) != sha256:
                 return start, True
-            good = end
-        offset = good
+            valid = end
+        offset = valid
     return offset, False
 
 
-def _skip_right_nodes(trees: Sequence[ChunkTree], root: bytes, size: int, offset: int, proof: bytes) -> int:
-    """Follow a proven proof down to the largest node that begins at `offset` and that the file has too.
+def _skip_equal_nodes(trees: Sequence[ChunkTree], root: bytes, size: int, offset: int, proof: bytes) -> int:
+    """Follow a valid proof down to the largest node that starts at `offset` and is equal in the file.
 
     Returns:
-        Where that node ends; `offset` where there is none.
+        The end of that node; `offset` if there is none.
     """
     node, start, end = root, 0, size
     while True:
@@ -204,7 +203,7 @@ def _hash_range(path: Path, start: int, end: int) -> bytes:
 
 
 def _split_as_all(tree: ChunkTree) -> Iterator[ChunkTree]:
-    """Return the trees over a file as all rules split it; hardly anything is read again."""
+    """Yield the trees of a file under all rules; only the last chunks are read again."""
     yield tree
     yield from (tree.split_as(rule) for rule in _rules_for(tree.size)[1:])
 
@@ -212,7 +211,7 @@ def _split_as_all(tree: ChunkTree) -> Iterator[ChunkTree]:
 def _rules_for(size: int) -> Sequence[SplitRule]:
     """Return the rules that split data of this size in different ways.
 
-    The Arweave node has a rule too, for data inside a transaction, but always splits like one of these.
+    The Arweave node splits data inside a transaction in the same way as one of these rules.
     """
     rest = size % CHUNK_BYTES
     if rest == 0 and size:

@@ -1,4 +1,4 @@
-"""The typed door to data items and bundles (ANS-104) in the Rust core.
+"""The typed interface to data items and bundles (ANS-104) in the Rust core.
 
 A data item is data with an owner, tags and a signature of its own. A bundle is the data of a transaction
 that holds many of them behind an index. Nothing here signs, or verifies a signature: that is done with

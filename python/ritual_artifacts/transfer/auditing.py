@@ -1,4 +1,4 @@
-"""Comparison of what a storage holds with the manifest, without keeping a byte of it."""
+"""Comparison of the files in a storage with their manifest; nothing is kept on this machine."""
 
 import hashlib
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ from ritual_artifacts.events import ProgressMeter
 
 @dataclass(frozen=True)
 class Audit:
-    """What was found.
+    """The result of a comparison.
 
     Attributes:
         mismatches: Every file that is missing or differs, in the manifest's order.
         sizes: The size of each file that matches.
-        read: How many files had to be read, because the storage does not know their SHA-256.
+        read: The number of files that were read, because the storage does not know their SHA-256.
     """
 
     mismatches: list[Mismatch]
@@ -27,16 +27,16 @@ class Audit:
 
 
 def audit(revision: Revision, manifest: AnyManifest, context: Context, *, deep: bool = False) -> Audit:
-    """Compare a revision's manifest with what the storage says about its files.
+    """Compare a revision's manifest with the storage's description of its files.
 
-    Where the storage knows a file's SHA-256, that is compared, and nothing is downloaded. Where it knows only
-    git's id (small files, on the Hugging Face Hub), the file is streamed, and both are compared.
+    If the storage knows a file's SHA-256, that is compared, and nothing is downloaded. If it knows only git's
+    id, as the Hugging Face Hub does for small files, the file is streamed, and both are compared.
 
     Args:
-        revision: What to look at.
+        revision: The revision.
         manifest: Its manifest.
         context: The call that this belongs to; progress is reported as `"verify"`.
-        deep: Stream and hash every file, whatever the storage says about it.
+        deep: Stream and hash every file.
 
     Raises:
         BackendError: the storage cannot list its files, or failed.

@@ -33,11 +33,11 @@ from ritual_artifacts.transfer.verification import find_mismatches
 log = logging.getLogger(__name__)
 
 _PART_FILENAME: Final = "part.json"
-"""The manifest of an artifact of which the folder has some files only, beside the partial files."""
+"""The manifest of an artifact that the folder has in part; kept beside the partial files."""
 
 
 class BroadcastedArtifact(BaseModel):
-    """What a service tells the network about an artifact that it has.
+    """The announcement of an artifact that a service has.
 
     Attributes:
         type: Name of the artifact's class.
@@ -68,7 +68,7 @@ class CachedArtifact(BaseModel):
     repo_id: RitualRepoId
 
     def to_broadcasted_artifact(self) -> BroadcastedArtifact:
-        """Return what to tell the network."""
+        """Return the announcement of this artifact."""
         return BroadcastedArtifact(
             type=self.type, manifest=self.manifest, repo_id=self.repo_id.to_unique_id()
         )
@@ -81,7 +81,7 @@ class CacheFolder:
     Attributes:
         repo_id: The repository that it belongs to.
         path: The folder.
-        manifest: The artifact's manifest; None where the download was interrupted or the manifest is invalid.
+        manifest: The artifact's manifest; None if the download was interrupted or the manifest is invalid.
     """
 
     repo_id: RitualRepoId
@@ -89,12 +89,12 @@ class CacheFolder:
     manifest: AnyManifest | None
 
     def places(self) -> dict[str, Path]:
-        """Return where each of the artifact's files is."""
+        """Return the path of each of the artifact's files, by name."""
         return {} if self.manifest is None else {e.path: self.path / e.path for e in self.manifest.files}
 
     @property
     def part(self) -> AnyManifest | None:
-        """The manifest of an artifact of which some files may be here; None where nothing says so."""
+        """The manifest of an artifact that may be here in part; None if there is none."""
         return read_part(self.path)
 
     @property
@@ -103,9 +103,9 @@ class CacheFolder:
         return self.manifest is None and os.path.lexists(self.path / MANIFEST_FILENAME)
 
     def describe(self) -> AnyManifest | None:
-        """Return the manifest of what is here: whole, in part, or interrupted on its way into place.
+        """Return the manifest of the complete, partial or interrupted artifact that is here.
 
-        None where nothing says what it is.
+        None if there is no manifest of any kind.
         """
         staging = self.path / STAGING_DIRNAME
         if self.manifest is not None or self.has_invalid_manifest or not _is_folder(staging):
@@ -130,16 +130,15 @@ class CacheFolder:
         return _size_of(self.path)
 
     def find_leftovers(self, *, incomplete: bool = False) -> Path | None:
-        """Return what downloads left: partial files beside a whole artifact, or a folder with nothing in it.
+        """Return leftovers of downloads: partial files beside a complete artifact, or an empty folder.
 
         Files that no manifest names may belong to another program.
 
         Args:
-            incomplete: Also partial files of an artifact that is not whole, which the next download would
-                continue.
+            incomplete: Also partial files of an incomplete artifact, which the next download would resume.
         """
         staging = self.path / STAGING_DIRNAME
-        if self.path.is_symlink() or self.has_invalid_manifest:  # what is there may have another purpose
+        if self.path.is_symlink() or self.has_invalid_manifest:  # the other files may have another purpose
             return None
         others = [path for path in self.path.iterdir() if path != staging]
         if not _is_folder(staging):
@@ -158,7 +157,7 @@ class Cache:
 
     Attributes:
         root: The folder.
-        settings: Where locks are kept.
+        settings: The settings, for the paths of locks.
     """
 
     root: Path
@@ -173,10 +172,10 @@ class Cache:
         """Return whether only this package keeps files in `folder`; other caches may be shared."""
         return self.root == self.settings.cache_dir or is_in_cache(folder, self.settings)
 
-    # --- looking ---
+    # --- reading ---
 
     def place(self, repo_id: RitualRepoId, options: Mapping[str, Any] | None = None) -> Path:
-        """Return the folder for an id and the connection options that say which version is meant."""
+        """Return the folder for an id, and for connection options that select a version."""
         version = find_storage(repo_id.storage).cache_version(repo_id, options or {})
         return repo_id.with_version(version).to_local_dir(self.root)
 
@@ -202,7 +201,7 @@ class Cache:
                 yield CacheFolder(repo_id, path, _read(path / MANIFEST_FILENAME))
 
     def find_version(self, storage: str, version: str) -> RitualRepoId | None:
-        """Return the id of a complete copy of this version, whatever its owner; None where there is none."""
+        """Return the id of a complete copy of this version, with any owner; None if there is none."""
         for path in sorted((self.root / storage).glob(f"*/*/{glob.escape(version)}")):
             with contextlib.suppress(RepoIdError):
                 folder = self.folder(RitualRepoId.from_local_dir(path, self.root))
@@ -227,7 +226,7 @@ class Cache:
     # --- changing ---
 
     def note_part(self, folder: Path, manifest: AnyManifest) -> None:
-        """Write down of which artifact a folder has some files only, unless it has a whole one."""
+        """Record which artifact a folder has in part, unless it has a complete artifact."""
         if (folder / MANIFEST_FILENAME).exists():
             return
         with lock_folder(folder, self.settings):
@@ -251,12 +250,12 @@ class Cache:
             return _remove(path)
 
     def prune(self, *, incomplete: bool = False) -> int:
-        """Remove the partial files beside whole artifacts, and folders with nothing in them.
+        """Remove the partial files beside complete artifacts, and empty folders.
 
         Folders that another process is downloading into are skipped.
 
         Args:
-            incomplete: Also remove interrupted downloads, and artifacts of which only a part is here.
+            incomplete: Also remove interrupted downloads and partial artifacts.
 
         Returns:
             Bytes freed.
@@ -268,7 +267,7 @@ class Cache:
         return freed
 
     def clear(self, artifact_type: str, *, incomplete: bool = False) -> int:
-        """Remove the artifacts of one type, whole or in part, and folders with nothing in them.
+        """Remove the complete and partial artifacts of one type, and empty folders.
 
         Folders that another process is downloading into are skipped.
 
@@ -302,7 +301,7 @@ class Cache:
                 yield self.folder(listed.repo_id)  # it may have changed since it was listed
 
     def _other_locks(self, folder: Path) -> set[Path]:
-        """Return the lock files of processes that have another setting for the cache's folder."""
+        """Return the lock files that processes with another `RITUAL_CACHE_DIR` use for this folder."""
         own = lock_path(folder, self.settings)
         return {
             self.root.absolute() / CACHE_LOCKS_DIRNAME / own.name,
@@ -311,7 +310,7 @@ class Cache:
 
 
 def read_part(folder: Path) -> AnyManifest | None:
-    """Return the manifest of the artifact of which a folder has a part; None where nothing says so."""
+    """Return the manifest of the artifact that a folder has in part; None if there is none."""
     return _read(_part_path(folder))
 
 

@@ -1,7 +1,7 @@
-"""The steps of a commit: files that are replaced or outdated are put aside, new ones put in place.
+"""The steps of a commit: replaced and outdated files are put aside, and new files are moved into place.
 
-Each step moves a file to where nothing is, so that no file is replaced that was not looked at. When a step
-fails, those before it are undone. Files that were put aside are deleted only when all others are in place.
+Each step moves a file to a free path, so that an unknown file is never replaced. If a step fails, the earlier
+steps are undone. Files that were put aside are deleted only after all others are in place.
 """
 
 import contextlib
@@ -15,7 +15,7 @@ from ritual_artifacts.transfer.places import Look, move_without_replacing, remov
 
 
 class Commit:
-    """Moves between a target folder and its staging folder, which can be undone."""
+    """Moves between a target folder and its staging folder that can be undone."""
 
     def __init__(self, target: Path, aside: Path) -> None:
         """Prepare; nothing is moved yet.
@@ -30,10 +30,10 @@ class Commit:
         self._folders: set[Path] = set()
 
     def put_aside(self, name: str, expected: Look) -> None:
-        """Take a file out of the target.
+        """Move a file out of the target.
 
         Raises:
-            ConflictError: it is not the file that was looked at before.
+            ConflictError: it is not the expected file.
         """
         source, place = self._target / name, self._aside / name
         make_folder(place.parent)
@@ -55,7 +55,7 @@ class Commit:
         self.sync()
 
     def _move(self, source: Path, target: Path) -> None:
-        self._moves.append((source, target))  # before: an interrupt between the two would hide the move
+        self._moves.append((source, target))  # first: an interrupt after the move would lose it
         try:
             move_without_replacing(source, target)
         except FileExistsError:
@@ -68,7 +68,7 @@ class Commit:
         self._folders |= {source.parent, target.parent}
 
     def sync(self) -> None:
-        """Put the new names on the disk."""
+        """Sync the new names to the disk."""
         while self._folders:
             folder = self._folders.pop()
             with contextlib.suppress(FileNotFoundError):
@@ -78,7 +78,7 @@ class Commit:
         """Undo all moves, the last first.
 
         Returns:
-            Whether everything is where it was.
+            Whether everything is back in its place.
         """
         is_undone = True
         while self._moves:
@@ -104,9 +104,9 @@ class Commit:
 def _move_back(path: Path, source: Path) -> None:
     """Undo a move to `path` that may have been interrupted."""
     here, there = Look.at(path), Look.at(source)
-    if here is None and there is not None:  # it never began
+    if here is None and there is not None:  # it was never moved
         return
-    if here is not None and here == there:  # both names were there for a moment
+    if here is not None and here == there:  # interrupted between the link and the removal of the old name
         path.unlink()
         return
     source.parent.mkdir(parents=True, exist_ok=True)
@@ -114,12 +114,12 @@ def _move_back(path: Path, source: Path) -> None:
 
 
 def restore(target: Path, aside: Path, *, but: str) -> None:
-    """Bring back what a killed commit put aside, where nothing is in its place now.
+    """Restore the files that a killed commit put aside, if their places are free.
 
     Args:
         target: The folder that was changed.
-        aside: Where the files are.
-        but: A relative path that is not brought back.
+        aside: The folder with the files that were put aside.
+        but: A relative path that is not restored.
     """
     for folder, _, names in os.walk(aside):
         for name in names:

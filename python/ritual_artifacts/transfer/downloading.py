@@ -27,10 +27,10 @@ from ritual_artifacts.transfer.verification import check_expected_digest, compar
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """The folder that a download goes to, and what it may replace there.
+    """The folder of a download, and which files it may replace.
 
     Attributes:
-        folder: The folder; made where it is missing.
+        folder: The folder; created if it is missing.
         exclusive: The folder belongs to the cache, and becomes exactly the artifact.
         overwrite: Replace files that differ and are not known to be an artifact's.
     """
@@ -65,18 +65,17 @@ def download(
 ) -> AnyManifest:
     """Download an artifact into a folder; a file appears there only after its SHA-256 was checked.
 
-    Files that are in place already are verified and kept. An interrupted download is continued by the next
-    call.
+    Existing files are verified and kept. The next call resumes an interrupted download.
 
     Args:
         revision: What to download.
         manifest: Its manifest; see `read_revision_manifest`.
         selection: Which files. A folder with only some of an artifact's files gets no manifest.
-        target: Where to.
+        target: The folder.
         context: The call that this belongs to.
         expected_digest: Accept only the artifact with this digest.
-        check_fit: Called with a folder that looks as the target will, before the target changes; an exception
-            that it raises leaves the target as it is.
+        check_fit: Called with a preview of the target before the target changes; if it raises an exception,
+            the target is not changed.
 
     Returns:
         The manifest, complete where all files are there.
@@ -126,7 +125,7 @@ def download(
 
 
 def _check_revision(manifest: AnyManifest, revision: Revision) -> None:
-    """Compare a manifest with the digest that its revision is named by, if it is named by one.
+    """Compare a manifest with its revision's digest, if the revision has one.
 
     Raises:
         IntegrityError: it is another revision's.
@@ -138,7 +137,7 @@ def _check_revision(manifest: AnyManifest, revision: Revision) -> None:
 
 
 class _Download:
-    """Brings the bytes of one revision into a staging folder."""
+    """Downloads the files of one revision to a staging folder."""
 
     def __init__(
         self,
@@ -155,7 +154,7 @@ class _Download:
         self._meter = meter
 
     def run(self, entries: Sequence[AnyEntry]) -> None:
-        """Download and verify `entries`; right files stay staged even when another one is wrong.
+        """Download and verify `entries`; valid files stay staged even if others are invalid.
 
         Raises:
             IntegrityError: bytes differ from the manifest; every such file is named.
@@ -182,9 +181,9 @@ class _Download:
             raise IntegrityError.of(sorted(mismatches, key=lambda mismatch: order[mismatch.path]))
 
     def _is_staged(self, entry: AnyEntry) -> bool:
-        """Return whether an interrupted download left the whole file behind.
+        """Return whether an interrupted download has staged the whole file.
 
-        With a known size, the partial file says so itself: it needs no more bytes.
+        This is needed for a file of unknown size only; otherwise, the size of the partial file is enough.
         """
         path = self._staging.partial_path(entry.path)
         if path.is_symlink() or not path.is_file():  # the owner of a link's target could change it later
@@ -192,7 +191,7 @@ class _Download:
         return self._compare(entry, hash_files([path], follow_symlinks=False)[0]) is None
 
     def _copy(self, copies: Sequence[tuple[AnyEntry, Path]]) -> list[Mismatch | None]:
-        """Continue partial files with the bytes of local ones; copy those that prove wrong once more.
+        """Continue partial files with the bytes of local files; copy invalid ones once more.
 
         Raises:
             SourceChangedError: files changed in the second attempt too.
@@ -229,25 +228,25 @@ class _Download:
         return found
 
     def _stream(self, entry: AnyEntry) -> Mismatch | None:
-        """Download a file; when another process changes its partial file, begin once more.
+        """Download a file; if another process changes its partial file, start again once.
 
         Raises:
             SourceChangedError: another process changed it again.
         """
         try:
             return self._receive_all(entry)
-        except SourceChangedError:  # what is there may be wrong, and cannot be continued
+        except SourceChangedError:  # the partial file may be invalid, so it cannot be resumed
             self._staging.partial_path(entry.path).unlink(missing_ok=True)
         return self._receive_all(entry)
 
     def _receive_all(self, entry: AnyEntry) -> Mismatch | None:
-        """Continue a partial file; when it proves wrong, repair it, or begin once more."""
+        """Resume a partial file; if the result is invalid, repair it, or start again once."""
         path = self._staging.partial_path(entry.path)
         if path.exists() and entry.size is not None and path.stat().st_size > entry.size:
             path.unlink()
         with PartialFile(path, progress=self._meter.advance) as partial:
             resumed = partial.size > 0
-            if partial.size != entry.size:  # many storages answer with an error when asked for no bytes
+            if partial.size != entry.size:  # many storages return an error for a range without bytes
                 self._receive(entry, partial)
             digest = partial.finish()
         if entry.size is not None and digest.size < entry.size:
@@ -279,7 +278,7 @@ class _Download:
     def _receive(self, entry: AnyEntry, partial: PartialFile) -> None:
         for block in self._revision.read(entry, partial.size):
             workers.check()
-            # What follows the size that the manifest states cannot be part of the file: it is not stored.
+            # Bytes beyond the size in the manifest are not part of the file, and are not stored.
             wanted = block if entry.size is None else block[: entry.size - partial.size]
             partial.write(wanted)
             self._meter.advance(len(wanted))

@@ -1,4 +1,4 @@
-"""The one way in: whether a copy on this machine or the network answers a request for an artifact.
+"""Fetching: the only place that decides between a copy on this machine and the network.
 
 The manager, `ModelManager`, ezkl and the command line all fetch through `fetch`, and open folders with
 `open_folder`.
@@ -43,17 +43,17 @@ def select_all(manifest: AnyManifest) -> Selection:
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What is asked for.
+    """A request for an artifact.
 
     Attributes:
         repo_id: The repository and version.
-        options: Connection options that the user gave, by name.
-        directory: Where the files go; None for the cache.
+        options: Connection options that the user passed, by name.
+        directory: The folder for the files; None for the cache.
         expected_digest: Accept only the artifact with this digest.
         overwrite: Replace files in `directory` that differ and are not known to be an artifact's.
         select: Returns the wanted part of an artifact.
-        check_fit: Called with a folder that looks as the target will, before the target changes; its
-            exceptions leave the target as it is.
+        check_fit: Called with a preview of the target before the target changes; if it raises an exception,
+            the target is not changed.
         cache: The cache; None for the default one.
     """
 
@@ -73,7 +73,7 @@ class Fetched:
 
     Attributes:
         folder: The folder.
-        manifest: What the artifact is; complete where all of its files were verified.
+        manifest: The artifact's manifest; complete if all files were verified.
         selection: The files that are here and verified.
     """
 
@@ -93,7 +93,7 @@ def fetch(request: Request, context: Context) -> Fetched:
     Raises:
         ArtifactNotFoundError: there is no such repository or version; or no copy, in offline mode.
         ManifestError: the manifest is malformed or hostile, or does not fit.
-        IntegrityError: the artifact or a file differs from what was asked for.
+        IntegrityError: the artifact or a file differs from the manifest or the expected digest.
         ConflictError: another file is in the way in `directory`; or the folder in the cache is a link.
         BackendError: the storage is not available or failed.
     """
@@ -147,14 +147,14 @@ def open_folder(
         folder: The folder.
         select: Returns the wanted part of the artifact.
         context: The call that this belongs to.
-        manifest: Used where the folder has none.
+        manifest: Used if the folder has none.
         expected_digest: Accept only the artifact with this digest.
         verify: Hash the selected files and compare them with the manifest.
 
     Raises:
         ArtifactNotFoundError: the folder has no manifest.
         ManifestError: the manifest is malformed or hostile, or does not fit.
-        IntegrityError: the artifact or a file differs from what was asked for.
+        IntegrityError: the artifact or a file differs from the manifest or the expected digest.
     """
     try:
         found = read_manifest(folder / MANIFEST_FILENAME)
@@ -200,7 +200,7 @@ def _finish(folder: Path, context: Context) -> None:
 
 
 def _open_copy(folder: Path, request: Request, context: Context) -> Fetched:
-    """Return the verified copy in a folder, whole or the wanted part of one."""
+    """Return the verified copy in a folder: the complete artifact, or the wanted part."""
     part = read_part(folder)
 
     def select(manifest: AnyManifest) -> Selection:
@@ -258,7 +258,7 @@ def _download(
 
 
 def _find_same(folder: Path, manifest: AnyManifest, request: Request, context: Context) -> Fetched | None:
-    """Return the verified copy of this very artifact in a folder that cannot be written; None if none."""
+    """Return the verified copy of the same artifact in a read-only folder; None if there is none."""
     try:
         copy = _open_copy(folder, request, context)
     except (ArtifactError, OSError) as error:
@@ -277,7 +277,7 @@ def _content(manifest: AnyManifest) -> tuple[str, object, object]:
 
 
 def _names(manifest: AnyManifest, request: Request) -> bool:
-    """Return whether a manifest in a folder of the user says that it is of the repository and version."""
+    """Return whether a manifest in a user's folder names the requested repository and version."""
     if manifest.repo_id is None:
         return False
     named = RitualRepoId.from_unique_id(manifest.repo_id)
@@ -301,5 +301,5 @@ def _warn_of_copy(copy: Fetched, storage: Storage, repo_id: RitualRepoId, error:
 
 
 def _is_pinned(storage: Storage, request: Request) -> bool:
-    """Return whether only one artifact can be meant."""
+    """Return whether the request can only ever mean one artifact."""
     return request.expected_digest is not None or storage.is_pinned(request.repo_id, request.options)

@@ -1,4 +1,4 @@
-"""From verified files to a typed artifact, and to what is known about where it is from."""
+"""Loading: from verified files to a typed artifact, its origin and its description."""
 
 import json
 import logging
@@ -28,7 +28,7 @@ class Loaded(Generic[ArtifactType]):
     Attributes:
         artifact: The model.
         origin: The manifest and the files that it was built from.
-        description: The manifest that publishing it again would give; None where that is not known.
+        description: The manifest that publishing it again would give; None if that is not known.
     """
 
     artifact: ArtifactType
@@ -42,7 +42,7 @@ def load(artifact_class: type[ArtifactType], fetched: Fetched, *, verified: bool
     Args:
         artifact_class: The model's class.
         fetched: The files.
-        verified: Whether they were hashed, so that they need not be hashed again while they look the same.
+        verified: Whether they were hashed; they are not hashed again until their metadata changes.
 
     Raises:
         ManifestError: the manifest does not fit the class, or the model would be another artifact.
@@ -107,7 +107,7 @@ def serialize(values: Mapping[str, Any]) -> bytes:
     """Return a manifest that was given as a dictionary as JSON.
 
     Raises:
-        ManifestError: it holds something that JSON cannot hold.
+        ManifestError: JSON cannot represent it.
     """
     try:
         return json.dumps(values).encode()

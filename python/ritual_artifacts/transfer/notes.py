@@ -1,8 +1,7 @@
-"""What is written down while a commit changes a folder: the manifests whose files may be in it.
+"""Notes about running commits: the manifests whose files may be in a folder.
 
-A folder's note is kept beside its lock, in the cache or the state folder, and never in the folder itself:
-what is found in a folder may be from a stranger. All that a note allows is to recognise files by their
-SHA-256.
+A folder's note is kept beside its lock, in the cache or the state folder. It is never kept in the folder
+itself, because the content of a folder is untrusted. A note is only used to recognise files by their SHA-256.
 """
 
 import json
@@ -21,18 +20,18 @@ from ritual_artifacts.settings import Settings
 log = logging.getLogger(__name__)
 
 _MOST_MANIFESTS: Final = 4
-"""A folder in which one commit after the other was killed."""
+"""Manifests in one note; a folder in which several commits were killed needs more than one."""
 
 
 class CommitNote:
-    """The note of one folder; whoever uses it holds the folder's lock."""
+    """The note of one folder; the caller holds the folder's lock."""
 
     def __init__(self, folder: Path, settings: Settings) -> None:
         """Name the note; nothing is read yet.
 
         Args:
             folder: The folder, which need not exist.
-            settings: Where cache and state are.
+            settings: The settings, for the paths of the cache and of the state folder.
         """
         self._folder = folder
         self._path = lock_path(folder, settings).with_suffix(".commit")
@@ -42,13 +41,13 @@ class CommitNote:
         return self._path.exists()
 
     def write(self, manifests: Sequence[AnyManifest]) -> None:
-        """Write down which artifacts' files may be in the folder, the newest first."""
+        """Record which artifacts' files may be in the folder, the newest first."""
         documents = [manifest.to_document() for manifest in manifests[:_MOST_MANIFESTS]]
         content = {"folder": self._identity(), "manifests": documents}
         write_file(self._path, json.dumps(content).encode())
 
     def read(self) -> list[AnyManifest]:
-        """Return what a killed commit wrote down; nothing where the folder is another one now."""
+        """Return the manifests that a killed commit recorded; none if the folder was replaced since."""
         try:
             data = read_regular(self._path, _MOST_MANIFESTS * MAX_MANIFEST_BYTES) or b""
         except FileNotFoundError:
@@ -64,7 +63,7 @@ class CommitNote:
             return []
 
     def remove(self) -> None:
-        """Forget the note: the commit is done, or undone."""
+        """Remove the note after the commit was finished or undone."""
         self._path.unlink(missing_ok=True)
 
     def _identity(self) -> list[int]:

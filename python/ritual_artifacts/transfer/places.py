@@ -1,4 +1,4 @@
-"""What is at a path, without following links, and moves that never replace anything."""
+"""Metadata of paths, without following links, and moves that never replace a file."""
 
 import errno
 import os
@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Final, Self
 
 _NO_LINKS: Final = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
-"""What file systems answer that have no hard links."""
+"""Errors of file systems without hard links."""
 
 
 @dataclass(frozen=True)
 class Look:
-    """What a regular file looks like from outside; while that stays the same, its content is taken to.
+    """The metadata of a regular file; while it stays the same, the content is assumed to be the same.
 
     Attributes:
         device: Number of the file system.
@@ -30,7 +30,7 @@ class Look:
 
     @classmethod
     def at(cls, path: Path) -> Self | None:
-        """Look at a path; None where there is no regular file."""
+        """Return the metadata of a path; None if there is no regular file."""
         try:
             status = path.lstat()
         except (FileNotFoundError, NotADirectoryError):
@@ -41,7 +41,7 @@ class Look:
 
 
 def kind_of(path: Path) -> str | None:
-    """Return what is at `path`, without following a link; None where there is nothing."""
+    """Return the kind of what is at `path`, without following a link; None if nothing is there."""
     try:
         mode = path.lstat().st_mode
     except (FileNotFoundError, NotADirectoryError):
@@ -54,13 +54,13 @@ def kind_of(path: Path) -> str | None:
 
 
 def move_without_replacing(source: Path, target: Path) -> None:
-    """Move a file to where nothing is, in one step; its new name is not yet synced to the disk.
+    """Move a file to a free path, in one step; its new name is not yet synced to the disk.
 
     Raises:
         FileExistsError: something is at `target`.
         OSError: the file cannot be moved.
     """
-    if os.name != "nt":  # where a rename replaces; a hard link never does
+    if os.name != "nt":  # a rename would replace a file; a hard link never does
         try:
             os.link(source, target, follow_symlinks=False)
         except OSError as error:
@@ -83,7 +83,7 @@ def remove(path: Path) -> None:
 
 
 def remove_empty_folders(folder: Path, root: Path) -> None:
-    """Remove `folder` and its parents below `root` as far as they are empty."""
+    """Remove `folder` and its parents below `root` while they are empty."""
     while folder != root:
         try:
             folder.rmdir()

@@ -1,4 +1,4 @@
-"""Publishing: from a planned artifact to a storage or a folder, every byte hashed on its way."""
+"""Publishing: from a planned artifact to a storage or a folder; every byte is hashed."""
 
 import logging
 from collections.abc import Mapping
@@ -32,16 +32,16 @@ def publish(
     """Publish a planned artifact.
 
     Args:
-        plan: What to publish.
-        backend: Where to.
-        repo_id: Under which name.
+        plan: The planned artifact.
+        backend: The storage.
+        repo_id: The repository.
         context: The call that this belongs to.
-        options: What the user says about this upload, by name.
-        expected: SHA-256 of files, by name in the artifact, where they are known already; if a file has
-            another one, nothing is published.
+        options: The options of this upload, by name.
+        expected: Known SHA-256 of files, by name in the artifact; if a file has another one, nothing is
+            published.
 
     Returns:
-        Where it went, and its manifest.
+        The result, and the manifest.
 
     Raises:
         ArtifactModelError: a file cannot be an artifact file.
@@ -72,11 +72,11 @@ def export(
 ) -> Manifest:
     """Copy a planned artifact into a folder, with its manifest; the folder changes all at once.
 
-    Unchanged files of an artifact that was in the folder before are removed where the new one does not have
-    them, except in a folder that holds some of the plan's own sources.
+    Unchanged files of an earlier artifact in the folder are removed if the new one does not have them, except
+    in a folder with some of the plan's own sources.
 
     Args:
-        plan: What to copy.
+        plan: The planned artifact.
         target: The folder.
         context: The call that this belongs to.
         repo_id: The repository to name in the manifest.
@@ -141,14 +141,14 @@ def describe(
 
 
 def plan_unchanged(artifact: BaseModel, origin: Origin | None) -> tuple[ArtifactPlan, dict[str, str]]:
-    """Plan to publish an artifact; files that were downloaded or opened must be what they were.
+    """Plan to publish an artifact; files that were downloaded or opened must be unchanged.
 
     Args:
         artifact: The model.
-        origin: What was downloaded or opened; None for an artifact that was built here.
+        origin: The origin of a downloaded or opened artifact; None for one that was built here.
 
     Returns:
-        The plan, and what `publish` and `export` take as `expected`.
+        The plan, and the argument `expected` of `publish` and `export`.
 
     Raises:
         ArtifactModelError: the model cannot be an artifact.
@@ -171,8 +171,8 @@ def plan_again(manifest: AnyManifest, places: Mapping[str, Path]) -> ArtifactPla
     """Plan to publish an artifact once more, under the same names, without knowing its class.
 
     Args:
-        manifest: What it is.
-        places: Where each of its files is.
+        manifest: The artifact's manifest.
+        places: The path of each file, by name.
 
     Raises:
         IntegrityError: a file is missing; every one is named.
@@ -187,7 +187,7 @@ def plan_again(manifest: AnyManifest, places: Mapping[str, Path]) -> ArtifactPla
 
 
 def expected_hashes(manifest: AnyManifest) -> dict[str, str]:
-    """Return what `publish` and `export` take as `expected`, for all files of a manifest."""
+    """Return the argument `expected` of `publish` and `export` for all files of a manifest."""
     return {entry.path: entry.sha256 for entry in manifest.files}
 
 
@@ -197,7 +197,7 @@ def _warn(plan: ArtifactPlan) -> None:
 
 
 def _compare_all(expected: Mapping[str, str], actual: Manifest, plan: ArtifactPlan) -> None:
-    """Compare files that were read with what they must be; files that `expected` does not name are new.
+    """Compare the files with their expected SHA-256; files that `expected` does not name are new.
 
     Raises:
         IntegrityError: a file differs.

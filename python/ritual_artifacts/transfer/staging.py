@@ -1,12 +1,11 @@
-"""Files on their way into a folder: out of sight until every one of them is verified.
+"""Staging: files of a download wait in `.ritual-partial/<artifact>/` until all of them are verified.
 
-They wait in `.ritual-partial/<artifact>/` inside the target. When all of them are there and match their
-digests, the commit begins: everything in the target is looked at again, the old manifest is put aside, and
-with it the files that are replaced, or that it names, that are unchanged and that the new artifact does not
-have. Then the new files are moved into place, and the new manifest after them. A folder with a manifest is
-therefore always complete. A commit that fails is undone. After a kill, the next download into the folder
-recognises the files by their digests; commands that only look change nothing. A part of a file is continued
-by the next download.
+Then the commit starts. It checks the target again. It puts the old manifest aside, with the files that are
+replaced, and with unchanged files of the old artifact that the new one does not have. It moves the new files
+into place, and the new manifest after them. A folder with a manifest is therefore always complete.
+
+A commit that fails is undone. After a kill, the next download to the folder recognises the files by their
+digests, and resumes partial files. Commands that only read change nothing.
 """
 
 import contextlib
@@ -33,7 +32,7 @@ from ritual_artifacts.transfer.survey import Survey
 log = logging.getLogger(__name__)
 
 _PREVIEW: Final = "preview"
-"""Folder among the partial files that looks as the target will."""
+"""Folder among the partial files with a preview of the target."""
 
 
 class Removal(Enum):
@@ -43,23 +42,23 @@ class Removal(Enum):
     OUTDATED = auto()
     """Unchanged files of the artifact that was in the folder before."""
     OTHERS = auto()
-    """Everything that the artifact does not name: the folder is the cache's own."""
+    """All files that the artifact does not name: the folder belongs to the cache."""
 
 
 class Staging:
-    """The way into one target folder, for one artifact, under the folder's lock."""
+    """The staged files of one artifact for one target folder, under the folder's lock."""
 
     def __init__(
         self, target: Path, name: str, context: Context, *, removal: Removal, overwrite: bool
     ) -> None:
-        """Prepare the way.
+        """Prepare; nothing is created yet.
 
         Args:
             target: The folder.
             name: Name of the folder in `.ritual-partial`.
             context: The call that this belongs to.
             removal: Which existing files a commit removes. `Removal.OTHERS` also replaces everything.
-            overwrite: Replace files that differ, even where they are not known to be an artifact's.
+            overwrite: Replace files that differ, even if they are not known to be an artifact's.
         """
         self.target = target
         self._context = context
@@ -73,11 +72,11 @@ class Staging:
         self._verified: dict[str, Look | None] = {}
 
     def partial_path(self, name: str) -> Path:
-        """Return where the bytes of the file called `name` wait."""
+        """Return the path of the staged file called `name`."""
         return self._folder / hashlib.sha256(name.encode()).hexdigest()[:32]
 
     def note_verified(self, name: str) -> None:
-        """Remember what a staged file looks like now that its bytes were verified."""
+        """Remember the metadata of a staged file whose bytes were verified."""
         self._verified[name] = Look.at(self.partial_path(name))
 
     # --- before the commit ---
@@ -94,14 +93,14 @@ class Staging:
     def try_out(
         self, check: Callable[[Path], object], names: Collection[str], staged: Collection[str]
     ) -> None:
-        """Call `check` with a folder that looks as the target will, while the target is as it was.
+        """Call `check` with a preview of the target, before the target changes.
 
-        If every file is in place already, that is the target itself.
+        If every file is in place already, the preview is the target itself.
 
         Args:
             check: Its exceptions are passed on.
             names: The files that the target will have.
-            staged: Those of them that wait at their `partial_path`.
+            staged: Those of them that are staged.
         """
         waiting = frozenset(staged)
         if not waiting:
@@ -123,17 +122,17 @@ class Staging:
     # --- the commit ---
 
     def commit(self, manifest: AnyManifest, staged: Collection[str], *, complete: bool = True) -> None:
-        """Put the staged files in place, and after them the manifest.
+        """Move the staged files into place, and the manifest after them.
 
-        What is in the target now counts, not what was there when `find_present` looked.
+        The target is checked again: it may have changed since `find_present`.
 
         Args:
             manifest: The artifact's manifest.
-            staged: The files that wait at their `partial_path`, verified and on the disk.
-            complete: Whether every file of the artifact is there now; if not, no manifest is written.
+            staged: The staged files, verified and synced to the disk.
+            complete: Whether the target will have every file; if not, no manifest is written.
 
         Raises:
-            ConflictError: something is in the way; the target is as it was, and the staged files wait.
+            ConflictError: something is in the way; the target is unchanged, and the staged files are kept.
             IntegrityError: a staged file was changed after it was verified.
         """
         data = manifest.to_bytes()
@@ -151,10 +150,10 @@ class Staging:
         self._commit_to_folder(manifest, waiting, named, data if complete else None)
 
     def _check_staged(self, manifest: AnyManifest, staged: Collection[str]) -> None:
-        """Hash staged files again that look different from when they were verified.
+        """Hash staged files again whose metadata changed after they were verified.
 
         Raises:
-            IntegrityError: one is no longer what it was.
+            IntegrityError: one has other bytes.
         """
         entries = {entry.path: entry for entry in manifest.files}
         doubtful = [n for n in staged if self._verified.get(n, ()) != Look.at(self.partial_path(n))]
@@ -173,7 +172,7 @@ class Staging:
     def _commit_to_folder(
         self, manifest: AnyManifest, staged: Collection[str], named: Collection[str], data: bytes | None
     ) -> None:
-        """Move the staged files in, or leave everything as it was."""
+        """Move the staged files into place, or change nothing."""
         outdated: dict[str, Look] = {}
         if self._removal is Removal.OUTDATED:
             outdated = self._survey.find_gone(manifest, named)
@@ -199,7 +198,7 @@ class Staging:
         self._note.remove()
 
     def _commit_to_cache(self, manifest: AnyManifest, staged: Collection[str], data: bytes | None) -> None:
-        """Make the cache's folder exactly the artifact: whatever else is in it goes."""
+        """Make the cache's folder exactly the artifact; all other files in it are removed."""
         self._note.write([manifest])
         if kind_of(self._manifest_path) is not None:
             remove(self._manifest_path)
@@ -213,7 +212,7 @@ class Staging:
         self._note.remove()
 
     def _remove_extra(self, manifest: AnyManifest) -> None:
-        """Remove what the artifact does not name, and what has the place of a file or folder of it."""
+        """Remove what the artifact does not name, and what is in the place of its files and folders."""
         files = {self.target / entry.path for entry in manifest.files} | {self._manifest_path}
         folders = {parent for path in files for parent in path.parents} | {self.target / STAGING_DIRNAME}
         wanted = {"file": files, "directory": folders}
@@ -227,13 +226,13 @@ class Staging:
     # --- the staging folder ---
 
     def open(self) -> None:
-        """Make the staging folder; remove what is not a partial file of this artifact."""
+        """Create the staging folder; remove everything but partial files of this artifact."""
         staging = self._folder.parent
         if kind_of(staging) not in {"directory", None}:
             message = f"{staging} is in the way: it is a {kind_of(staging)}; move it away"
             raise ConflictError(message)
         make_folder(staging)
-        # A killed commit that has put its manifest in place had only to delete what it had put aside.
+        # If the manifest is in place, the killed commit only had to delete the files that were put aside.
         is_unfinished = self._note.exists() and kind_of(self._manifest_path) is None
         if is_unfinished and kind_of(self._aside) == "directory":
             restore(self.target, self._aside, but=MANIFEST_FILENAME)
@@ -241,7 +240,7 @@ class Staging:
             if other != self._folder or kind_of(other) != "directory":
                 remove(other)
         self._folder.mkdir(exist_ok=True)
-        remove(self._folder / _PREVIEW)  # first: its files are links to those that wait
+        remove(self._folder / _PREVIEW)  # first: its files are links to staged files
         for path in self._folder.iterdir():
             # A second name of a file in its place: a write to the one would change the other.
             if kind_of(path) != "file" or path.lstat().st_nlink > 1:
@@ -249,7 +248,7 @@ class Staging:
 
     def close(self, *, keep: bool) -> None:
         """Remove the staging folder, unless its files are needed later."""
-        if self._note.exists():  # the commit could be neither finished nor undone: files may be aside
+        if self._note.exists():  # the commit was neither finished nor undone: files may still be aside
             return
         if not (keep and any(self._folder.iterdir())):
             remove(self._folder.parent)
@@ -269,13 +268,13 @@ def stage_into(
     """Hold the lock of `target` and a staging folder in it.
 
     Args:
-        target: The folder; made where it is missing.
-        key: Names what is coming; equal keys continue each other's partial files.
+        target: The folder; created if it is missing.
+        key: Identifies the artifact; equal keys resume each other's partial files.
         context: The call that this belongs to.
-        exclusive: The folder is the cache's own: it becomes exactly the artifact.
-        in_place: Files of the user are in the folder, perhaps under the artifact's names: none is removed.
+        exclusive: The folder belongs to the cache, and becomes exactly the artifact.
+        in_place: The folder has files of the user, perhaps under the artifact's names; none is removed.
         overwrite: See `Staging`.
-        resumable: Keep partial files when the block fails.
+        resumable: Keep partial files if the block fails.
 
     Raises:
         ConflictError: something that is not a folder is in the way, the folder is the local store's or the
@@ -305,9 +304,9 @@ def stage_into(
 
 
 def finish_in_cache(target: Path, context: Context) -> None:
-    """Finish the commit that a killed process began in a folder of the cache, if all its files are there.
+    """Finish the commit of a killed process in a folder of the cache, if all its files are there.
 
-    Every byte is hashed before it is put in place. A folder outside of the cache is not touched.
+    Every file is hashed before it is moved into place. A folder outside the cache is not changed.
 
     Raises:
         OSError: the folder cannot be written.
@@ -334,7 +333,7 @@ def finish_in_cache(target: Path, context: Context) -> None:
 
 
 def _refuse_own_folders(target: Path, settings: Settings) -> None:
-    """Refuse the folders in which files of an artifact would lie between files of the package."""
+    """Refuse folders of the package itself: files of an artifact would be mixed with its own files."""
     real = target.resolve()
     if real == settings.cache_dir.resolve() or real.is_relative_to(settings.store_dir.resolve()):
         message = f"{target} is where the package keeps its cache or its local store; choose another folder"
@@ -342,7 +341,7 @@ def _refuse_own_folders(target: Path, settings: Settings) -> None:
 
 
 def _refuse_links(target: Path, settings: Settings) -> None:
-    """Refuse a folder that only a link makes one of the cache's: what is there is not the package's."""
+    """Refuse a folder that is in the cache only through a link: its files are not the package's."""
     root = settings.cache_dir.absolute()
     place = target.absolute()
     real = Path(os.path.realpath(place))
@@ -357,7 +356,7 @@ def _refuse_links(target: Path, settings: Settings) -> None:
 
 
 def _link(path: Path, place: Path) -> None:
-    """Let `place` show the file at `path`, by a hard link: a symbolic one would resolve to another path."""
+    """Link `place` to the file at `path`; a hard link, because a symbolic one resolves to another path."""
     try:
         place.hardlink_to(path)
     except OSError:  # such as on a file system without hard links

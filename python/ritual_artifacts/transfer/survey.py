@@ -1,7 +1,7 @@
-"""What is in a target folder: files of the artifact, files of the user, and what is in the way."""
+"""The content of a target folder: files of the artifact, files of the user, and obstacles."""
 
 import contextlib
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from ritual_artifacts.artifact.manifest import AnyEntry, AnyManifest, read_manifest
@@ -16,22 +16,22 @@ from ritual_artifacts.transfer.verification import files_below
 
 
 class Survey:
-    """Looks at one target folder, before a download and again at its commit.
+    """Inspects one target folder, before a download and again at its commit.
 
     Attributes:
-        seen: What each of the artifact's files looked like that was in place, and its SHA-256 if it was read.
+        seen: The metadata of each of the artifact's files that was in place, and its SHA-256 if it was read.
     """
 
     def __init__(
         self, target: Path, note: CommitNote, context: Context, *, exclusive: bool, overwrite: bool
     ) -> None:
-        """Prepare; nothing is looked at yet.
+        """Prepare; nothing is read yet.
 
         Args:
             target: The folder.
-            note: What a killed commit wrote down about it.
+            note: The note of a killed commit about it.
             context: The call that this belongs to.
-            exclusive: The folder is the cache's own: nothing in it is in the way.
+            exclusive: The folder belongs to the cache, so nothing in it is an obstacle.
             overwrite: Files that differ may be replaced.
         """
         self._target = target
@@ -47,19 +47,19 @@ class Survey:
     def find_present(
         self, manifest: AnyManifest, directories: Iterable[str] = (), *, removes_outdated: bool = False
     ) -> set[str]:
-        """Return the names of the files that are in place already, with the right bytes.
+        """Return the names of the files that are in place already, and match.
 
-        A file of another size is not read: it cannot match.
+        A file of another size is not read, because it cannot match.
 
         Args:
             manifest: The artifact's manifest.
             directories: Names of directories that must hold nothing but the artifact.
-            removes_outdated: Unchanged files of the artifact that was here may be in these directories.
+            removes_outdated: Unchanged files of the earlier artifact may be in these directories.
 
         Raises:
-            ConflictError: something is in the way that is not an unchanged file of the artifact that was
-                here, and overwriting was not asked for; or a file that neither artifact has is in one of
-                the `directories`.
+            ConflictError: something other than an unchanged file of the earlier artifact is in the way, and
+                overwriting was not requested; or one of the `directories` has a file that neither
+                artifact has.
             OSError: a file in the way cannot be read.
         """
         self._directories = frozenset(directories)
@@ -67,26 +67,18 @@ class Survey:
         if not self._exclusive:
             self._refuse_obstacles(manifest)
             self._refuse_strays(manifest)
-        known = self._known_hashes(manifest)
+        earlier = [] if self._overwrite else self._read_known()
+        known = _known_hashes(manifest, earlier)
         looks: dict[str, Look] = {}
         for entry in manifest.files:
             look = Look.at(self._target / entry.path)
             if look is not None and self._find_obstacle(entry.path) is None:
                 looks[entry.path] = look
-        sizes = self._sizes_to_read(manifest, looks)
-        actual = self._hash([name for name in looks if name in sizes])
+        actual = self._hash(_names_to_read([*manifest.files, *earlier], looks))
         self.seen = {name: (look, actual.get(name)) for name, look in looks.items()}
         if not self._overwrite:
             self._refuse_foreign([name for name in looks if actual.get(name) not in known[name]])
         return {e.path for e in manifest.files if e.path in looks and actual.get(e.path) == e.sha256}
-
-    def _sizes_to_read(self, manifest: AnyManifest, looks: dict[str, Look]) -> set[str]:
-        """Return the files that may match by their size."""
-        sizes: dict[str, set[int | None]] = {entry.path: {entry.size} for entry in manifest.files}
-        if not self._overwrite:
-            for entry in self._read_known():
-                sizes.setdefault(entry.path, set()).add(entry.size)
-        return {name for name, look in looks.items() if sizes[name] & {None, look.size}}
 
     def _hash(self, names: Collection[str]) -> dict[str, str]:
         """Return the SHA-256 of files in the target that can be read."""
@@ -98,18 +90,11 @@ class Survey:
         )
         return {name: digest.sha256 for name, digest in zip(ordered, digests, strict=True)}
 
-    def _known_hashes(self, manifest: AnyManifest) -> dict[str, set[str]]:
-        """Return what each file may be without being the user's: the artifact's own, or one from before."""
-        known = {entry.path: {entry.sha256} for entry in manifest.files}
-        for entry in [] if self._overwrite else self._read_known():
-            known.setdefault(entry.path, set()).add(entry.sha256)
-        return known
-
     def _read_known(self) -> list[AnyEntry]:
         """Return the entries of the artifact that is here, and of those whose commits were killed.
 
         Raises:
-            ConflictError: the manifest's place has another file, and overwriting was not asked for.
+            ConflictError: another file is in the manifest's place, and overwriting was not requested.
         """
         entries = [entry for manifest in self._note.read() for entry in manifest.files]
         try:
@@ -126,7 +111,7 @@ class Survey:
         return entries
 
     def _find_obstacle(self, name: str) -> Path | None:
-        """Return what keeps a regular file called `name` from being in the target, or None."""
+        """Return what prevents a regular file called `name` in the target, or None."""
         *folders, last = name.split("/")
         place = self._target
         for part in folders:
@@ -161,10 +146,10 @@ class Survey:
             raise ConflictError(message)
 
     def refuse_mixture(self, manifest: AnyManifest) -> None:
-        """Refuse to download a part of an artifact to where another one is whole: it would be neither.
+        """Refuse to download a part of an artifact to a folder with another one: it would be a mixture.
 
         Raises:
-            ConflictError: another artifact is here, and overwriting was not asked for.
+            ConflictError: another artifact is here, and overwriting was not requested.
         """
         known = {} if self._overwrite else {entry.path: entry.sha256 for entry in self._read_known()}
         if known and known != {entry.path: entry.sha256 for entry in manifest.files}:
@@ -185,7 +170,7 @@ class Survey:
             raise ConflictError(message)
 
     def look_again(self, manifest: AnyManifest, staged: Collection[str]) -> set[str]:
-        """Look again at what is in the target; return the staged files that are still needed.
+        """Inspect the target again; return the staged files that are still needed.
 
         Raises:
             ConflictError: something is in the way now.
@@ -196,7 +181,7 @@ class Survey:
         before = {name: look for name, (look, _) in self.seen.items()}
         changed = [name for name, look in now.items() if before.get(name) != look]
         actual = self._hash(changed)
-        known = self._known_hashes(manifest)
+        known = _known_hashes(manifest, [] if self._overwrite else self._read_known())
         entries = {entry.path: entry for entry in manifest.files}
         waiting = set(staged)
         foreign = []
@@ -218,11 +203,11 @@ class Survey:
         return waiting
 
     def find_gone(self, manifest: AnyManifest, named: Collection[str]) -> dict[str, Look]:
-        """Return the unchanged files of the artifact that was here which the new one does not have.
+        """Return the unchanged files of the earlier artifact that the new one does not have.
 
         Args:
-            manifest: The new artifact.
-            named: Those of its files that will be here.
+            manifest: The manifest of the new artifact.
+            named: Those of its files that will be in the target.
         """
         kept = {(entry.path, entry.sha256) for entry in manifest.files}
         known = self._read_known()
@@ -230,7 +215,7 @@ class Survey:
         return self.find_outdated(gone - self._find_respelled(gone, named))
 
     def find_outdated(self, names: Collection[str]) -> dict[str, Look]:
-        """Return those of `names` that are unchanged files of the artifact that was here."""
+        """Return those of `names` that are unchanged files of the earlier artifact."""
         wanted: dict[str, set[str]] = {}
         for entry in self._read_known():
             if entry.path in names and self._find_obstacle(entry.path) is None:
@@ -249,7 +234,7 @@ class Survey:
         }
 
     def _find_respelled(self, names: Iterable[str], others: Iterable[str]) -> set[str]:
-        """Return those of `names` that are the file of another spelling in `others` on this disk."""
+        """Return those of `names` that are the same file as another spelling in `others` on this disk."""
         spellings = {collision_key(name): name for name in others}
         found = set()
         for name in names:
@@ -265,3 +250,19 @@ class Survey:
         with contextlib.suppress(OSError, ManifestError):
             return [read_manifest(self._manifest_path), *older]
         return older
+
+
+def _names_to_read(entries: Iterable[AnyEntry], looks: Mapping[str, Look]) -> list[str]:
+    """Return the files that may match one of the entries, by their size."""
+    sizes: dict[str, set[int | None]] = {}
+    for entry in entries:
+        sizes.setdefault(entry.path, set()).add(entry.size)
+    return [name for name, look in looks.items() if sizes[name] & {None, look.size}]
+
+
+def _known_hashes(manifest: AnyManifest, earlier: Iterable[AnyEntry]) -> dict[str, set[str]]:
+    """Return the SHA-256 values of each file of this and of earlier artifacts; others are the user's."""
+    known: dict[str, set[str]] = {}
+    for entry in [*manifest.files, *earlier]:
+        known.setdefault(entry.path, set()).add(entry.sha256)
+    return known

@@ -18,16 +18,13 @@ from ritual_artifacts.artifact.provenance import Origin
 from ritual_artifacts.artifact.selection import Selection
 from ritual_artifacts.context import Context
 from ritual_artifacts.core.hashing import FileDigest, hash_files
-from ritual_artifacts.errors import MISSING, IntegrityError, ManifestError, Mismatch
-
-UNNAMED = "no such file"
-"""What a `Mismatch` expects of a file that the manifest does not name."""
+from ritual_artifacts.errors import MISSING, UNNAMED, IntegrityError, ManifestError, Mismatch
 
 
 def compare_digest(
     entry: AnyEntry, digest: FileDigest, source: str, field: str | None = None
 ) -> Mismatch | None:
-    """Compare the bytes that were read with the manifest's entry; None when they match."""
+    """Compare a file's digest with its entry in the manifest; None if they match."""
     if digest.sha256 != entry.sha256:
         return Mismatch(entry.path, entry.sha256, digest.sha256, source, field)
     if entry.size is not None and digest.size != entry.size:
@@ -45,12 +42,12 @@ def find_mismatches(
 ) -> tuple[list[Mismatch], dict[str, int]]:
     """Hash files and compare them with their entries in the manifest.
 
-    A file of the wrong size is not read: it cannot match.
+    A file of another size is not read, because it cannot match.
 
     Args:
-        entries: What the manifest says.
-        paths: Where each of the files is.
-        source: Where the files come from, for messages.
+        entries: Entries of the manifest.
+        paths: The path of each file, by name.
+        source: The source of the files, for messages.
         context: The call that this belongs to; progress is reported as `"verify"`.
         fields: The model's field of each file, for messages.
 
@@ -114,9 +111,9 @@ def find_strays(
     """Find files that the artifact does not have in directories that belong to it alone.
 
     Args:
-        manifest: What the artifact has.
-        directories: Where the directories are that the model names, by name.
-        source: Where they come from, for messages.
+        manifest: The artifact's manifest.
+        directories: The path of each directory that the model names, by name.
+        source: The source of the files, for messages.
         fields: The model's field of each directory, for messages.
     """
     named = {entry.path for entry in manifest.files}
@@ -135,13 +132,13 @@ def verify_folder(
     """Check the selected files of an artifact below `folder`.
 
     Args:
-        manifest: What the artifact is.
-        folder: Where it is.
+        manifest: The artifact's manifest.
+        folder: Its folder.
         context: The call that this belongs to.
         selection: Which files to check; default all.
 
     Returns:
-        The manifest, complete where every file was checked.
+        The manifest, complete if every file was checked.
 
     Raises:
         IntegrityError: a file is missing, differs, or does not belong in a directory; every one is named.
@@ -159,12 +156,12 @@ def verify_folder(
 
 
 def verify_origin(artifact: BaseModel, origin: Origin, source: str, context: Context) -> AnyManifest:
-    """Compare an artifact with what it was when it was downloaded, opened or uploaded.
+    """Compare an artifact with its state when it was downloaded, opened or uploaded.
 
     Args:
-        artifact: The model, as it is now.
-        origin: What it was.
-        source: Where its files are from, for messages.
+        artifact: The model.
+        origin: The state at that time.
+        source: The source of its files, for messages.
         context: The call that this belongs to.
 
     Returns:
@@ -188,12 +185,12 @@ def verify_origin(artifact: BaseModel, origin: Origin, source: str, context: Con
 
 
 def check_expected_digest(manifest: AnyManifest, expected: Digest | None, source: str) -> None:
-    """Check that the artifact is the one that the caller asked for.
+    """Check that the artifact has the digest that the caller expects.
 
     Args:
         manifest: The artifact's manifest; one without sizes passes, and is checked once it is complete.
-        expected: The digest that the caller gave; None asks for nothing.
-        source: Where the manifest comes from, for messages.
+        expected: The expected digest; None accepts every artifact.
+        source: The source of the manifest, for messages.
 
     Raises:
         IntegrityError: the artifact has another digest.

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ritual_artifacts.artifact import manifest as manifest_module
+from ritual_artifacts.artifact import manifest as manifests
 from ritual_artifacts.artifact import untrusted
 from ritual_artifacts.artifact.canonical import MAX_DEPTH
 from ritual_artifacts.artifact.manifest import Manifest, parse_manifest, read_manifest
@@ -156,7 +156,7 @@ def test_a_manifest_with_more_keys_and_items_than_readers_accept_is_not_written(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     manifest = Manifest(artifact_type="Sample", fields={"x": list(range(60))}, files=())
-    for module in (untrusted, manifest_module):
+    for module in (untrusted, manifests):
         monkeypatch.setattr(module, "MAX_NODES", 60)
 
     with pytest.raises(ManifestError, match=r"too large: .* 60 keys and items"):

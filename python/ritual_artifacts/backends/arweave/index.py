@@ -1,4 +1,4 @@
-"""What the gateways' indexes list about transactions and data items. Nothing of it is verified."""
+"""The gateways' indexes of transactions and data items. Their answers are not verified."""
 
 import json
 import logging

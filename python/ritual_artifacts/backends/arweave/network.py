@@ -28,7 +28,7 @@ Value = TypeVar("Value")
 log = logging.getLogger(__name__)
 
 _MAX_UNKNOWN: Final = 20
-"""Looks without a result: gateways may take some minutes to learn of a new transaction."""
+"""Status checks without a result: gateways may take some minutes to learn of a new transaction."""
 _MAX_PRICE_RATIO: Final = 2
 """How many times the price of another gateway a price may be."""
 _MAX_ANCHOR_BYTES: Final = 48
@@ -176,7 +176,7 @@ class Network:
         return all(self._ask([gateway], path, doing, accept) for gateway in self.gateways)
 
     def wait_for(self, transaction_id: str, confirmations: int, *, timeout: float) -> Status:
-        """Wait until a transaction is that many blocks deep.
+        """Wait until a transaction has that many confirmations.
 
         Raises:
             NotFinalizedError: it was not within `timeout` seconds, or the network has dropped it.
@@ -277,7 +277,7 @@ class Network:
         return self.ask(f"/wallet/{address}/balance", f"requesting the balance of {address}", _read_winston)
 
     def read_anchor(self) -> bytes:
-        """Return a recent block that a new transaction names, so that it cannot be posted for ever."""
+        """Return a recent block that a new transaction names, so that it cannot be posted forever."""
 
         def accept(answer: Answer) -> bytes:
             check_found(answer, "it")

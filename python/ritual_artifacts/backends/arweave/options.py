@@ -1,4 +1,4 @@
-"""The options of the Arweave backend, and what becomes of them with the defaults from the environment."""
+"""The options of the Arweave backend, completed with the defaults from the environment."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -29,10 +29,11 @@ _OWN_TAGS: Final = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timing:
-    """How the network's pace is met. For tests and private networks; the defaults fit Arweave itself.
+    """Intervals and time limits of the network. For tests and private networks; the defaults fit Arweave.
 
     Attributes:
-        poll_seconds: Seconds between two looks at what is not mined yet; a block takes two minutes.
+        poll_seconds: Seconds between two status checks of a transaction that is not mined; a block takes two
+            minutes.
         recheck_seconds: A posted transaction is looked up again after this time, as long as it is needed.
         kept_seconds: After this time nodes may have dropped the chunks of a transaction that is not mined;
             they keep them for half an hour.

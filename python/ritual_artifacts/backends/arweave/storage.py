@@ -1,4 +1,4 @@
-"""What Arweave is like as a storage. Imports no client library before a connection is made."""
+"""The description of Arweave as a storage. Imports no client library before a connection is made."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -23,7 +23,7 @@ class ArweaveStorage(Storage):
 
         Raises:
             AuthenticationError: the wallet's path cannot be valid.
-            BackendError: there is no such option, or it cannot have this value.
+            BackendError: an option does not exist, or has an invalid value.
         """
         from ritual_artifacts.backends.arweave.backend import ArweaveBackend  # noqa: PLC0415 - heavy
 

@@ -9,7 +9,7 @@ from ritual_artifacts.context import Context
 
 
 class Weave:
-    """What a connection to Arweave hands out. Its HTTP connections close when nothing uses them any more.
+    """One session with Arweave. Its HTTP connections close when nothing uses them any more.
 
     Attributes:
         network: The gateways: transactions, prices, blocks.

@@ -1,4 +1,4 @@
-"""What a user can say about the connection to a Hub, and about one upload. Checked here, used elsewhere."""
+"""The options of a connection to a Hub, and of one upload. They are checked here, and used elsewhere."""
 
 import re
 from collections.abc import Collection, Mapping, Sequence

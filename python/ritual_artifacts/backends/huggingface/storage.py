@@ -1,4 +1,4 @@
-"""What the Hugging Face Hub is like as a storage. Imports no client library."""
+"""The description of the Hugging Face Hub as a storage. Imports no client library."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar

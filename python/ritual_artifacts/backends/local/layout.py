@@ -1,4 +1,4 @@
-"""Where everything is in the local store, and what its small files say. Decides nothing about versions."""
+"""Paths in the local store, and the content of its small files. Decides nothing about versions."""
 
 import contextlib
 import errno

@@ -1,4 +1,4 @@
-"""What the local store is like as a storage. It does not open the store."""
+"""The description of the local store as a storage. It does not open the store."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -27,7 +27,7 @@ class LocalStorage(Storage):
 
         Raises:
             ArtifactError: the store's folder is not set, and this user has no home.
-            BackendError: there is no such option, or it cannot have this value.
+            BackendError: an option does not exist, or has an invalid value.
         """
         from ritual_artifacts.backends.local.store import LocalBackend  # noqa: PLC0415 - light until used
 

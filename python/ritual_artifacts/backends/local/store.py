@@ -1,4 +1,4 @@
-"""The local store as a backend, and what is done to all of it: listing, removal, collection, verification."""
+"""The local store as a backend, and operations on the whole store: list, remove, collect, verify."""
 
 import contextlib
 import os
@@ -125,7 +125,7 @@ class LocalBackend(Backend[LocalUploadOptions]):
     """The store below one folder.
 
     Attributes:
-        layout: Where everything is in it.
+        layout: Its paths.
     """
 
     def __init__(self, root: Path) -> None:
@@ -278,7 +278,7 @@ class LocalBackend(Backend[LocalUploadOptions]):
         """Hash every object and read every manifest.
 
         Args:
-            context: The call that asks for it.
+            context: The call that this belongs to.
 
         Returns:
             The objects that cannot be read or whose content does not match their name; then, for each

@@ -1,4 +1,4 @@
-"""One upload into the local store, and the removal of what a killed one left."""
+"""One upload into the local store, and the removal of files that a killed upload left."""
 
 import contextlib
 import os

@@ -1,7 +1,7 @@
 """A stored transaction, whose data is streamed unverified and repaired with the signed Merkle tree.
 
-The caller compares what it received with the artifact's manifest. Where that fails, the tree says which bytes
-are wrong, and so which gateway sent them: that gateway is not used for this transaction again.
+The caller compares the received bytes with the artifact's manifest. If they differ, the tree shows which
+bytes are invalid, and which gateway sent them. That gateway is not used for this transaction again.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ from ritual_artifacts.backends.arweave.reading.routes import BY_CHUNKS, Route, t
 from ritual_artifacts.backends.arweave.reading.stored import Stored
 from ritual_artifacts.backends.arweave.transaction import Transaction
 from ritual_artifacts.backends.http import describe, from_position
-from ritual_artifacts.core.chunks import find_good_prefix, has_data_root
+from ritual_artifacts.core.chunks import find_valid_prefix, has_data_root
 from ritual_artifacts.errors import (
     ArtifactNotFoundError,
     BackendError,
@@ -88,7 +88,7 @@ class StoredTransaction(Stored):
             return None
         valid, is_next_wrong = 0, False
         try:
-            valid, is_next_wrong = find_good_prefix(path, self.data_root, size, self._read_proof)
+            valid, is_next_wrong = find_valid_prefix(path, self.data_root, size, self._read_proof)
         except BackendError as error:
             log.info("no proof says which bytes of %s are wrong: %s", self.id, error)
         if valid == size:
