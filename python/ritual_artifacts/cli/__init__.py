@@ -24,11 +24,12 @@ from ritual_artifacts.cli.storage import cache_app, ls, store_app
 from ritual_artifacts.cli.verify import verify
 from ritual_artifacts.errors import ArtifactError, AuthenticationError, RepoIdError
 
+PROGRAM = "ritual-artifacts"
 FAILURE, USAGE, NETWORK, AUTHENTICATION, INTERRUPTED = 1, 2, 3, 4, 130
 
 # Tracebacks that show local variables could show a token.
 app = typer.Typer(
-    name="ritual-artifacts",
+    name=PROGRAM,
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
@@ -62,10 +63,10 @@ def main() -> None:
     """Run the command line and exit with its code."""
     _prepare_streams()
     try:
-        app()
+        app(prog_name=PROGRAM)
     except SystemExit as stop:
         if stop.code == INTERRUPTED:  # typer turns Ctrl-C into this code
-            say("interrupted; no incomplete file was left in place; the same command resumes a download")
+            say("interrupted; no incomplete file is in place, and the same command resumes a download")
         raise
     except (ArtifactError, OSError) as error:
         say(f"error: {_describe(error)}")
