@@ -11,7 +11,7 @@ from ritual_artifacts.backends.arweave.asking import (
     Took,
     Turns,
     ask_in_turn,
-    prefer_refusals,
+    prefer_evidence,
 )
 from ritual_artifacts.backends.arweave.client import HttpClient
 from ritual_artifacts.backends.arweave.encoding import decode
@@ -82,8 +82,8 @@ class Network:
 
         Raises:
             NotFinalizedError: a gateway knows it, but it is not mined yet.
-            ArtifactNotFoundError: no gateway has it.
-            TransferError: no gateway could be reached.
+            ArtifactNotFoundError: every gateway says that it does not have it.
+            TransferError: a gateway that may have it could not be reached.
             BackendError: no gateway gave a valid answer.
         """
         return self._ask(self.gateways, path, doing, accept)
@@ -96,7 +96,7 @@ class Network:
             return Took(accept(answer.value)) if isinstance(answer, Took) else answer
 
         turns = Turns(gateways, doing, self.context)
-        return ask_in_turn(turns, doing, attempt, prefer_refusals)
+        return ask_in_turn(turns, doing, attempt, prefer_evidence)
 
     def post(self, doing: str, attempt: Callable[[Gateway], Outcome[Value]], choose: Choose) -> Value:
         """Return the value of the first gateway that takes what `attempt` posts; see `ask_in_turn`.
@@ -132,7 +132,8 @@ class Network:
         """Return what the gateways say about a transaction; nothing proves it.
 
         Raises:
-            TransferError: no gateway could be reached.
+            TransferError: no gateway knows it, and one could not be reached.
+            BackendError: no gateway knows it, and one did not give a valid answer.
         """
 
         def accept(answer: Answer) -> Status:
