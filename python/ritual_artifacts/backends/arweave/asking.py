@@ -199,7 +199,6 @@ def strongest(refusals: Sequence[BackendError]) -> BackendError:
 
 
 def _rank(error: BackendError) -> int:
-    kinds = (NotFinalizedError, ForgedError, BackendError)
-    if isinstance(error, ArtifactNotFoundError):
-        return len(kinds)
-    return next(rank for rank, kind in enumerate(kinds) if isinstance(error, kind))
+    kinds = (NotFinalizedError, ForgedError)
+    found = next((rank for rank, kind in enumerate(kinds) if isinstance(error, kind)), len(kinds))
+    return found + isinstance(error, ArtifactNotFoundError)

@@ -168,6 +168,14 @@ class Index:
         """Return entries with the blocks that nodes state where an index, which may be behind, has none."""
         return [entry if entry.height is not None else self._look_up(entry) for entry in entries]
 
+    def is_dropped(self, entry: IndexEntry) -> bool:
+        """Return whether what an index lists as not mined is known to no gateway any more.
+
+        Raises:
+            BackendError: a gateway cannot say.
+        """
+        return entry.height is None and self._network.is_gone(entry.holder)
+
     def _look_up(self, entry: IndexEntry) -> IndexEntry:
         try:
             height = self._network.read_status(entry.holder).height

@@ -113,6 +113,7 @@ class Stored(ABC):
 def unreadable(name: str, error: BackendError) -> TransferError:
     """Return the error for what an index lists and no gateway sends, which leaves open what it is."""
     return TransferError(
-        f"an index lists {name}, and no gateway sends it now: {error}; try again later, or use other gateways",
+        f"an index lists {name}, and no gateway sends it now: {error}; try again later, or use other "
+        f"gateways",
         retryable=True,
     )

@@ -248,7 +248,8 @@ def _explain_absence(name: str, refusals: Sequence[tuple[Route, BackendError]]) 
     ]
     if doubts:
         return TransferError(
-            f"no gateway sends the data of {name} ({'; '.join(doubts)}); try again later, or use other gateways",
+            f"no gateway sends the data of {name} ({'; '.join(doubts)}); try again later, or use other "
+            f"gateways",
             retryable=True,
         )
     reason = f" ({errors[-1]})" if errors else ""

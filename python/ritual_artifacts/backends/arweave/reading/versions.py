@@ -257,11 +257,17 @@ class Versions:
             if isinstance(error, UnverifiableError) or (is_own_bundle and isinstance(error, AbsentItemError)):
                 log.warning("an index lists a transaction that cannot be a version: %s", error)
                 return None
-            return _Unreadable(entry.id, error)
+            return None if self._is_dropped(entry, error) else _Unreadable(entry.id, error)
         if stored.address != owner or not stored.has_tags({**tags, "Type": MANIFEST_TYPE}):
             log.warning("an index lists the transaction %s, which has another owner or other tags", entry.id)
             return None
         return Version(stored, entry.height)
+
+    def _is_dropped(self, entry: IndexEntry, error: BackendError) -> bool:
+        try:
+            return isinstance(error, ArtifactNotFoundError) and self._index.is_dropped(entry)
+        except BackendError:  # a gateway cannot say
+            return False
 
     def _find_by_id(self, repo_id: RitualRepoId, transaction_id: str) -> Stored:
         stored = self._reader.find(transaction_id)

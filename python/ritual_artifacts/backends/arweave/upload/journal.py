@@ -214,7 +214,7 @@ class Journal:
         """
         return self._posted.get(transaction.id, (0.0, ""))[1]
 
-    def note_posted(self, transaction: Transaction, gateway: str) -> None:
+    def note_posted(self, transaction: Transaction, gateway: str = "") -> None:
         """Write down that a node has the transaction."""
         now = int(self._clock.time())
         _append(self.folder / _POSTED, f"{transaction.id} {now} {gateway}\n".encode())
