@@ -103,7 +103,7 @@ def posts(client: Client, *nodes: ArweaveNode) -> int:
 @pytest.mark.parametrize("repo", [REPO, LABEL], ids=["newest", "label"])
 @pytest.mark.parametrize("is_same", [True, False], ids=["same", "other"])
 @pytest.mark.parametrize("name", INDEX_ANSWERS)
-def test_nothing_is_paid_while_an_index_cannot_say(
+def test_nothing_is_paid_while_an_index_cannot_say(  # noqa: PLR0917 - fixtures
     name: str,
     repo: str,
     client: Client,
