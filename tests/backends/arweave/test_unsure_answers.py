@@ -225,6 +225,26 @@ def test_a_newer_version_on_another_index_is_not_paid_again(
     assert not posts(client, behind)
 
 
+@pytest.mark.parametrize("kind", ["post-tx", "post-chunk"])
+@pytest.mark.parametrize("name", [name for name in ANSWERS if name not in {"200 empty", "200 null"}])
+def test_a_post_that_is_not_acknowledged_is_finished_later_and_paid_once(
+    name: str, kind: str, client: Client, sample: Sample, tmp_path: Path
+) -> None:
+    client.node.faults.add("*", ANSWERS[name], kind=kind)
+    with pytest.raises(BackendError):
+        client.upload(sample, LABEL)
+    client.node.faults.clear()
+
+    result = client.upload(sample, LABEL)
+
+    assert {t.id for t in client.node.transactions()} == {
+        *result.transactions.values(),
+        result.transaction_id,
+    }
+    client.node.mine()
+    assert contents(client.download(tmp_path / "out", client.repo("v1")).artifact) == contents(sample)
+
+
 # --- what can be said is used -----------------------------------------------------------------------------
 
 

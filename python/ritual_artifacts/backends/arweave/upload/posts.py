@@ -119,7 +119,7 @@ def _post_transaction_to(gateway: Gateway, transaction: Transaction) -> Outcome[
         return posted
     answer = posted.value
     text = answer.text.lower()
-    if answer.status == HTTPStatus.OK:
+    if answer.status == HTTPStatus.OK and not answer.is_html:
         return Took(Posted(is_new=True, gateway=gateway.url))
     is_known = answer.status == HTTPStatus.BAD_REQUEST and _KNOWN in text
     if is_known or answer.status == HTTPStatus.ALREADY_REPORTED:
@@ -173,7 +173,7 @@ def _post_chunk_to(
 
 
 def _judge_chunk(answer: Answer) -> _ChunkAnswer | Refused:
-    if answer.status == HTTPStatus.OK:
+    if answer.status == HTTPStatus.OK and not answer.is_html:
         return _ChunkAnswer.STORED
     if answer.status == HTTPStatus.SEE_OTHER:
         return _ChunkAnswer.STORED_FOR_A_WHILE

@@ -109,7 +109,7 @@ class ArweaveUpload(UploadSession):
             self._wait_for(result, journal)
         is_mined = existing is not None and existing.height is not None
         is_whole = not is_mined or self._repair(result, artifact, reseeder)
-        if self._options.confirmations or (self._options.reseed and not is_mined):
+        if not is_mined and (self._options.confirmations or self._options.reseed):
             reseeder.reseed(result, artifact, thorough=self._options.reseed)
         if not is_mined and self._repo_id.version is not None:
             self._existing.check_label(result)
