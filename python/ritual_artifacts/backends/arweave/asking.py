@@ -199,6 +199,8 @@ def strongest(refusals: Sequence[BackendError]) -> BackendError:
 
 
 def _rank(error: BackendError) -> int:
-    kinds = (NotFinalizedError, ForgedError)
-    found = next((rank for rank, kind in enumerate(kinds) if isinstance(error, kind)), len(kinds))
-    return found + isinstance(error, ArtifactNotFoundError)
+    if isinstance(error, NotFinalizedError):
+        return 0
+    if isinstance(error, ForgedError):
+        return 1
+    return 3 if isinstance(error, ArtifactNotFoundError) else 2
