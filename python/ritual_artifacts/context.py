@@ -3,11 +3,12 @@
 Nothing below a public call reads the environment; it asks the context. Tests pass another context.
 """
 
+import logging
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
-from typing import Final, Protocol, Self, TypeVar
+from typing import Final, Protocol, Self, TypeAlias, TypeVar
 
 from ritual_artifacts import workers
 from ritual_artifacts.events import ProgressCallback, ProgressMeter
@@ -15,6 +16,10 @@ from ritual_artifacts.settings import Settings, load_settings
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+log = logging.getLogger(__name__)
+
+NoticeCallback: TypeAlias = Callable[[str], object]
 
 DEFAULT_STREAMS: Final = 8
 """Requests in flight at once where nothing else is set: enough to hide the latency of a server."""
@@ -107,6 +112,8 @@ class Context:
         clock: The time.
         retry: When to give up on a server.
         bounds: How much a server may send, and how long it may take.
+        notice: Called, on the calling thread, with what the user has to know before it happens, such as a
+            price.
     """
 
     settings: Settings
@@ -115,9 +122,16 @@ class Context:
     clock: Clock = field(default_factory=SystemClock)
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     bounds: Bounds = field(default_factory=Bounds)
+    notice: NoticeCallback | None = None
 
     @classmethod
-    def create(cls, *, progress: ProgressCallback | None = None, executor: Executor | None = None) -> Self:
+    def create(
+        cls,
+        *,
+        progress: ProgressCallback | None = None,
+        executor: Executor | None = None,
+        notice: NoticeCallback | None = None,
+    ) -> Self:
         """Read the settings from the environment and make the context of a public call.
 
         Raises:
@@ -125,12 +139,18 @@ class Context:
         """
         settings = load_settings()
         retry = RetryPolicy() if settings.retry_wait is None else RetryPolicy(first_wait=settings.retry_wait)
-        return cls(settings=settings, progress=progress, executor=executor, retry=retry)
+        return cls(settings=settings, progress=progress, executor=executor, retry=retry, notice=notice)
 
     @property
     def streams(self) -> int:
         """Files or requests in flight at once."""
         return self.settings.max_workers or DEFAULT_STREAMS
+
+    def announce(self, text: str) -> None:
+        """Say something that the user has to know before it happens: to the caller, and in the log."""
+        log.info("%s", text)
+        if self.notice is not None:
+            self.notice(text)
 
     def meter(self, stage: str, bytes_total: int, files_total: int = 0) -> ProgressMeter:
         """Return a meter that reports `stage` to the caller; see `ProgressMeter`."""

@@ -1,19 +1,29 @@
 """Arweave by the command line."""
 
 import json
+import os
+import signal
 import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
 from ritual_artifacts.backends.arweave.encoding import format_ar
 from tests.servers import faults
+from tests.servers.arweave import faults as node_faults
 from tests.servers.arweave.node import ArweaveNode
 from tests.servers.arweave.signing import Key
 
 PLENTY = 10**15
+
+
+class Typed(BaseModel):
+    weights: Path
+    layers: int
+
 
 Run = Callable[..., Any]
 
@@ -112,6 +122,84 @@ def test_the_cost_of_an_upload_is_shown(run: Run, node: ArweaveNode, wallet: Key
     node.mine()
     assert node.weave.balance(wallet.address) == spent
     assert f"paid {format_ar(PLENTY - spent)}" in outcome.err
+
+
+@pytest.mark.parametrize("command", ["upload", "copy"])
+def test_the_price_and_the_balance_are_shown_before_anything_is_posted(
+    command: str, run: Run, node: ArweaveNode, wallet: Key, model: Path
+) -> None:
+    node.faults.add("/tx", node_faults.refuse(400, "no"), kind="post-tx")
+    source = model
+    if command == "copy":
+        run("upload", model, "local/me/model")
+        source = Path("local/me/model")
+
+    refused = run(command, source, "arweave/me/model")
+
+    node.faults.clear()
+    assert refused.code == 1
+    assert f"; the wallet {wallet.address} has {format_ar(PLENTY)}" in refused.err
+    paid = run(command, source, "arweave/me/model", "--json")
+    assert f"the upload costs {format_ar(int(json.loads(paid.out)['cost']))}" in paid.err
+
+
+def test_a_copy_takes_the_wallet_and_the_limit_of_the_storage(
+    run: Run, node: ArweaveNode, other_wallet: Key, model: Path
+) -> None:
+    run("upload", model, "local/me/model")
+    node.mint(other_wallet.address, PLENTY)
+    options = ("--wallet", other_wallet.path, "--bundle", "--json")
+
+    refused = run("copy", "local/me/model", "arweave/me/model", *options, "--max-cost", "0.000001")
+    copied = run("copy", "local/me/model", "arweave/me/model", *options, "--max-cost", "1")
+
+    assert (refused.code, copied.code) == (1, 0)
+    assert "max_cost allows 0.000001 AR; nothing was posted" in refused.err
+    assert json.loads(copied.out)["repo_id"] == f"arweave/{other_wallet.address}/model"
+
+
+@pytest.mark.usefixtures("node")
+def test_a_bundle_has_its_own_price(run: Run, write: Callable[..., Path]) -> None:
+    for number in range(8):
+        write(f"many/{number}.bin", 70_000 + number)
+    folder = write("many/config.json", content=b"{}").parent
+
+    loose, bundled = (
+        json.loads(run("estimate", folder, "--json", *options).out) for options in ((), ("--bundle",))
+    )
+
+    assert int(bundled["winston"]) < int(loose["winston"])
+    for report, options in ((bundled, ("--bundle",)), (loose, ())):
+        name = f"arweave/me/{'bundle' if options else 'loose'}"
+        if options:
+            uploaded = json.loads(run("upload", folder, name, "--json", *options).out)
+            assert int(uploaded["cost"]) == int(report["winston"])
+
+
+@pytest.mark.usefixtures("node")
+def test_a_typed_artifact_has_its_price(run: Run, model: Path) -> None:
+    values = ("--type", "tests.cli.test_arweave:Typed", "--set", "weights=weights.bin", "--set", "layers=2")
+
+    typed = json.loads(run("estimate", model, *values, "--json").out)
+
+    assert (typed["files"], typed["bytes"]) == (1, 600_000)
+    uploaded = json.loads(run("upload", model, "arweave/me/typed", *values, "--json").out)
+    assert int(uploaded["cost"]) == int(typed["winston"])
+    assert run("estimate", model, "--set", "layers=2").code == 2
+
+
+def test_an_interrupted_upload_says_how_it_is_finished(run: Run, node: ArweaveNode, model: Path) -> None:
+    def interrupt() -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+
+    node.faults.add("/chunk", faults.run(interrupt), kind="post-chunk", times=1)
+
+    stopped = run("upload", model, "arweave/me/model")
+
+    assert stopped.code == 130
+    assert "transactions are posted" in stopped.err
+    assert "do not pay twice: run the same command again" in stopped.err
+    assert run("upload", model, "arweave/me/model").code == 0
 
 
 def test_an_invalid_amount_is_a_usage_error(run: Run, node: ArweaveNode, model: Path) -> None:

@@ -66,11 +66,21 @@ def main() -> None:
         app(prog_name=PROGRAM)
     except SystemExit as stop:
         if stop.code == INTERRUPTED:  # typer turns Ctrl-C into this code
-            say("interrupted; no incomplete file is in place, and the same command resumes a download")
+            say(f"interrupted; {_describe_interruption(stop)}")
         raise
     except (ArtifactError, OSError) as error:
         say(f"error: {_describe(error)}")
         sys.exit(_exit_code(error))
+
+
+def _describe_interruption(stop: BaseException) -> str:
+    """Return what the interrupted call says about its state: an upload says what is posted and paid."""
+    error: BaseException | None = stop
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt) and (notes := getattr(error, "__notes__", [])):
+            return f"{'; '.join(notes)}: run the same command again"
+        error = error.__cause__ or error.__context__
+    return "no incomplete file was left in place; the same command resumes a download"
 
 
 def _prepare_streams() -> None:

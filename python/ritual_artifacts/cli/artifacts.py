@@ -46,6 +46,12 @@ from ritual_artifacts.repo_id import RitualRepoId
 from ritual_artifacts.transfer.fetching import Request, fetch
 from ritual_artifacts.transfer.publishing import expected_hashes, export, plan_again, publish
 
+TypeOption = Annotated[str | None, typer.Option("--type", help="The model's class, as module:Class.")]
+ValuesOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="field=value; file names are relative to PATH, lists are JSON. Needs --type."),
+]
+
 _SHOWN_LENGTH = 33
 """Characters of a value that `diff` shows: two of them fit on a line."""
 
@@ -54,14 +60,9 @@ _SHOWN_LENGTH = 33
 def upload(
     path: Annotated[Path, typer.Argument(parser=parse_path, help="A folder or a file.")],
     repo: Annotated[str, typer.Argument(help="storage/owner/name[/version]")],
-    type_: Annotated[str | None, typer.Option("--type", help="The model's class, as module:Class.")] = None,
     *,
-    values: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set", help="field=value; file names are relative to PATH, lists are JSON. Needs --type."
-        ),
-    ] = None,
+    type_: TypeOption = None,
+    values: ValuesOption = None,
     given: Given,
     as_json: JsonOption = False,
 ) -> None:
@@ -70,22 +71,22 @@ def upload(
     A folder with a manifest, such as a download, is published as that artifact, and only if all files match.
     With --type and --set, a model of your own is published, whose files are in the folder.
     """
-    if values and type_ is None:
-        problem = "--set needs --type"
-        raise typer.BadParameter(problem)
     with progress_bar() as progress:
-        context = Context.create(progress=progress)
+        context = Context.create(progress=progress, notice=say)
         repository = parse_repo(repo, given, context)
         given.refuse_foreign(repository.storage, upload=repository.storage)
         backend = repository.connect()
-        plan, expected = _plan(path, type_, values or [])
+        plan, expected = plan_upload(path, type_, values or [])
         options = given.upload(repository.storage)
         result, _ = publish(plan, backend, repository.repo_id, context, options=options, expected=expected)
     _show_result(result, as_json=as_json)
 
 
-def _plan(path: Path, type_: str | None, values: list[str]) -> tuple[ArtifactPlan, dict[str, str]]:
+def plan_upload(path: Path, type_: str | None, values: list[str]) -> tuple[ArtifactPlan, dict[str, str]]:
     """Return the plan for an upload of `path`, and the SHA-256 of each file that its manifest names."""
+    if values and type_ is None:
+        problem = "--set needs --type"
+        raise typer.BadParameter(problem)
     if type_ is not None:
         return plan_files(_build_typed(type_, values, path)), {}
     if not (path / MANIFEST_FILENAME).is_file():
@@ -154,7 +155,7 @@ def download(
     resume an interrupted download.
     """
     with progress_bar() as progress:
-        context = Context.create(progress=progress)
+        context = Context.create(progress=progress, notice=say)
         repository = parse_repo(repo, given, context)
         given.refuse_foreign(repository.storage)
         request = Request(
@@ -183,7 +184,7 @@ def copy(
     Every byte is verified. The files of a remote repository must be in the cache.
     """
     with progress_bar() as progress:
-        context = Context.create(progress=progress)
+        context = Context.create(progress=progress, notice=say)
         from_storage = parse_repo(source, given, context).storage if is_repo_id(source) else None
         to_repository = parse_repo(target, given, context) if is_repo_id(target) else None
         to_storage = None if to_repository is None else to_repository.storage

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ritual_artifacts.backends import connect, find_storage
+from ritual_artifacts.cli.artifacts import TypeOption, ValuesOption, plan_upload
 from ritual_artifacts.cli.locations import parse_path, parse_repo
 from ritual_artifacts.cli.options import Given, takes_storage_options
 from ritual_artifacts.cli.output import JsonOption, human_size, say, show, show_json
 from ritual_artifacts.context import Context
 from ritual_artifacts.errors import BackendError
-from ritual_artifacts.models.artifact import plan_model
 from ritual_artifacts.repo_id import StorageId
 
 if TYPE_CHECKING:
@@ -82,16 +82,18 @@ def estimate(
         str, typer.Argument(help="Where it would be published. Default: Arweave.", show_default=False)
     ] = _ANY_REPO,
     *,
+    type_: TypeOption = None,
+    values: ValuesOption = None,
     given: Given,
     as_json: JsonOption = False,
 ) -> None:
-    """Show the price of publishing a folder or a file.
+    """Show the price of publishing a folder, a file or a typed artifact.
 
     Nothing is paid.
     """
     repository = parse_repo(repo, given, Context.create())
     given.refuse_foreign(repository.storage, upload=repository.storage)
-    plan = plan_model(path)
+    plan, _ = plan_upload(path, type_, values or [])
     backend = repository.connect()
     options = backend.upload_options(given.upload(repository.storage))
     price = backend.estimate(plan, repository.repo_id, options)

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ritual_artifacts import workers
@@ -234,10 +234,19 @@ class _Download:
             SourceChangedError: another process changed it again.
         """
         try:
-            return self._receive_all(entry)
+            return self._try_stream(entry)
         except SourceChangedError:  # the partial file may be invalid, so it cannot be resumed
             self._staging.partial_path(entry.path).unlink(missing_ok=True)
-        return self._receive_all(entry)
+        return self._try_stream(entry)
+
+    def _try_stream(self, entry: AnyEntry) -> Mismatch | None:
+        try:
+            return self._receive_all(entry)
+        except IntegrityError as error:  # the storage knows that it cannot send the file
+            if not error.mismatches:
+                raise
+            self._meter.advance(0, files=1)
+            return replace(error.mismatches[0], field=self._fields.get(entry.path))
 
     def _receive_all(self, entry: AnyEntry) -> Mismatch | None:
         """Resume a partial file; if the result is invalid, repair it, or start again once."""

@@ -98,6 +98,16 @@ def pair(client: Client, make_arweave: MakeArweave) -> Client:
     return Client(client.node, second, wallet=client.wallet, timeout=1.0)
 
 
+@pytest.fixture
+def another_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Return a function that goes on as if on a machine without any journal."""
+
+    def move() -> None:
+        monkeypatch.setenv("RITUAL_STATE_DIR", str(tmp_path / "another"))
+
+    return move
+
+
 def has_path_manifest(client: Client) -> bool:
     return any(t.tag("Type") == "manifest" for t in client.node.transactions())
 

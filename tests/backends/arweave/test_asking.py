@@ -13,8 +13,8 @@ from ritual_artifacts.backends.arweave.asking import (
     Took,
     Turns,
     ask_in_turn,
+    prefer_evidence,
     prefer_giving_up,
-    prefer_refusals,
 )
 from ritual_artifacts.context import Context, RetryPolicy
 from ritual_artifacts.errors import ArtifactNotFoundError, BackendError, NotFinalizedError, TransferError
@@ -173,11 +173,15 @@ def test_a_source_that_could_not_be_asked_counts_more_than_a_refusal() -> None:
     assert sources.asked == ["a", "b", "b", "b"]
 
 
-def test_or_less_where_those_who_answered_know_better() -> None:
-    sources = Sources(a=[NOT_FOUND], b=[BUSY])
+@pytest.mark.parametrize("refusal", [NOT_FOUND, INVALID], ids=["not found", "invalid"])
+def test_a_source_that_could_not_be_asked_leaves_open_what_others_deny(refusal: Outcome[int]) -> None:
+    with pytest.raises(TransferError, match="b: busy"):
+        Sources(a=[refusal], b=[BUSY]).ask(prefer_evidence)
 
-    with pytest.raises(ArtifactNotFoundError, match="not found"):
-        sources.ask(prefer_refusals)
+
+def test_but_a_source_that_knows_it_counts() -> None:
+    with pytest.raises(NotFinalizedError):
+        Sources(a=[NOT_MINED], b=[BUSY]).ask(prefer_evidence)
 
 
 def test_an_error_that_an_attempt_raises_counts_as_a_refusal() -> None:
@@ -198,4 +202,4 @@ def test_an_attempt_that_gave_up_itself_ends_the_loop() -> None:
         raise TransferError(message)
 
     with pytest.raises(TransferError, match=r"^a gave up$"):
-        ask_in_turn(Sources(a=[BUSY], b=[BUSY]).turns(), "asking", attempt, prefer_refusals)
+        ask_in_turn(Sources(a=[BUSY], b=[BUSY]).turns(), "asking", attempt, prefer_evidence)

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from ritual_artifacts import RitualArtifactManager
 from ritual_artifacts.backends.arweave.upload.bundle import choose_bundled
 from ritual_artifacts.backends.arweave.upload.unsigned import UnsignedData
-from ritual_artifacts.errors import ArtifactNotFoundError, BackendError
+from ritual_artifacts.errors import ArtifactNotFoundError, BackendError, IntegrityError
 from tests.backends.arweave.conftest import PLENTY, Client
 from tests.backends.sample import Sample, contents
 from tests.servers import faults
@@ -234,7 +234,7 @@ def test_wrong_bundles_from_every_gateway_are_an_error_and_leave_no_file(
     garbage = faults.change_json(lambda values: values.update(chunk=b64(b"x")))
     client.node.faults.add("*", garbage, kind="chunk")
 
-    with pytest.raises(BackendError, match="not what its owner signed"):
+    with pytest.raises(IntegrityError, match=r"'weights\.bin' \(field 'weights'\)"):
         client.download(tmp_path / "out")
 
     assert not (tmp_path / "out" / "weights.bin").exists()

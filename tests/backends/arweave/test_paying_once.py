@@ -10,7 +10,6 @@ from pydantic import BaseModel, create_model
 
 from ritual_artifacts import RitualArtifactManager
 from ritual_artifacts.backends.arweave.encoding import format_ar
-from ritual_artifacts.context import RetryPolicy
 from ritual_artifacts.errors import (
     BackendError,
     ConflictError,
@@ -26,16 +25,6 @@ from tests.servers.arweave import faults as node_faults
 from tests.servers.arweave.fixtures import MakeArweave
 from tests.servers.arweave.node import ArweaveNode
 from tests.servers.arweave.signing import Key
-
-
-@pytest.fixture
-def another_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    """Return a function that goes on as if on a machine without any journal."""
-
-    def move() -> None:
-        monkeypatch.setenv("RITUAL_STATE_DIR", str(tmp_path / "another"))
-
-    return move
 
 
 @contextmanager
@@ -190,26 +179,6 @@ def test_an_index_that_is_down_for_a_moment_is_asked_again(
     second = Client(*nodes, wallet=wallet).upload(sample)
 
     assert second.transactions["weights.bin"] == first.transactions["weights.bin"]
-
-
-def test_an_index_that_stays_down_is_reported_once_and_skipped(
-    arweave_node: ArweaveNode,
-    make_arweave: MakeArweave,
-    wallet: Key,
-    write: Callable[..., Path],
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    down = make_arweave(weave=arweave_node.weave)
-    arweave_node.mint(wallet.address, PLENTY)
-    down.faults.add("/graphql", node_faults.refuse(503), kind="graphql")
-    many = Twins(files=[write(f"{number}.bin", 100 + number) for number in range(120)])
-
-    Client(down, arweave_node, wallet=wallet).upload(many, bundle=True)
-
-    said = [r for r in caplog.records if "only the other indexes are used" in r.getMessage()]
-    assert len(said) == 1
-    assert down.url in said[0].getMessage()
-    assert down.ledger.count("graphql") < 2 * RetryPolicy().max_attempts
 
 
 def test_an_index_that_stays_down_does_not_stop_a_download(

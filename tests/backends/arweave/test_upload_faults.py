@@ -147,7 +147,8 @@ def test_another_gateway_takes_over(
     second = make_arweave(weave=arweave_node.weave)
     arweave_node.mint(wallet.address, PLENTY)
     client = Client(arweave_node, second, wallet=wallet)
-    arweave_node.faults.add("*", node_faults.refuse(503))
+    for kind in ("anchor", "price", "balance", "post-tx", "post-chunk", "tx-status"):
+        arweave_node.faults.add("*", node_faults.refuse(503), kind=kind)
 
     client.upload(sample)
     arweave_node.faults.clear()

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeAlias, TypeVar
 
+from ritual_artifacts.backends.arweave.transaction import ForgedError
 from ritual_artifacts.backends.http import Retries
 from ritual_artifacts.context import Context
 from ritual_artifacts.errors import ArtifactNotFoundError, BackendError, NotFinalizedError, TransferError
@@ -183,15 +184,23 @@ def prefer_giving_up(refusals: Sequence[BackendError], gave_up: TransferError | 
     return gave_up or strongest(refusals)
 
 
-def prefer_refusals(refusals: Sequence[BackendError], gave_up: TransferError | None) -> BackendError:
-    """Choose the error: a refusal counts more than a source that could not be asked."""
-    return strongest(refusals) if refusals or gave_up is None else gave_up
+def prefer_evidence(refusals: Sequence[BackendError], gave_up: TransferError | None) -> BackendError:
+    """Choose the error: a source that knows it counts most, and then one that could not be asked."""
+    pending = next((error for error in refusals if isinstance(error, NotFinalizedError)), None)
+    return pending or gave_up or strongest(refusals)
 
 
 def strongest(refusals: Sequence[BackendError]) -> BackendError:
-    """Return the refusal that says most: not mined yet, then anything invalid, then not found."""
+    """Return the refusal that says most: not mined yet, forged, otherwise invalid, and not found as the last.
+
+    So "not found" means that every source said so.
+    """
     return min(refusals, key=_rank)
 
 
 def _rank(error: BackendError) -> int:
-    return 0 if isinstance(error, NotFinalizedError) else 2 if isinstance(error, ArtifactNotFoundError) else 1
+    if isinstance(error, NotFinalizedError):
+        return 0
+    if isinstance(error, ForgedError):
+        return 1
+    return 3 if isinstance(error, ArtifactNotFoundError) else 2

@@ -5,24 +5,28 @@ import logging
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from ritual_artifacts.artifact.manifest import Manifest
 from ritual_artifacts.artifact.planning import ArtifactPlan
-from ritual_artifacts.backends.arweave.encoding import format_ar, is_id
+from ritual_artifacts.backends.arweave.encoding import ID_LENGTH, format_ar, is_id
 from ritual_artifacts.backends.arweave.network import Status
 from ritual_artifacts.backends.arweave.options import Connection, UploadOptions
 from ritual_artifacts.backends.arweave.revision import ArweaveRevision
 from ritual_artifacts.backends.arweave.upload.prices import Prices
 from ritual_artifacts.backends.arweave.upload.session import ArweaveUpload
+from ritual_artifacts.backends.arweave.upload.signing import list_sizes
+from ritual_artifacts.backends.arweave.upload.unsigned import UnsignedArtifact
 from ritual_artifacts.backends.arweave.wallet import Wallet
 from ritual_artifacts.backends.arweave.weave import Weave
 from ritual_artifacts.backends.base import Backend, Price
 from ritual_artifacts.context import Context
+from ritual_artifacts.core.hashing import FileDigest
 from ritual_artifacts.errors import RepoIdError, TransferError
 from ritual_artifacts.repo_id import RitualRepoId
 
 log = logging.getLogger(__name__)
 
-_MANIFEST_BYTES: Final = 512
-"""For each file, in each of the two manifests; their sizes are not known before the files are hashed."""
+_NO_HASH: Final = "0" * 64
+_NO_ROOT: Final = "A" * ID_LENGTH
 
 
 class ArweaveBackend(Backend[UploadOptions]):
@@ -88,15 +92,22 @@ class ArweaveBackend(Backend[UploadOptions]):
         return _with_owner(repo_id, self.load_wallet().address)
 
     def estimate(self, plan: ArtifactPlan, repo_id: RitualRepoId, options: UploadOptions) -> Price | None:
-        """Return what it would cost to store all files anew, a transaction each; see `Backend`.
+        """Return what it would cost to store all files anew, without reading them; see `Backend`.
 
         Raises:
             TransferError: no gateway could be reached.
             BackendError: the gateways disagree about the price.
         """
-        del repo_id, options
-        manifests = [_MANIFEST_BYTES * (1 + len(plan.files))] * 2
-        winston = Prices(self._weave.network).total([*(file.size for file in plan.files), *manifests])
+        # All addresses, hashes and times have one length, so the sizes are those of the upload.
+        own = RitualRepoId(
+            storage=repo_id.storage, owner="A" * ID_LENGTH, name=repo_id.name, version=repo_id.version
+        )
+        digests = [FileDigest(file.source, file.size, _NO_HASH, data_root=_NO_ROOT) for file in plan.files]
+        manifest = Manifest.build(plan, digests, own)
+        artifact = UnsignedArtifact(
+            manifest, plan, digests, own, options, unix_time=str(self._weave.network.context.clock.time())
+        )
+        winston = Prices(self._weave.network).total(list_sizes(artifact, options))
         if not winston:
             return None
         text = format_ar(winston)

@@ -19,6 +19,19 @@ MAX_ANSWER_BYTES: Final = 32 << 20
 """Of an answer that is not streamed. The longest is data as base64, of which a node sends at most 12 MiB."""
 
 _TOO_LONG: Final = 599
+_ABSENT: Final = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.GONE})
+_UNSUPPORTED: Final = frozenset(
+    {HTTPStatus.BAD_REQUEST, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_IMPLEMENTED}
+)
+"""How nodes and gateways answer a way to request data that they do not have."""
+_REDIRECTS: Final = frozenset(
+    {
+        *(HTTPStatus.MOVED_PERMANENTLY, HTTPStatus.FOUND),
+        *(HTTPStatus.TEMPORARY_REDIRECT, HTTPStatus.PERMANENT_REDIRECT),
+    }
+)
+"""303 is not among them: a node takes a chunk with it."""
+_MAX_REDIRECTS: Final = 5
 
 
 @dataclass(frozen=True)
@@ -39,6 +52,16 @@ class Answer:
     def is_temporary(self) -> bool:
         """Whether the same request may succeed later."""
         return self.status in RETRYABLE
+
+    @property
+    def is_html(self) -> bool:
+        """Whether the body is a page for people, which no part of the protocol is."""
+        return self.body.lstrip()[:1] == b"<"
+
+    @property
+    def says_absent(self) -> bool:
+        """Whether this is a well-formed "not found"; all other answers leave open what the gateway has."""
+        return self.status in _ABSENT and not self.is_html
 
     @property
     def text(self) -> str:
@@ -85,14 +108,21 @@ class Gateway:
     def post(self, path: str, body: bytes) -> Took[Answer] | Later:
         """Send a POST request with a JSON body and read the answer, which is not judged.
 
-        Where the connection fails, the request may have arrived or not.
+        Redirects are followed with the same method and body. Where the connection fails, the request may have
+        arrived or not.
         """
         headers = {"content-type": "application/json", "accept-encoding": "identity"}
+        url = self.url + path
         try:
-            with self._client.send("POST", self.url + path, headers=headers, content=body) as response:
-                return Took(self._read(response))
+            for _ in range(_MAX_REDIRECTS):
+                with self._client.send("POST", url, headers=headers, content=body) as response:
+                    answer, target = self._read(response), _redirect_target(response)
+                if target is None:
+                    break
+                url = target
         except httpx2.HTTPError as error:
             return Later(describe(error))
+        return Took(answer)
 
     @contextlib.contextmanager
     def open(self, path: str, headers: Mapping[str, str] | None = None) -> Iterator[httpx2.Response]:
@@ -112,9 +142,12 @@ class Gateway:
             return Later(f"the answer is {status}", retry_after(response, self._clock.time()))
         if status == HTTPStatus.ACCEPTED:
             return Refused(NotFinalizedError("it is not mined yet; try again in some minutes"))
-        if status not in {HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT}:
+        if status in {HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT}:
+            return None
+        is_html = response.headers.get("content-type", "").startswith("text/html")
+        if status in _UNSUPPORTED or (status in _ABSENT and not is_html):
             return Refused(ArtifactNotFoundError(f"the answer is {status}"))
-        return None
+        return Refused(BackendError(f"the answer is {status}"))
 
     def _read(self, response: httpx2.Response) -> Answer:
         body = bytearray()
@@ -136,12 +169,24 @@ def check_found(answer: Answer, what: str) -> None:
     if answer.status == HTTPStatus.ACCEPTED or answer.body.strip().lower() == b"pending":
         message = f"{what} is not mined yet; try again in some minutes"
         raise NotFinalizedError(message)
-    if answer.status in {HTTPStatus.NOT_FOUND, HTTPStatus.GONE}:
+    if answer.says_absent:
         message = f"{what} was not found"
         raise ArtifactNotFoundError(message)
     if answer.status != HTTPStatus.OK:
         message = f"the answer is {answer}"
         raise BackendError(message)
+
+
+def _redirect_target(response: httpx2.Response) -> str | None:
+    """Return where a redirect leads, if it leads to another address of the web."""
+    location = response.headers.get("location")
+    if response.status_code not in _REDIRECTS or not location:
+        return None
+    try:
+        target = response.url.join(location)
+    except httpx2.InvalidURL:
+        return None
+    return str(target) if target.scheme in {"http", "https"} else None
 
 
 def read_json(answer: Answer, what: str) -> Any:  # noqa: ANN401 - any JSON

@@ -11,7 +11,7 @@ from ritual_artifacts.backends.arweave.asking import (
     Took,
     Turns,
     ask_in_turn,
-    prefer_refusals,
+    prefer_evidence,
 )
 from ritual_artifacts.backends.arweave.client import HttpClient
 from ritual_artifacts.backends.arweave.encoding import decode
@@ -82,8 +82,8 @@ class Network:
 
         Raises:
             NotFinalizedError: a gateway knows it, but it is not mined yet.
-            ArtifactNotFoundError: no gateway has it.
-            TransferError: no gateway could be reached.
+            ArtifactNotFoundError: every gateway says that it does not have it.
+            TransferError: a gateway that may have it could not be reached.
             BackendError: no gateway gave a valid answer.
         """
         return self._ask(self.gateways, path, doing, accept)
@@ -96,7 +96,7 @@ class Network:
             return Took(accept(answer.value)) if isinstance(answer, Took) else answer
 
         turns = Turns(gateways, doing, self.context)
-        return ask_in_turn(turns, doing, attempt, prefer_refusals)
+        return ask_in_turn(turns, doing, attempt, prefer_evidence)
 
     def post(self, doing: str, attempt: Callable[[Gateway], Outcome[Value]], choose: Choose) -> Value:
         """Return the value of the first gateway that takes what `attempt` posts; see `ask_in_turn`.
@@ -132,23 +132,15 @@ class Network:
         """Return what the gateways say about a transaction; nothing proves it.
 
         Raises:
-            TransferError: no gateway could be reached.
+            TransferError: no gateway knows it, and one could not be reached.
+            BackendError: no gateway knows it, and one did not give a valid answer.
         """
+        return self._read_status(self.gateways, transaction_id)
 
-        def accept(answer: Answer) -> Status:
-            check_found(answer, "it")
-            values = read_json(answer, f"/tx/{transaction_id}/status")
-            confirmations = values.get("number_of_confirmations") if isinstance(values, dict) else None
-            height = values.get("block_height") if isinstance(values, dict) else None
-            if not isinstance(confirmations, int) or not isinstance(height, int):
-                message = f"expected confirmations and a block height, got {answer.text}"
-                raise BackendError(message)
-            return Status("confirmed", confirmations, height)
-
+    def _read_status(self, gateways: Iterable[Gateway], transaction_id: str) -> Status:
+        path, doing = f"/tx/{transaction_id}/status", f"checking the status of {transaction_id}"
         try:
-            return self.ask(
-                f"/tx/{transaction_id}/status", f"checking the status of {transaction_id}", accept
-            )
+            return self._ask(gateways, path, doing, _parse_status)
         except NotFinalizedError:
             return Status("pending")
         except ArtifactNotFoundError:
@@ -161,19 +153,10 @@ class Network:
 
         Raises:
             TransferError: a gateway that may know it could not be asked.
+            BackendError: a gateway that may know it did not give a valid answer.
         """
-
-        def accept(answer: Answer) -> bool:
-            try:
-                check_found(answer, "it")
-            except ArtifactNotFoundError:
-                return True
-            except NotFinalizedError:
-                return False
-            return False
-
-        path, doing = f"/tx/{transaction_id}/status", f"checking the status of {transaction_id}"
-        return all(self._ask([gateway], path, doing, accept) for gateway in self.gateways)
+        statuses = (self._read_status([gateway], transaction_id) for gateway in self.gateways)
+        return all(status.state == "dropped" for status in statuses)
 
     def wait_for(self, transaction_id: str, confirmations: int, *, timeout: float) -> Status:
         """Wait until a transaction has that many confirmations.
@@ -288,6 +271,17 @@ class Network:
             return anchor
 
         return self.ask("/tx_anchor", "requesting an anchor", accept)
+
+
+def _parse_status(answer: Answer) -> Status:
+    check_found(answer, "it")
+    values = read_json(answer, "a status")
+    confirmations = values.get("number_of_confirmations") if isinstance(values, dict) else None
+    height = values.get("block_height") if isinstance(values, dict) else None
+    if not isinstance(confirmations, int) or not isinstance(height, int):
+        message = f"expected confirmations and a block height, got {answer.text}"
+        raise BackendError(message)
+    return Status("confirmed", confirmations, height)
 
 
 def _read_winston(answer: Answer) -> int:

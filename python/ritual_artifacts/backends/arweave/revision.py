@@ -9,6 +9,7 @@ from ritual_artifacts.artifact.planning import MANIFEST_FILENAME
 from ritual_artifacts.artifact.untrusted import MAX_MANIFEST_BYTES
 from ritual_artifacts.backends.arweave.reading.paths import PathManifest
 from ritual_artifacts.backends.arweave.reading.stored import Stored
+from ritual_artifacts.backends.arweave.transaction import ForgedDataError
 from ritual_artifacts.backends.arweave.weave import Weave
 from ritual_artifacts.backends.base import RemoteFile, Revision
 from ritual_artifacts.core.hashing import is_sha256
@@ -49,6 +50,13 @@ class ArweaveRevision(Revision):
                 f"artifact; it has {shown}{more}"
             )
             raise ArtifactNotFoundError(message)
+        try:
+            return self._read_manifest()
+        except (ForgedDataError, IntegrityError):
+            mismatch = self._mismatch(MANIFEST_FILENAME, "what the owner signed")
+            raise IntegrityError.of([mismatch]) from None
+
+    def _read_manifest(self) -> bytes:
         parts = self._find_parts(MANIFEST_FILENAME)
         size = sum(part.data_size for part in parts)
         if size > MAX_MANIFEST_BYTES:
@@ -62,12 +70,16 @@ class ArweaveRevision(Revision):
         """Yield a file's bytes from `offset`; another gateway continues where one fails; see `Revision`.
 
         Raises:
-            IntegrityError: the owner stored more or fewer bytes than the manifest states.
+            IntegrityError: the owner stored more or fewer bytes than the manifest states, or no gateway sent
+                the signed bytes.
         """
-        for part in self._find_stated_parts(entry):
-            if offset < part.data_size:
-                yield from part.stream(offset)
-            offset = max(0, offset - part.data_size)
+        try:
+            for part in self._find_stated_parts(entry):
+                if offset < part.data_size:
+                    yield from part.stream(offset)
+                offset = max(0, offset - part.data_size)
+        except ForgedDataError:
+            raise IntegrityError.of([self._mismatch(entry.path, entry.sha256)]) from None
 
     def listing(self) -> dict[str, RemoteFile]:
         """Return the size of each file, and the SHA-256 that the owner signed for it; see `Revision`."""
@@ -89,9 +101,11 @@ class ArweaveRevision(Revision):
             distrusted = [part.distrust() for part in parts]  # all parts, even after the first
             point = 0 if any(distrusted) else None
         if point is None:
-            found = "other bytes, from every gateway"
-            raise IntegrityError.of([Mismatch(entry.path, entry.sha256, found, str(self.repo_id))])
+            raise IntegrityError.of([self._mismatch(entry.path, entry.sha256)])
         return point
+
+    def _mismatch(self, path: str, expected: str) -> Mismatch:
+        return Mismatch(path, expected, "other bytes, from every gateway", str(self.repo_id))
 
     def _find_parts(self, path: str) -> tuple[Stored, ...]:
         parts = self._parts.get(path)

@@ -21,7 +21,20 @@ MAX_BODY_BYTES: Final = 256 * 1024
 """Data of at most this size is posted inside its transaction; a node checks it as one chunk."""
 
 _FORMAT: Final = 2
+_ECDSA_BYTES: Final = 65
 _MAX_DIGITS: Final = 30
+
+
+class ForgedError(BackendError):
+    """What a gateway sent is not what the owner signed."""
+
+
+class ForgedDataError(ForgedError):
+    """The data that a gateway sent is not the signed one."""
+
+
+class UnverifiableError(BackendError):
+    """The signature proves that another kind of key made it, which is not supported here."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,8 +138,9 @@ class Transaction:
             transaction_id: The id that was requested.
 
         Raises:
-            BackendError: the transaction is malformed, is not the requested one, has a format that cannot be
-                verified, or is not signed by its owner.
+            ForgedError: it is not the requested one, or not signed by its owner.
+            UnverifiableError: it is the requested one, and signed with another kind of key.
+            BackendError: it is malformed, or has a format that cannot be verified.
         """
         what = f"the transaction {transaction_id}"
         try:
@@ -136,6 +150,7 @@ class Transaction:
         if not isinstance(values, dict):
             message = f"{what}: expected a JSON object"
             raise BackendError(message)
+        _refuse_other_key(values.get("signature"), transaction_id)
         if values.get("format") != _FORMAT:
             message = (
                 f"{what}: expected format 2, the only one that can be verified, "
@@ -156,10 +171,10 @@ class Transaction:
         )
         if transaction.id != transaction_id:
             message = f"requested {what}, got {transaction.id}"
-            raise BackendError(message)
+            raise ForgedError(message)
         if not is_signed(transaction.owner, transaction.signature, transaction.message):
             message = f"{what} is not signed by its owner"
-            raise BackendError(message)
+            raise ForgedError(message)
         if bool(transaction.data_size) != bool(transaction.data_root):
             message = f"{what} has {transaction.data_size} bytes of data, and its data root says otherwise"
             raise BackendError(message)
@@ -176,6 +191,21 @@ def is_signed(owner: bytes, signature: bytes, message: bytes) -> bool:
     except (InvalidSignature, ValueError):  # ValueError: not a valid modulus
         return False
     return True
+
+
+def _refuse_other_key(text: object, transaction_id: str) -> None:
+    """Refuse the signature of an ECDSA key, whose owner field is empty; its length is proven by the id.
+
+    Raises:
+        UnverifiableError: it is the requested transaction, and its signature is not one of RSA.
+    """
+    signature = decode(text, f"the signature of the transaction {transaction_id}")
+    if len(signature) == _ECDSA_BYTES and encode(hashlib.sha256(signature).digest()) == transaction_id:
+        message = (
+            f"the transaction {transaction_id} is signed with a kind of key that cannot be verified here "
+            f"(ECDSA)"
+        )
+        raise UnverifiableError(message)
 
 
 def _read_tags(value: object, what: str) -> Tags:

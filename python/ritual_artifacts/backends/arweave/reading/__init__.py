@@ -7,6 +7,7 @@ Imports only go down (see `pyproject.toml`)::
     reader          finds transactions and data items by id
     items           a data item, and the bundle that holds it
     transactions    a transaction, whose data is streamed and repaired
+    signatures      whether the owner of a data item signed it
     chunks          the chunks of a transaction, each with its proof
     provenance      which route each byte arrived by
     routes          the ways to request data from a gateway

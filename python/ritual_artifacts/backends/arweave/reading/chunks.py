@@ -8,7 +8,7 @@ from ritual_artifacts import workers
 from ritual_artifacts.backends.arweave.encoding import decode
 from ritual_artifacts.backends.arweave.gateway import Answer, check_found, read_json
 from ritual_artifacts.backends.arweave.network import Network
-from ritual_artifacts.backends.arweave.transaction import Transaction
+from ritual_artifacts.backends.arweave.transaction import ForgedDataError, Transaction
 from ritual_artifacts.core.chunks import CHUNK_BYTES, check_chunk, chunk_starts
 from ritual_artifacts.errors import ArtifactNotFoundError, BackendError, TransferError
 
@@ -55,6 +55,8 @@ class ChunkReader:
             try:
                 end = end or self._network.read_data_end(self._id, self._size, rejected=refusals)
             except BackendError as error:
+                if isinstance(error, TransferError):  # a gateway that was not asked may know the place
+                    raise
                 lost = (e for e in refusals.values() if isinstance(e, ArtifactNotFoundError))
                 raise next(lost, next(iter(refusals.values()), error)) from None
             try:
@@ -120,7 +122,10 @@ class ChunkReader:
                 message = "expected a chunk as a JSON object"
                 raise BackendError(message)
             data, proof = decode(values.get("chunk"), "a chunk"), decode(values.get("data_path"), "a proof")
-            start, _ = check_chunk(self._root, self._size, offset, proof, data)
+            try:
+                start, _ = check_chunk(self._root, self._size, offset, proof, data)
+            except BackendError as error:
+                raise ForgedDataError(str(error)) from None
             return Chunk(start, data, proof)
 
         return self._network.ask(f"/chunk/{place}", f"downloading a chunk of {self._id}", accept)

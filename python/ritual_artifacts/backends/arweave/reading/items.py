@@ -11,9 +11,10 @@ import httpx2
 from ritual_artifacts.backends.arweave.asking import Later, Outcome, Took, Turns, ask_in_turn
 from ritual_artifacts.backends.arweave.network import Network
 from ritual_artifacts.backends.arweave.reading.routes import BY_CHUNKS, Route, take
-from ritual_artifacts.backends.arweave.reading.stored import Stored
+from ritual_artifacts.backends.arweave.reading.signatures import check_signature
+from ritual_artifacts.backends.arweave.reading.stored import AbsentItemError, Stored
 from ritual_artifacts.backends.arweave.reading.transactions import StoredTransaction
-from ritual_artifacts.backends.arweave.transaction import is_signed
+from ritual_artifacts.backends.arweave.transaction import ForgedDataError
 from ritual_artifacts.backends.arweave.wallet import address_of
 from ritual_artifacts.backends.http import describe, from_position
 from ritual_artifacts.core.data_items import DataItem, bundle_index_length, parse_bundle, parse_data_item
@@ -22,8 +23,6 @@ from ritual_artifacts.errors import ArtifactNotFoundError, BackendError
 MAX_ITEM_BYTES: Final = 64 << 20
 """Of a data item, which is held in memory, because its signature covers all of it."""
 
-_RSA_SIGNATURE: Final = 1
-"""The signature type of Arweave wallets."""
 _MAX_KEPT_BYTES: Final = 64 << 20
 _MAX_INDEX_BYTES: Final = 16 << 20
 _COUNT_BYTES: Final = 32
@@ -157,20 +156,22 @@ class BundleReader:
         found = self._ask(bundle, f"reading {what} of the bundle {bundle}", attempt)
         if found is None:
             message = f"the bundle {bundle} has no data item {name}"
-            raise ArtifactNotFoundError(message)
+            raise AbsentItemError(message)
         return found
 
     def _verify(self, data: bytes, name: str, bundle: str) -> tuple[StoredItem, bytes]:
         """Return a data item and its data.
 
         Raises:
-            BackendError: it is not the requested one, or not signed by its owner.
+            ForgedDataError: it is not the requested one, or not signed by its owner.
+            UnverifiableError: it is signed with a kind of key that cannot be verified here.
+            BackendError: it is malformed.
         """
         item = parse_data_item(data)
-        is_own = item.signature_type == _RSA_SIGNATURE and is_signed(item.owner, item.signature, item.message)
-        if item.id != name or not is_own:
-            message = f"the data item {name} is not what its owner signed"
-            raise BackendError(message)
+        if item.id != name:
+            message = f"requested the data item {name}, got {item.id}"
+            raise ForgedDataError(message)
+        check_signature(item)
         content = data[item.data_offset :]
         stored = StoredItem(self, bundle, name, item, len(content))
         return stored, content

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ritual_artifacts.backends.arweave.index import Index, IndexEntry
 from ritual_artifacts.backends.arweave.network import Network
 from ritual_artifacts.backends.arweave.reading.items import BundleReader
-from ritual_artifacts.backends.arweave.reading.stored import Stored
+from ritual_artifacts.backends.arweave.reading.stored import Stored, unreadable
 from ritual_artifacts.backends.arweave.reading.transactions import StoredTransaction
 from ritual_artifacts.errors import ArtifactNotFoundError
 
@@ -83,9 +83,11 @@ class Reader:
                 return self.read_item(name, bundle)
         try:
             return self.read_transaction(name)
-        except ArtifactNotFoundError:  # of a data item; an index may know its bundle
+        except ArtifactNotFoundError as error:  # of a data item; an index may know its bundle
             entry = self._index.find([name]).get(name)
             holder = (entry and entry.bundle) or bundle
+            if holder is None and entry is not None:
+                raise unreadable(name, error) from None
             if holder is None:
                 raise
             return self.read_item(name, holder)

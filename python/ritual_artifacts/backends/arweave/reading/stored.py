@@ -5,6 +5,11 @@ from collections.abc import Generator, Mapping
 from pathlib import Path
 
 from ritual_artifacts.backends.arweave.tags import PATH_MANIFEST_TYPE, Tags, find_tag
+from ritual_artifacts.errors import ArtifactNotFoundError, BackendError, TransferError
+
+
+class AbsentItemError(ArtifactNotFoundError):
+    """The verified index of a bundle does not name a data item."""
 
 
 class Stored(ABC):
@@ -57,9 +62,10 @@ class Stored(ABC):
         Of a transaction, the bytes are not verified: compare them, and call `repair_point` when they differ.
 
         Raises:
-            ArtifactNotFoundError: no gateway has the data.
+            ArtifactNotFoundError: every gateway says that it does not have the data.
             NotFinalizedError: it is not mined yet.
-            TransferError: the bytes stopped arriving.
+            ForgedError: no gateway sent the signed bytes.
+            TransferError: the bytes stopped arriving, or a gateway refuses to send them.
         """
 
     @abstractmethod
@@ -98,4 +104,16 @@ class Stored(ABC):
 
         Args:
             source: The same data, of which some places are compared.
+
+        Raises:
+            BackendError: no gateway could say.
         """
+
+
+def unreadable(name: str, error: BackendError) -> TransferError:
+    """Return the error for what an index lists and no gateway sends, which leaves open what it is."""
+    return TransferError(
+        f"an index lists {name}, and no gateway sends it now: {error}; try again later, or use other "
+        f"gateways",
+        retryable=True,
+    )

@@ -6,7 +6,7 @@ bytes are invalid, and which gateway sent them. That gateway is not used for thi
 
 import contextlib
 import logging
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -20,7 +20,7 @@ from ritual_artifacts.backends.arweave.reading.chunks import ChunkReader
 from ritual_artifacts.backends.arweave.reading.provenance import Provenance
 from ritual_artifacts.backends.arweave.reading.routes import BY_CHUNKS, Route, take
 from ritual_artifacts.backends.arweave.reading.stored import Stored
-from ritual_artifacts.backends.arweave.transaction import Transaction
+from ritual_artifacts.backends.arweave.transaction import ForgedDataError, Transaction
 from ritual_artifacts.backends.http import describe, from_position
 from ritual_artifacts.core.chunks import find_valid_prefix, has_data_root
 from ritual_artifacts.errors import (
@@ -29,6 +29,7 @@ from ritual_artifacts.errors import (
     IntegrityError,
     Mismatch,
     NotFinalizedError,
+    TransferError,
 )
 
 log = logging.getLogger(__name__)
@@ -70,10 +71,13 @@ class StoredTransaction(Stored):
         if not self.data_size:
             return b""
         while True:
-            data = b"".join(self.stream())
-            if has_data_root(data, self.data_root):
+            try:
+                data = b"".join(self.stream())
+            except ForgedDataError:
+                data = None
+            if data is not None and has_data_root(data, self.data_root):
                 return data
-            if not self.distrust():
+            if data is None or not self.distrust():
                 expected = f"data root {encode(self.data_root)}"
                 mismatch = Mismatch(self.id, expected, "other bytes, from every gateway", "Arweave")
                 raise IntegrityError.of([mismatch])
@@ -111,7 +115,7 @@ class StoredTransaction(Stored):
                     block = next(blocks)
                 if block != _read_at(source, offset, len(block)):
                     self.chunks.read(offset)  # a gateway sent wrong bytes; a chunk is verified
-        except BackendError as error:
+        except ArtifactNotFoundError as error:
             log.info("some data of %s is not available: %s", self.id, error)
             return False
         return True
@@ -163,7 +167,7 @@ class _Download:
             if isinstance(outcome, Took):
                 return
             turns.note(route, outcome)
-        raise _explain_absence(self._stored.id, [error for _, error in turns.refusals])
+        raise _explain_absence(self._stored.id, turns.refusals)
 
     def _attempt(self, route: Route, progress: Callable[[], None]) -> Generator[bytes, None, Outcome[None]]:
         """Yield what arrives by a route, and return the outcome."""
@@ -173,10 +177,12 @@ class _Download:
                 yield from self._pass_on(route, self._stored.chunks.read_from(self._position), progress)
             else:
                 outcome = yield from self._attempt_gateway(route, route.gateway, progress)
-        except (ArtifactNotFoundError, NotFinalizedError) as error:
+        except (ArtifactNotFoundError, NotFinalizedError, ForgedDataError) as error:
             outcome = Refused(error)
-        except BackendError as error:
+        except TransferError as error:
             outcome = Later(str(error))
+        except BackendError as error:  # chunks that gateways refuse, or a body that is not base64url
+            outcome = Refused(error)
         except httpx2.HTTPError as error:
             outcome = Later(describe(error))
         size = self._stored.data_size
@@ -229,11 +235,25 @@ def _read_at(source: Path | bytes, offset: int, size: int) -> bytes:
         return file.read(size)
 
 
-def _explain_absence(name: str, refusals: list[BackendError]) -> BackendError:
-    if any(isinstance(error, NotFinalizedError) for error in refusals):
+def _explain_absence(name: str, refusals: Sequence[tuple[Route, BackendError]]) -> BackendError:
+    """Return why no route gave the data; it is lost only where every gateway says so."""
+    errors = [error for _, error in refusals]
+    if any(isinstance(error, NotFinalizedError) for error in errors):
         return NotFinalizedError(f"the data of {name} is not mined yet; try again in some minutes")
-    reason = f" ({refusals[-1]})" if refusals else ""
+    forged = next((error for error in errors if isinstance(error, ForgedDataError)), None)
+    if forged is not None:
+        return forged
+    doubts = [
+        f"{route}: {error}" for route, error in refusals if not isinstance(error, ArtifactNotFoundError)
+    ]
+    if doubts:
+        return TransferError(
+            f"no gateway sends the data of {name} ({'; '.join(doubts)}); try again later, or use other "
+            f"gateways",
+            retryable=True,
+        )
+    reason = f" ({errors[-1]})" if errors else ""
     return ArtifactNotFoundError(
-        f"no gateway has the data of {name}{reason}; "
-        f"it may not have spread to them yet, or its upload was never finished"
+        f"no gateway has the data of {name}{reason}; it may not have spread to them yet; if the network lost "
+        f"it, its owner can post it again at no cost: upload the same with the option reseed"
     )

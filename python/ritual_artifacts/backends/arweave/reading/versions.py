@@ -14,7 +14,7 @@ from ritual_artifacts.backends.arweave.encoding import is_id
 from ritual_artifacts.backends.arweave.index import Index, IndexEntry
 from ritual_artifacts.backends.arweave.reading.paths import check_is_path_manifest
 from ritual_artifacts.backends.arweave.reading.reader import Reader
-from ritual_artifacts.backends.arweave.reading.stored import Stored
+from ritual_artifacts.backends.arweave.reading.stored import AbsentItemError, Stored, unreadable
 from ritual_artifacts.backends.arweave.tags import (
     APP_NAME,
     BUNDLE_TYPE,
@@ -22,9 +22,13 @@ from ritual_artifacts.backends.arweave.tags import (
     MANIFEST_TYPE,
     VERSION_TAG,
 )
+from ritual_artifacts.backends.arweave.transaction import ForgedDataError, ForgedError, UnverifiableError
 from ritual_artifacts.errors import (
+    ArtifactError,
     ArtifactNotFoundError,
     BackendError,
+    IntegrityError,
+    Mismatch,
     NotFinalizedError,
     RepoIdError,
     TransferError,
@@ -57,16 +61,34 @@ class _Waiting:
 
 
 @dataclass(frozen=True)
+class _Unreadable:
+    """Something that an index lists, and that no gateway sends now."""
+
+    id: str
+    error: BackendError
+
+    def explain(self) -> ArtifactError:
+        """Return the error for a download that may need it."""
+        if isinstance(self.error, ForgedDataError):
+            found = Mismatch(self.id, "what the owner signed", "other bytes, from every gateway", "Arweave")
+            return IntegrityError.of([found])
+        is_final = isinstance(self.error, ForgedError | TransferError)
+        return self.error if is_final else unreadable(self.id, self.error)
+
+
+@dataclass(frozen=True)
 class VersionSearch:
     """What a search for a version found.
 
     Attributes:
         version: The version; None: there is none, or all are waiting.
         waiting: Transactions that are not mined yet and may become the version.
+        doubt: Why there may be another one; None: all gateways said what they have.
     """
 
     version: Version | None
     waiting: tuple[str, ...]
+    doubt: TransferError | None = None
 
     def check(self, repo_id: RitualRepoId) -> Version | None:
         """Return the version; None: there is none.
@@ -114,7 +136,7 @@ class Versions:
         return self._find_by_id(repo_id, repo_id.name)
 
     def search(self, repo_id: RitualRepoId, *, pending: bool = False) -> VersionSearch:
-        """Search the indexes for a version.
+        """Search the indexes for a version; the first index that lists one counts.
 
         Without a version in the id, the newest is searched. With one, it is the first that was published
         under this label: a label never comes to name another artifact.
@@ -124,11 +146,13 @@ class Versions:
             pending: Whether a version that is not mined yet counts, too, as the newest of all.
 
         Raises:
-            TransferError: no gateway could answer.
+            TransferError: no gateway could answer, or none sends what an index lists.
         """
         waiting: list[str] = []
         for candidates in self._list_verified(repo_id, newest_first=repo_id.version is None):
             for candidate in candidates:
+                if isinstance(candidate, _Unreadable):  # it may be the version
+                    raise candidate.explain()
                 if isinstance(candidate, _Waiting):
                     waiting.append(candidate.id)
                 elif pending or candidate.height is not None:
@@ -136,6 +160,28 @@ class Versions:
                 else:
                     waiting.append(candidate.manifest.holder)
         return VersionSearch(None, tuple(waiting))
+
+    def search_all(self, repo_id: RitualRepoId, *, pending: bool = False) -> VersionSearch:
+        """Search all indexes together for a version, and say whether there may be another one; see `search`.
+
+        Raises:
+            TransferError: no gateway could answer.
+        """
+        filters, tags = _make_filters(repo_id)
+        findings = self._index.search_all(owner=repo_id.owner, tags=filters)
+        doubt, waiting, version = findings.doubt, [], None
+        entries = self._index.with_heights(findings.entries)
+        for candidate in self._verify_all(entries, repo_id.owner, tags, newest_first=repo_id.version is None):
+            if isinstance(candidate, _Unreadable):
+                doubt = doubt or unreadable(candidate.id, candidate.error)
+            elif isinstance(candidate, _Waiting):
+                waiting.append(candidate.id)
+            elif pending or candidate.height is not None:
+                version = candidate
+                break
+            else:
+                waiting.append(candidate.manifest.holder)
+        return VersionSearch(version, tuple(waiting), doubt)
 
     def identify(self, transaction_id: str) -> RitualRepoId:
         """Return the repository, owner and version that the id of a path manifest stands for.
@@ -171,27 +217,31 @@ class Versions:
 
     def _list_verified(
         self, repo_id: RitualRepoId, *, newest_first: bool
-    ) -> Iterator[Iterator[Version | _Waiting]]:
+    ) -> Iterator[Iterator[Version | _Waiting | _Unreadable]]:
         """Yield, for each gateway's index, what the owner really published there, by age."""
-        tags = {"App-Name": APP_NAME, "Repo-Name": repo_id.name}
-        if repo_id.version is not None:
-            tags[VERSION_TAG] = repo_id.version
-        filters = {name: [value] for name, value in tags.items()} | {"Type": [MANIFEST_TYPE, BUNDLE_TYPE]}
+        filters, tags = _make_filters(repo_id)
         for entries in self._index.search(owner=repo_id.owner, tags=filters):
-            yield self._verify_all(entries, repo_id.owner, tags, newest_first=newest_first)
+            known = self._index.with_heights(entries)
+            yield self._verify_all(known, repo_id.owner, tags, newest_first=newest_first)
 
     def _verify_all(
         self, entries: Sequence[IndexEntry], owner: str, tags: Mapping[str, str], *, newest_first: bool
-    ) -> Iterator[Version | _Waiting]:
+    ) -> Iterator[Version | _Waiting | _Unreadable]:
         """Yield what is verified, block by block, and within a block by the time that the owner signed."""
         for height in sorted({_height(entry) for entry in entries}, reverse=newest_first):
             found = [self._verify(entry, owner, tags) for entry in entries if _height(entry) == height]
-            yield from (each for each in found if isinstance(each, _Waiting))
+            yield from (each for each in found if isinstance(each, _Waiting | _Unreadable))
             versions = (each for each in found if isinstance(each, Version))
             yield from sorted(versions, key=_signed_order, reverse=newest_first)
 
-    def _verify(self, entry: IndexEntry, owner: str, tags: Mapping[str, str]) -> Version | _Waiting | None:
-        """Return a path manifest that an index lists, or the one inside a bundle that it lists."""
+    def _verify(
+        self, entry: IndexEntry, owner: str, tags: Mapping[str, str]
+    ) -> Version | _Waiting | _Unreadable | None:
+        """Return a path manifest that an index lists, or the one inside a bundle that it lists.
+
+        None: it is proven to be something else.
+        """
+        is_own_bundle = False
         try:
             stored = self._reader.read_entry(entry)
             if stored.address == owner and stored.has_tags({**tags, "Type": BUNDLE_TYPE}):
@@ -199,18 +249,25 @@ class Versions:
                 if not is_id(inside):
                     log.warning("the bundle %s does not name the path manifest inside", entry.id)
                     return None
+                is_own_bundle = True
                 stored = self._reader.read_item(inside, entry.id)
         except NotFinalizedError:
             return _Waiting(entry.id)
-        except TransferError:  # it may be the newest
-            raise
         except BackendError as error:
-            log.warning("an index lists a transaction that cannot be verified: %s", error)
-            return None
+            if isinstance(error, UnverifiableError) or (is_own_bundle and isinstance(error, AbsentItemError)):
+                log.warning("an index lists a transaction that cannot be a version: %s", error)
+                return None
+            return None if self._is_dropped(entry, error) else _Unreadable(entry.id, error)
         if stored.address != owner or not stored.has_tags({**tags, "Type": MANIFEST_TYPE}):
             log.warning("an index lists the transaction %s, which has another owner or other tags", entry.id)
             return None
         return Version(stored, entry.height)
+
+    def _is_dropped(self, entry: IndexEntry, error: BackendError) -> bool:
+        try:
+            return isinstance(error, ArtifactNotFoundError) and self._index.is_dropped(entry)
+        except BackendError:  # a gateway cannot say
+            return False
 
     def _find_by_id(self, repo_id: RitualRepoId, transaction_id: str) -> Stored:
         stored = self._reader.find(transaction_id)
@@ -230,6 +287,14 @@ class Versions:
         return ArtifactNotFoundError(
             f"Arweave has no {repo_id}{known}; indexes list a new version some minutes after its upload"
         )
+
+
+def _make_filters(repo_id: RitualRepoId) -> tuple[dict[str, list[str]], dict[str, str]]:
+    """Return the tags to search for a version by, and those that all its transactions have."""
+    tags = {"App-Name": APP_NAME, "Repo-Name": repo_id.name}
+    if repo_id.version is not None:
+        tags[VERSION_TAG] = repo_id.version
+    return {name: [value] for name, value in tags.items()} | {"Type": [MANIFEST_TYPE, BUNDLE_TYPE]}, tags
 
 
 def _height(entry: IndexEntry) -> float:

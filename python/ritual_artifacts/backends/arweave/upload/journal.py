@@ -10,7 +10,7 @@ not charged again.
         upload.json      the transactions, signed, in the order in which they are posted
         <id>.data        data that is not in a file of the user: manifests and bundles
         <id>.chunks      one byte for each chunk, 1 where a node has it
-        posted           ids of the transactions that a node has, and when it got them, one a line
+        posted           what a node has, one a line: the transaction, when, and by which gateway
         finished         exists once everything is posted
         lock
 """
@@ -42,7 +42,8 @@ _POSTED: Final = "posted"
 _FINISHED: Final = "finished"
 _MAX_RECORD_BYTES: Final = 1 << 30
 _LOCK: Final = "lock"
-_PAIR: Final = 2
+_PARTS: Final = 2
+"""Of a line of `posted`, without the gateway, which earlier releases did not write."""
 _ONE: Final = b"\1"
 _BINARY: Final = getattr(os, "O_BINARY", 0)  # without it Windows would change line ends
 
@@ -105,7 +106,11 @@ class Record:
 
 
 class Journal:
-    """The folder of one upload; see `open_journal`."""
+    """The folder of one upload; see `open_journal`.
+
+    Attributes:
+        folder: The folder.
+    """
 
     def __init__(self, folder: Path, address: str, clock: Clock) -> None:
         """Use a folder that exists and is locked.
@@ -115,7 +120,7 @@ class Journal:
             address: Of the wallet that signs.
             clock: Tells when nodes acknowledged something.
         """
-        self._folder = folder
+        self.folder = folder
         self._address = address
         self._clock = clock
         self._posted = self._read_posted()
@@ -128,7 +133,7 @@ class Journal:
         Raises:
             BackendError: the file cannot be used, and transactions in it may have been paid for.
         """
-        path = self._folder / _RECORD
+        path = self.folder / _RECORD
         try:
             data = read_regular(path, _MAX_RECORD_BYTES)
         except FileNotFoundError:
@@ -168,7 +173,7 @@ class Journal:
 
     def write(self, record: Record) -> None:
         """Write down what was signed, in one step; from now on it is to be posted."""
-        (self._folder / _FINISHED).unlink(missing_ok=True)
+        (self.folder / _FINISHED).unlink(missing_ok=True)
         values = {
             "version": _VERSION,
             "unix_time": record.unix_time,
@@ -179,17 +184,17 @@ class Journal:
             "copies": dict(record.copies),
             "superseded": str(record.superseded),
         }
-        write_file(self._folder / _RECORD, json.dumps(values, indent=1).encode())
+        write_file(self.folder / _RECORD, json.dumps(values, indent=1).encode())
 
     def write_data(self, transaction: Transaction, data: bytes) -> Path:
         """Keep data that is not in a file of the user."""
-        path = self._folder / f"{transaction.id}.data"
+        path = self.folder / f"{transaction.id}.data"
         write_file(path, data)
         return path
 
     def find_data(self, transaction: Transaction) -> Path | None:
         """Return where `write_data` put a transaction's data; None: it was not kept."""
-        path = self._folder / f"{transaction.id}.data"
+        path = self.folder / f"{transaction.id}.data"
         return path if path.is_file() else None
 
     # --- what was acknowledged ---
@@ -200,21 +205,28 @@ class Journal:
 
     def posted_at(self, transaction: Transaction) -> float:
         """Return when a node acknowledged the transaction, in seconds since 1970; 0: none did."""
-        return self._posted.get(transaction.id, 0.0)
+        return self._posted.get(transaction.id, (0.0, ""))[0]
 
-    def note_posted(self, transaction: Transaction) -> None:
+    def posted_by(self, transaction: Transaction) -> str:
+        """Return the address of the gateway whose node acknowledged the transaction; empty: not known.
+
+        Gateways of another network, a test network for example, know nothing of it.
+        """
+        return self._posted.get(transaction.id, (0.0, ""))[1]
+
+    def note_posted(self, transaction: Transaction, gateway: str = "") -> None:
         """Write down that a node has the transaction."""
         now = int(self._clock.time())
-        _append(self._folder / _POSTED, f"{transaction.id} {now}\n".encode())
-        self._posted[transaction.id] = float(now)
+        _append(self.folder / _POSTED, f"{transaction.id} {now} {gateway}\n".encode())
+        self._posted[transaction.id] = float(now), gateway
 
     def is_finished(self) -> bool:
         """Return whether everything is posted."""
-        return (self._folder / _FINISHED).exists()
+        return (self.folder / _FINISHED).exists()
 
     def note_finished(self) -> None:
         """Write down that everything is posted."""
-        write_file(self._folder / _FINISHED, b"")
+        write_file(self.folder / _FINISHED, b"")
 
     def read_chunks(self, transaction: Transaction, count: int) -> list[bool]:
         """Return for each of a transaction's `count` chunks whether a node acknowledged it."""
@@ -236,20 +248,24 @@ class Journal:
         self._chunks_path(transaction).unlink(missing_ok=True)
 
     def _chunks_path(self, transaction: Transaction) -> Path:
-        return self._folder / f"{transaction.id}.chunks"
+        return self.folder / f"{transaction.id}.chunks"
 
-    def _read_posted(self) -> dict[str, float]:
+    def _read_posted(self) -> dict[str, tuple[float, str]]:
         try:
-            lines = (self._folder / _POSTED).read_text(encoding="ascii", errors="replace").split("\n")
+            lines = (self.folder / _POSTED).read_text(encoding="ascii", errors="replace").split("\n")
         except FileNotFoundError:
             return {}
-        pairs = (line.split() for line in lines[:-1])  # the last line may be incomplete
-        return {pair[0]: float(pair[1]) for pair in pairs if len(pair) == _PAIR and pair[1].isdecimal()}
+        found: dict[str, tuple[float, str]] = {}
+        for line in lines[:-1]:  # the last line may be incomplete
+            name, *parts = line.split(maxsplit=_PARTS) or [""]
+            if parts and parts[0].isdecimal():
+                found[name] = float(parts[0]), parts[1] if len(parts) == _PARTS else ""
+        return found
 
     def clear(self) -> None:
         """Remove everything but the lock: all of it is mined."""
-        (self._folder / _RECORD).unlink(missing_ok=True)  # first: without it the rest means nothing
-        for path in self._folder.iterdir():
+        (self.folder / _RECORD).unlink(missing_ok=True)  # first: without it the rest means nothing
+        for path in self.folder.iterdir():
             if path.name != _LOCK:
                 path.unlink()
         self._posted = {}

@@ -9,13 +9,13 @@ from typing import Final
 
 from ritual_artifacts.artifact.manifest import Manifest
 from ritual_artifacts.backends.arweave.index import IndexEntry
-from ritual_artifacts.backends.arweave.reading.stored import Stored
+from ritual_artifacts.backends.arweave.reading.stored import Stored, unreadable
 from ritual_artifacts.backends.arweave.reading.transactions import StoredTransaction
 from ritual_artifacts.backends.arweave.reading.versions import Version
 from ritual_artifacts.backends.arweave.result import ArweaveUploadResult
 from ritual_artifacts.backends.arweave.revision import ArweaveRevision
 from ritual_artifacts.backends.arweave.tags import APP_NAME, BUNDLE_TYPE, DIGEST_TAG, MANIFEST_TYPE
-from ritual_artifacts.backends.arweave.transaction import MAX_BODY_BYTES
+from ritual_artifacts.backends.arweave.transaction import MAX_BODY_BYTES, UnverifiableError
 from ritual_artifacts.backends.arweave.upload.journal import Journal, Record, find_posted
 from ritual_artifacts.backends.arweave.upload.reseeding import Reseeder
 from ritual_artifacts.backends.arweave.upload.unsigned import UnsignedData
@@ -73,9 +73,11 @@ class ExistingUploads:
         Raises:
             ConflictError: the version label names another artifact, which never changes.
             NotFinalizedError: something with this label is not mined yet, so it is not known what it is.
+            TransferError: a gateway cannot say whether this is published already, and it would have to be
+                paid.
         """
         record = journal.read()
-        search = self._weave.versions.search(self._repo_id, pending=True)
+        search = self._weave.versions.search_all(self._repo_id, pending=True)
         if record is None and self._repo_id.version is not None:
             existing = search.check(self._repo_id)
         else:
@@ -97,10 +99,14 @@ class ExistingUploads:
             if record is not None and self._is_outdated(record, existing, is_last=is_last):
                 journal.clear()
                 record = None
+        if search.doubt is not None and not (record is not None and self._is_paid(record, journal)):
+            raise search.doubt
         if record is None:
             types = [MANIFEST_TYPE, BUNDLE_TYPE]
             tags = {"Repo-Name": [self._repo_id.name], "Type": types, DIGEST_TAG: [str(digest)]}
-            self._list_mined(tags, f"the artifact {digest}")
+            _, doubt = self._list_mined(tags, f"the artifact {digest}")
+            if doubt is not None:
+                raise doubt
         return None
 
     def _has_values_of(self, manifest: Manifest, existing: Version) -> bool:
@@ -117,6 +123,11 @@ class ExistingUploads:
         except (BackendError, ManifestError, IntegrityError) as error:
             log.info("published again: %s", error)
             return False
+
+    def _is_paid(self, record: Record, journal: Journal) -> bool:
+        """Return whether nodes of these gateways took everything, so that nothing is left to pay."""
+        takers = {journal.posted_by(entry.transaction) for entry in record.transactions}
+        return takers <= {gateway.url for gateway in self._network.gateways}
 
     def _is_last(self, existing: Version, record: Record | None, waiting: Sequence[str]) -> bool:
         """Return whether nothing but this upload waits to be mined, which would be the newest then."""
@@ -136,8 +147,9 @@ class ExistingUploads:
         Raises:
             ConflictError: the label names another artifact, which was mined first.
             NotFinalizedError: that is not decided yet.
+            TransferError: a gateway cannot say.
         """
-        search = self._weave.versions.search(self._repo_id)
+        search = self._weave.versions.search_all(self._repo_id)
         first = None if search.version is None else search.version.manifest
         posted = f"everything is posted (the transaction {result.transaction_id}), but"
         if first is not None and first.tag(DIGEST_TAG) != result.digest:
@@ -153,6 +165,12 @@ class ExistingUploads:
                 f"mined first counts; upload the same again in some minutes to learn which one that is"
             )
             raise NotFinalizedError(message)
+        if search.doubt is not None:
+            message = (
+                f"{posted} it is not known whether {self._repo_id} names it: {search.doubt}; upload the same "
+                f"again, you will not be charged twice"
+            )
+            raise TransferError(message, retryable=True)
 
     # --- its files ---
 
@@ -170,29 +188,38 @@ class ExistingUploads:
 
         Raises:
             NotFinalizedError: a file that takes more than a chunk is not mined yet.
-            TransferError: no gateway could be asked.
+            TransferError: a gateway cannot say whether a file is stored already.
         """
         wanted = {file.sha256: file for file in files if file.sha256 is not None and file.size}
         large = [name for name, file in wanted.items() if file.size > MAX_BODY_BYTES]
         small = [name for name in wanted if name not in large]
         posted = self._find_posted(wanted)
         entries: list[IndexEntry] = []
+        doubts: list[BackendError] = []
         for hashes, what in ((large, "a file of the artifact"), (small, None)):
             for start in range(0, len(hashes), _LOOKUP):
-                entries += self._list_mined({"File-SHA256": hashes[start : start + _LOOKUP]}, what)
+                mined, doubt = self._list_mined({"File-SHA256": hashes[start : start + _LOOKUP]}, what)
+                entries += mined
+                doubts += [] if doubt is None else [doubt]
         reader = self._weave.reader
-        reads: list[Callable[[], Stored]] = [
-            *(functools.partial(reader.read_transaction, name) for name in posted),
-            *(functools.partial(reader.read_entry, e) for e in entries if e.bundle is None or bundled),
+        reads: list[tuple[str, Callable[[], Stored]]] = [
+            *((name, functools.partial(reader.read_transaction, name)) for name in posted),
+            *(
+                (e.id, functools.partial(reader.read_entry, e))
+                for e in entries
+                if e.bundle is None or bundled
+            ),
         ]
-        same = [
-            each for each in self._network.each(lambda read: self._find_same(read, wanted), reads) if each
-        ]
+        looked = self._network.each(lambda read: self._find_same(*read, wanted), reads)
+        doubts += [each for each in looked if isinstance(each, BackendError)]
+        same = [each for each in looked if isinstance(each, _SameData)]
         found: dict[str | None, str] = {}
         for each in sorted(same, key=lambda each: not each.is_retrievable):
             sha256 = each.file.sha256
             if sha256 not in found and (each.is_retrievable or reseeder.restore(each.file, each.stored)):
                 found[sha256] = each.stored.id
+        if doubts and not found.keys() >= wanted.keys():
+            raise doubts[0]
         return {file.name: found[file.sha256] for file in files if file.sha256 in found}
 
     def _find_posted(self, wanted: Mapping[str, UnsignedData]) -> list[str]:
@@ -207,26 +234,31 @@ class ExistingUploads:
             file = wanted.get(transaction.tag("File-SHA256") or "")
             if file is None:
                 continue
-            status = self._network.read_status(transaction.id)
+            status = self._network.read_status(transaction.id)  # which fails where a gateway cannot say
             if status.height is not None:
                 found.append(transaction.id)
             elif status.state == "pending" and file.size > MAX_BODY_BYTES:
                 raise _still_waiting(repr(file.name), transaction.id)
         return found
 
-    def _find_same(self, read: Callable[[], Stored], wanted: Mapping[str, UnsignedData]) -> _SameData | None:
+    def _find_same(
+        self, name: str, read: Callable[[], Stored], wanted: Mapping[str, UnsignedData]
+    ) -> _SameData | BackendError | None:
         """Return the file of the upload that a transaction or data item has the bytes of.
 
-        Raises:
-            TransferError: the gateways could not be reached.
+        None: it is proven to be something else. An error: no gateway could say, and it may be one of them.
         """
         try:
-            stored = read()
-        except TransferError:  # it may be the wanted file
-            raise
-        except BackendError as error:
+            return self._compare(read(), wanted)
+        except UnverifiableError as error:  # of another owner
             log.info("not used again: %s", error)
             return None
+        except NotFinalizedError as error:
+            return error
+        except BackendError as error:
+            return unreadable(name, error)
+
+    def _compare(self, stored: Stored, wanted: Mapping[str, UnsignedData]) -> _SameData | None:
         file = wanted.get(stored.tag("File-SHA256") or "")
         if file is None or stored.address != self._repo_id.owner or stored.data_size != file.size:
             return None
@@ -236,8 +268,10 @@ class ExistingUploads:
             is_same = stored.read(file.size) == file.read()
         return _SameData(file, stored, stored.is_retrievable(file.source)) if is_same else None
 
-    def _list_mined(self, tags: Mapping[str, Sequence[str]], what: str | None) -> list[IndexEntry]:
-        """Return what indexes list of this owner, as far as it is mined.
+    def _list_mined(
+        self, tags: Mapping[str, Sequence[str]], what: str | None
+    ) -> tuple[list[IndexEntry], TransferError | None]:
+        """Return what indexes list of this owner, as far as it is mined, and why there may be more.
 
         Args:
             tags: Accepted values, by the tag's name.
@@ -247,19 +281,17 @@ class ExistingUploads:
             NotFinalizedError: it waits to be mined.
             TransferError: no gateway could be asked.
         """
-        found: dict[str, IndexEntry] = {}
-        tags = {"App-Name": [APP_NAME], **tags}
-        for entries in self._weave.index.search(owner=self._repo_id.owner, tags=tags):
-            for entry in entries:
-                if entry.id not in found or found[entry.id].height is None:
-                    found[entry.id] = entry
+        findings = self._weave.index.search_all(
+            owner=self._repo_id.owner, tags={"App-Name": [APP_NAME], **tags}
+        )
+        found = {entry.id: entry for entry in findings.entries}
         for entry in [entry for entry in found.values() if entry.height is None]:
             status = self._network.read_status(entry.holder)
             if status.height is not None:  # an index may be behind
                 found[entry.id] = replace(entry, height=status.height)
             elif what is not None and (status.state == "pending" or not self._network.is_gone(entry.holder)):
                 raise _still_waiting(what, entry.holder)
-        return [entry for entry in found.values() if entry.height is not None]
+        return [entry for entry in found.values() if entry.height is not None], findings.doubt
 
 
 def _still_waiting(what: str, transaction_id: str) -> NotFinalizedError:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -12,7 +13,12 @@ from ritual_artifacts.backends.arweave.encoding import encode
 from ritual_artifacts.backends.arweave.reading.transactions import StoredTransaction
 from ritual_artifacts.backends.arweave.transaction import MAX_BODY_BYTES, Transaction
 from ritual_artifacts.backends.arweave.upload.journal import Entry, Journal
-from ritual_artifacts.backends.arweave.upload.posts import StaleAnchorError, post_chunk, post_transaction
+from ritual_artifacts.backends.arweave.upload.posts import (
+    Posted,
+    StaleAnchorError,
+    post_chunk,
+    post_transaction,
+)
 from ritual_artifacts.backends.arweave.upload.prices import round_up
 from ritual_artifacts.backends.arweave.weave import Weave
 from ritual_artifacts.core.chunks import ChunkTree, chunk_spans, has_data_root, open_tree
@@ -94,31 +100,38 @@ class Poster:
         return context.each(function, items, max_workers=limit, meter=self._meter)
 
     def _post_transaction(self, entry: Entry) -> Entry | None:
+        """Post a transaction that no node has; return it where it has to be signed again."""
         transaction = entry.transaction
         is_small = transaction.data_size <= MAX_BODY_BYTES
         if not self._is_there(transaction):
             whole = transaction.with_data(self._read_small(entry)) if is_small else transaction
             try:
-                is_fresh = post_transaction(self._network, whole, f"posting {entry.name!r}")
+                posted = post_transaction(self._network, whole, f"posting {entry.name!r}")
             except StaleAnchorError:
                 if self._network.is_gone(transaction.id):
                     return entry
-                is_fresh = False
+                posted = None
             except (InsufficientFundsError, TransferError):
                 raise
             except BackendError:
                 if self._is_too_cheap(transaction) and self._network.is_gone(transaction.id):
                     return entry
                 raise
-            if is_fresh:
-                self._begin_again(transaction)
-            elif not self._journal.is_posted(transaction):
-                self._journal.note_posted(transaction)
-            self._seen[transaction.id] = self._clock.time()
+            self._note(transaction, posted)
         if is_small and transaction.id not in self._counted:
             self._counted.add(transaction.id)
             self._meter.advance(transaction.data_size)
         return None
+
+    def _note(self, transaction: Transaction, posted: Posted | None) -> None:
+        """Write down that a node has a transaction; None: it is not known which one."""
+        if posted is not None and posted.is_new:
+            self._begin_again(transaction, posted.gateway)
+        elif posted is not None and self._journal.posted_by(transaction) != posted.gateway:
+            self._journal.note_posted(transaction, posted.gateway)
+        elif not self._journal.is_posted(transaction):
+            self._journal.note_posted(transaction, "")
+        self._seen[transaction.id] = self._clock.time()
 
     def _is_too_cheap(self, transaction: Transaction) -> bool:
         """Return whether the price has risen since the transaction was signed."""
@@ -127,22 +140,29 @@ class Poster:
     def _is_there(self, transaction: Transaction) -> bool:
         """Return whether a node still has the transaction: one that is not mined soon may be forgotten.
 
-        A transaction that was posted just now is not looked up, because gateways learn of it later.
+        A transaction that one of these gateways took just now is not looked up, because others learn of it
+        later. What other gateways took may be on another network.
         """
         if not self._journal.is_posted(transaction):
             return False
         now = self._clock.time()
-        seen = self._seen.get(transaction.id, self._journal.posted_at(transaction))
+        is_ours = self._journal.posted_by(transaction) in {g.url for g in self._network.gateways}
+        noted = self._journal.posted_at(transaction) if is_ours else -math.inf
+        seen = self._seen.get(transaction.id, noted)
         if not 0 <= now - seen < self._timing.recheck_seconds:
-            if self._network.read_status(transaction.id).state == "dropped":
+            try:
+                is_dropped = self._network.read_status(transaction.id).state == "dropped"
+            except BackendError:  # a gateway cannot say
+                is_dropped = True
+            if is_dropped:
                 return False  # posting it again is safe, even if a node has it
             self._seen[transaction.id] = now
         return True
 
-    def _begin_again(self, transaction: Transaction) -> None:
+    def _begin_again(self, transaction: Transaction, gateway: str) -> None:
         """Write down that no node has any chunk of a transaction, as if it were posted just now."""
         self._journal.forget_chunks(transaction)
-        self._journal.note_posted(transaction)
+        self._journal.note_posted(transaction, gateway)
         self._complete.discard(transaction.id)
 
     def _read_small(self, entry: Entry) -> bytes:
@@ -190,7 +210,7 @@ class Poster:
             noted = self._journal.read_chunks(entry.transaction, len(spans))
             if any(noted) and self._may_be_lost(entry) and not self._are_kept(entry, spans, noted):
                 log.info("posting the chunks of %r again, because nodes dropped them", entry.name)
-                self._begin_again(entry.transaction)
+                self._begin_again(entry.transaction, self._journal.posted_by(entry.transaction))
                 noted = [False] * len(spans)
             if entry.transaction.id not in self._counted:
                 self._counted.add(entry.transaction.id)
@@ -248,11 +268,11 @@ class Poster:
                 if chunk is None:
                     return
                 entry, tree, index = chunk
-                length, was_unknown = self._post_chunk(entry, tree, index)
+                length, posted = self._post_chunk(entry, tree, index)
                 if is_noted:
                     with lock:
-                        if was_unknown and self._may_be_lost(entry):
-                            self._begin_again(entry.transaction)
+                        if posted.is_new and self._may_be_lost(entry):
+                            self._begin_again(entry.transaction, posted.gateway)
                         self._journal.note_chunk(entry.transaction, index)
                     self._meter.advance(length)
 
@@ -272,7 +292,7 @@ class Poster:
             for index in indexes:
                 yield entry, tree, index
 
-    def _post_chunk(self, entry: Entry, tree: ChunkTree, index: int) -> tuple[int, bool]:
+    def _post_chunk(self, entry: Entry, tree: ChunkTree, index: int) -> tuple[int, Posted]:
         transaction = entry.transaction
         chunk = tree.read(index)
         body = {
@@ -284,10 +304,10 @@ class Poster:
         }
         doing = f"posting a chunk of {entry.name!r}"
         try:
-            was_unknown = post_chunk(self._network, transaction, json.dumps(body).encode(), doing)
+            posted = post_chunk(self._network, transaction, json.dumps(body).encode(), doing)
         except StaleAnchorError as error:
             raise ForgottenError(entry, str(error)) from None
-        return len(chunk), was_unknown
+        return len(chunk), posted
 
 
 def _read_at_most(path: Path, size: int) -> bytes:

@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import Enum, auto
 from http import HTTPStatus
 from typing import Final
@@ -13,6 +14,8 @@ from ritual_artifacts.backends.arweave.network import Network
 from ritual_artifacts.backends.arweave.transaction import Transaction
 from ritual_artifacts.errors import BackendError, InsufficientFundsError, TransferError
 
+_OVERSPENT: Final = ("overspen", "balance", "insufficient", "enough", "funds")
+"""In the answer of a node, or among its codes, where the wallet cannot pay."""
 _KNOWN: Final = "transaction is already"
 """In the answer of a node that has a transaction. Other refusals say "already", too."""
 _ENOUGH_TEMPORARY: Final = 2
@@ -22,6 +25,19 @@ _MAX_FULL: Final = 240
 
 class StaleAnchorError(BackendError):
     """A transaction's anchor is too old, so no node will ever take it; it can be signed again."""
+
+
+@dataclass(frozen=True)
+class Posted:
+    """What a node took.
+
+    Attributes:
+        is_new: Whether the node did not have the transaction before, so that it cannot have its chunks.
+        gateway: The gateway's address.
+    """
+
+    is_new: bool
+    gateway: str
 
 
 class _ChunkAnswer(Enum):
@@ -37,16 +53,13 @@ class _ChunkAnswer(Enum):
     TEMPORARY = auto()
 
 
-def post_transaction(network: Network, transaction: Transaction, doing: str) -> bool:
+def post_transaction(network: Network, transaction: Transaction, doing: str) -> Posted:
     """Post a transaction until a node has it, also where one had it before.
 
     Args:
         network: The gateways.
         transaction: The transaction, with its data where that is small.
         doing: What this is for, in messages.
-
-    Returns:
-        Whether a node took it just now, so that no node can have any of its chunks.
 
     Raises:
         StaleAnchorError: every node answered, and its anchor is too old.
@@ -57,7 +70,7 @@ def post_transaction(network: Network, transaction: Transaction, doing: str) -> 
     return network.post(doing, lambda gateway: _post_transaction_to(gateway, transaction), _choose_refusal)
 
 
-def post_chunk(network: Network, transaction: Transaction, body: bytes, doing: str) -> bool:
+def post_chunk(network: Network, transaction: Transaction, body: bytes, doing: str) -> Posted:
     """Post a chunk until a node stored it for good, or two nodes for a while.
 
     A node that does not know the transaction gets the transaction first. A node that keeps no more of it
@@ -69,9 +82,6 @@ def post_chunk(network: Network, transaction: Transaction, body: bytes, doing: s
         body: The chunk and its proof, as JSON.
         doing: What this is for, in messages.
 
-    Returns:
-        Whether the node that took the chunk had not known the transaction.
-
     Raises:
         StaleAnchorError: all nodes have forgotten the transaction, and will not take it again.
         TransferError: the nodes could not be reached, or have no room.
@@ -80,17 +90,17 @@ def post_chunk(network: Network, transaction: Transaction, body: bytes, doing: s
     temporary: set[Gateway] = set()
     full: Counter[Gateway] = Counter()
 
-    def attempt(gateway: Gateway) -> Outcome[bool]:
+    def attempt(gateway: Gateway) -> Outcome[Posted]:
         posted = _post_chunk_to(gateway, transaction, body)
         if not isinstance(posted, Took):
             return posted
         said, answer, was_unknown = posted.value
         if said is _ChunkAnswer.STORED:
-            return Took(was_unknown)
+            return Took(Posted(was_unknown, gateway.url))
         if said is _ChunkAnswer.STORED_FOR_A_WHILE:
             temporary.add(gateway)
             if len(temporary) >= _ENOUGH_TEMPORARY:
-                return Took(was_unknown)
+                return Took(Posted(was_unknown, gateway.url))
             problem = f"the answer is {answer}: it keeps the chunk only for a while; name more gateways"
             return Later(problem, answer.retry_after)
         if said is _ChunkAnswer.FULL:
@@ -102,30 +112,40 @@ def post_chunk(network: Network, transaction: Transaction, body: bytes, doing: s
     return network.post(doing, attempt, _choose_giving_up)
 
 
-def _post_transaction_to(gateway: Gateway, transaction: Transaction) -> Outcome[bool]:
-    """Post a transaction to one node; True: it took it, False: it had it before."""
+def _post_transaction_to(gateway: Gateway, transaction: Transaction) -> Outcome[Posted]:
+    """Post a transaction to one node."""
     posted = gateway.post("/tx", json.dumps(transaction.to_json()).encode())
     if isinstance(posted, Later):
         return posted
     answer = posted.value
     text = answer.text.lower()
-    if answer.status == HTTPStatus.OK:
-        return Took(value=True)
-    if answer.status == HTTPStatus.ALREADY_REPORTED:
-        return Took(value=False)
-    if answer.status == HTTPStatus.BAD_REQUEST and _KNOWN in text:
-        return Took(value=False)
+    if answer.status == HTTPStatus.OK and not answer.is_html:
+        return Took(Posted(is_new=True, gateway=gateway.url))
+    is_known = answer.status == HTTPStatus.BAD_REQUEST and _KNOWN in text
+    if is_known or answer.status == HTTPStatus.ALREADY_REPORTED:
+        return Took(Posted(is_new=False, gateway=gateway.url))
     if answer.is_temporary:
         return answer.later()
-    return Refused(_explain_refusal(answer, text), may_change=True)
+    reasons = _ask_reasons(gateway, transaction.id) if answer.status == HTTPStatus.BAD_REQUEST else ""
+    return Refused(_explain_refusal(answer, text, reasons), may_change=True)
 
 
-def _explain_refusal(answer: Answer, text: str) -> BackendError:
-    if "anchor" in text:
-        return StaleAnchorError(f"the answer is {answer}")
-    if answer.status == HTTPStatus.PAYMENT_REQUIRED or "enough" in text or "funds" in text:
-        return InsufficientFundsError(f"the node says that the wallet cannot pay: {answer}")
-    return BackendError(f"the node refuses the transaction: {answer}")
+def _ask_reasons(gateway: Gateway, transaction_id: str) -> str:
+    """Return the codes with which a node says why it rejected a transaction, as text; empty: it does not."""
+    found = gateway.get(f"/tx/{transaction_id}")
+    if isinstance(found, Took) and found.value.status == HTTPStatus.GONE and not found.value.is_html:
+        return found.value.text.lower()
+    return ""
+
+
+def _explain_refusal(answer: Answer, text: str, reasons: str) -> BackendError:
+    said = f"{answer}: {reasons}" if reasons else str(answer)
+    text += f" {reasons}"
+    if answer.status == HTTPStatus.PAYMENT_REQUIRED or any(words in text for words in _OVERSPENT):
+        return InsufficientFundsError(f"the node says that the wallet cannot pay: {said}")
+    if "anchor" in text or "last_tx_not_valid" in text:
+        return StaleAnchorError(f"the answer is {said}")
+    return BackendError(f"the node refuses the transaction: {said}")
 
 
 def _post_chunk_to(
@@ -153,7 +173,7 @@ def _post_chunk_to(
 
 
 def _judge_chunk(answer: Answer) -> _ChunkAnswer | Refused:
-    if answer.status == HTTPStatus.OK:
+    if answer.status == HTTPStatus.OK and not answer.is_html:
         return _ChunkAnswer.STORED
     if answer.status == HTTPStatus.SEE_OTHER:
         return _ChunkAnswer.STORED_FOR_A_WHILE

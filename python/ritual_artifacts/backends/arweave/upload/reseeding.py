@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from typing import Final
 
 from ritual_artifacts.backends.arweave.reading.stored import Stored
 from ritual_artifacts.backends.arweave.reading.transactions import StoredTransaction
@@ -13,6 +14,9 @@ from ritual_artifacts.backends.arweave.weave import Weave
 from ritual_artifacts.errors import NotFinalizedError, TransferError
 
 log = logging.getLogger(__name__)
+
+_MAX_WHOLE_BYTES: Final = 64 << 20
+"""Of data that is checked chunk by chunk; of larger data some places are."""
 
 
 class Reseeder:
@@ -28,17 +32,21 @@ class Reseeder:
         self._weave = weave
         self._journal = journal
 
-    def reseed(self, result: ArweaveUploadResult, artifact: UnsignedArtifact, *, thorough: bool) -> None:
+    def reseed(self, result: ArweaveUploadResult, artifact: UnsignedArtifact, *, thorough: bool) -> bool:
         """Post again what the network lost of a version that was paid for.
 
         Args:
             result: The version.
             artifact: What it consists of.
-            thorough: Ask for every chunk, instead of some.
+            thorough: Ask for every chunk of large data, too, instead of some.
+
+        Returns:
+            Whether something was lost.
 
         Raises:
-            TransferError: nodes do not know a transaction at the moment.
+            TransferError: nodes do not know a transaction at the moment, or a gateway cannot say what it has.
         """
+        any_lost = False
         bundle = None if result.final_transaction == result.transaction_id else result.final_transaction
 
         def find_lost(item: tuple[str, UnsignedData]) -> tuple[UnsignedData, Stored, list[int]] | None:
@@ -47,7 +55,8 @@ class Reseeder:
         posted = self._list_posted(result, artifact).items()
         for found in self._weave.network.each(find_lost, posted):
             if found is not None:
-                self._restore(*found)
+                any_lost = self._restore(*found) or any_lost
+        return any_lost
 
     def restore(self, file: UnsignedData, stored: Stored) -> bool:
         """Post again what the network lost of a stored file, and return whether the file is there now.
@@ -55,7 +64,8 @@ class Reseeder:
         Raises:
             TransferError: nodes do not know the transaction at the moment.
         """
-        self._restore(file, stored, _find_lost_chunks(file, stored))
+        if self._restore(file, stored, _find_lost_chunks(file, stored)):
+            return True  # nodes took it; gateways may show it later
         if stored.is_retrievable(file.source):
             return True
         log.warning("the data of %s is lost, so %r is stored again", stored.id, file.name)
@@ -93,13 +103,15 @@ class Reseeder:
             stored = self._weave.reader.find(name, bundle=bundle)
         except NotFinalizedError:  # chunks can be looked for only once they are mined
             return None
-        if thorough or not stored.is_retrievable(file.source):
+        is_small = stored.data_size <= _MAX_WHOLE_BYTES
+        if thorough or is_small or not stored.is_retrievable(file.source):
             return file, stored, _find_lost_chunks(file, stored)
         return None
 
-    def _restore(self, file: UnsignedData, stored: Stored, lost: Sequence[int]) -> None:
+    def _restore(self, file: UnsignedData, stored: Stored, lost: Sequence[int]) -> bool:
+        """Post lost chunks, and return whether there were any."""
         if not lost:
-            return
+            return False
         log.warning("posting %d chunks of %r again, which the network lost", len(lost), file.name)
         transaction = self._weave.network.read_transaction(stored.id)
         poster = Poster(self._weave, self._journal, {file.name: file.source})
@@ -108,6 +120,7 @@ class Reseeder:
         except ForgottenError as error:
             message = f"{error}; try again later"
             raise TransferError(message, retryable=True) from None
+        return True
 
 
 def _find_lost_chunks(file: UnsignedData, stored: Stored) -> list[int]:

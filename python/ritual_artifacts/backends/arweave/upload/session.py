@@ -1,11 +1,13 @@
 """One upload to Arweave, from hashing the files to the result."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from ritual_artifacts.artifact.manifest import Manifest
 from ritual_artifacts.artifact.planning import ArtifactPlan
+from ritual_artifacts.backends.arweave.encoding import format_ar
 from ritual_artifacts.backends.arweave.options import UploadOptions
 from ritual_artifacts.backends.arweave.reading.paths import PathManifest
 from ritual_artifacts.backends.arweave.reading.versions import Version
@@ -21,8 +23,10 @@ from ritual_artifacts.backends.arweave.weave import Weave
 from ritual_artifacts.backends.base import UploadSession
 from ritual_artifacts.context import Context
 from ritual_artifacts.core.hashing import FileDigest, hash_files
-from ritual_artifacts.errors import TransferError
+from ritual_artifacts.errors import BackendError, TransferError
 from ritual_artifacts.repo_id import RitualRepoId
+
+log = logging.getLogger(__name__)
 
 _MAX_SIGNATURES: Final = 6
 """How often one upload signs: a gateway may send anchors that no node ever takes."""
@@ -80,7 +84,11 @@ class ArweaveUpload(UploadSession):
         parts = (str(self._repo_id), digest, "bundle" if self._options.bundle else "")
         state_dir, clock = self._context.settings.state_dir, self._context.clock
         with open_journal(state_dir, self._wallet.address, parts, clock) as journal:
-            return self._publish(manifest, journal)
+            try:
+                return self._publish(manifest, journal)
+            except KeyboardInterrupt as interruption:
+                interruption.add_note(_describe_interruption(journal))
+                raise
 
     def _publish(self, manifest: Manifest, journal: Journal) -> ArweaveUploadResult:
         existing = self._existing.find_version(manifest, journal)
@@ -100,14 +108,29 @@ class ArweaveUpload(UploadSession):
             result = self._describe_existing(existing, manifest)
         if self._options.confirmations:
             self._wait_for(result, journal)
-        if self._options.confirmations or self._options.reseed:
-            reseeder.reseed(result, artifact, thorough=self._options.reseed)
         is_mined = existing is not None and existing.height is not None
+        is_whole = not is_mined or self._repair(result, artifact, reseeder)
+        if not is_mined and (self._options.confirmations or self._options.reseed):
+            reseeder.reseed(result, artifact, thorough=self._options.reseed)
         if not is_mined and self._repo_id.version is not None:
             self._existing.check_label(result)
-        if is_mined and self._is_settled(result, journal):
+        if is_mined and is_whole and self._is_settled(result, journal):
             journal.clear()
         return result
+
+    def _repair(self, result: ArweaveUploadResult, artifact: UnsignedArtifact, reseeder: Reseeder) -> bool:
+        """Post again what the network lost of a mined version, and return whether nothing was lost.
+
+        Raises:
+            BackendError: the user wants it checked, and no gateway can say what it has.
+        """
+        try:
+            return not reseeder.reseed(result, artifact, thorough=self._options.reseed)
+        except BackendError as error:
+            if self._options.confirmations or self._options.reseed:
+                raise
+            log.warning("it is not known whether gateways have all of %s: %s", result.repo_id, error)
+            return False
 
     def _describe_existing(self, existing: Version, manifest: Manifest) -> ArweaveUploadResult:
         stored = existing.manifest
@@ -154,7 +177,9 @@ class ArweaveUpload(UploadSession):
         meter = self._context.meter("upload", sum(e.transaction.data_size for e in record.transactions))
         sources = {file.name: file.source for file in artifact.files}
         poster = Poster(self._weave, journal, sources, meter)
-        known = set(record.transactions) if journal.is_finished() else set()
+        known = set()
+        if journal.is_finished():
+            known = {entry for entry in record.transactions if signer.is_paid(entry.transaction)}
         record = self._post_all(record, signer, poster, journal, sources)
         journal.note_finished()
         meter.finish()
@@ -237,3 +262,17 @@ class ArweaveUpload(UploadSession):
             final_transaction=final,
             _network=self._network,
         )
+
+
+def _describe_interruption(journal: Journal) -> str:
+    """Say what an interrupted upload has posted, and how it is finished without paying twice."""
+    record = journal.read()
+    if record is None:
+        return "the upload was interrupted before anything was signed or posted: nothing is paid"
+    posted = [entry.transaction for entry in record.transactions if journal.is_posted(entry.transaction)]
+    cost = sum(transaction.reward for transaction in posted)
+    sent = f"{len(posted)} of {len(record.transactions)} transactions are posted ({format_ar(cost)})"
+    return (
+        f"the upload was interrupted: {sent}; all of them are recorded in {journal.folder}, and the same "
+        f"upload posts what is missing, so that you do not pay twice"
+    )
