@@ -289,4 +289,7 @@ def test_a_repository_of_a_broken_package_is_an_error_that_names_the_package(
     outcome = run_process("upload", model, "broken/me/x", environment=environment)
 
     assert outcome.code == cli.FAILURE
-    assert "error: the backend for 'broken', broken:Storage, cannot be imported: on purpose" in outcome.err
+    assert (
+        "error: the backend for 'broken', broken:Storage, cannot be imported: RuntimeError: on purpose"
+        in outcome.err
+    )
