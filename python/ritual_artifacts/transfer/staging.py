@@ -335,8 +335,12 @@ def finish_in_cache(target: Path, context: Context) -> None:
 def _refuse_own_folders(target: Path, settings: Settings) -> None:
     """Refuse folders of the package itself: files of an artifact would be mixed with its own files."""
     real = target.resolve()
-    if real == settings.cache_dir.resolve() or real.is_relative_to(settings.store_dir.resolve()):
-        message = f"{target} is where the package keeps its cache or its local store; choose another folder"
+    own = (settings.store_dir.resolve(), settings.state_dir.resolve())
+    if real == settings.cache_dir.resolve() or any(real.is_relative_to(folder) for folder in own):
+        message = (
+            f"{target} is where the package keeps its cache, its local store or its state; "
+            f"choose another folder"
+        )
         raise ConflictError(message)
 
 
