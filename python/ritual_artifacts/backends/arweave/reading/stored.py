@@ -5,7 +5,7 @@ from collections.abc import Generator, Mapping
 from pathlib import Path
 
 from ritual_artifacts.backends.arweave.tags import PATH_MANIFEST_TYPE, Tags, find_tag
-from ritual_artifacts.errors import ArtifactNotFoundError, BackendError, TransferError
+from ritual_artifacts.errors import ArtifactNotFoundError, TransferError
 
 
 class AbsentItemError(ArtifactNotFoundError):
@@ -110,7 +110,7 @@ class Stored(ABC):
         """
 
 
-def unreadable(name: str, error: BackendError) -> TransferError:
+def unreadable(name: str, error: Exception) -> TransferError:
     """Return the error for what an index lists and no gateway sends, which leaves open what it is."""
     return TransferError(
         f"an index lists {name}, and no gateway sends it now: {error}; try again later, or use other "

@@ -22,6 +22,7 @@ from ritual_artifacts.backends.arweave.upload.unsigned import UnsignedData
 from ritual_artifacts.backends.arweave.weave import Weave
 from ritual_artifacts.core.chunks import has_data_root
 from ritual_artifacts.errors import (
+    ArtifactNotFoundError,
     BackendError,
     ConflictError,
     IntegrityError,
@@ -109,25 +110,25 @@ class ExistingUploads:
                 raise doubt
         return None
 
-    def _has_values_of(self, manifest: Manifest, existing: Version) -> bool:
-        """Return whether a version with the digest of `manifest` has its values, too.
-
-        Raises:
-            TransferError: no gateway could be asked.
-        """
-        try:
-            data = ArweaveRevision(self._weave, self._repo_id, existing.manifest).manifest_bytes()
-            return Manifest.from_bytes(data).fields_hash == manifest.fields_hash
-        except TransferError:  # it may be the same, which must not be paid for again
-            raise
-        except (BackendError, ManifestError, IntegrityError) as error:
-            log.info("published again: %s", error)
-            return False
-
     def _is_paid(self, record: Record, journal: Journal) -> bool:
         """Return whether nodes of these gateways took everything, so that nothing is left to pay."""
         takers = {journal.posted_by(entry.transaction) for entry in record.transactions}
         return takers <= {gateway.url for gateway in self._network.gateways}
+
+    def _has_values_of(self, manifest: Manifest, existing: Version) -> bool:
+        """Return whether a version with the digest of `manifest` has its values, too.
+
+        Raises:
+            TransferError: no gateway could say; it may be the same, which must not be paid for again.
+        """
+        try:
+            data = ArweaveRevision(self._weave, self._repo_id, existing.manifest).manifest_bytes()
+            return Manifest.from_bytes(data).fields_hash == manifest.fields_hash
+        except (ArtifactNotFoundError, ManifestError) as error:
+            log.info("published again: %s", error)
+            return False
+        except (BackendError, IntegrityError) as error:
+            raise unreadable(existing.manifest.id, error) from None
 
     def _is_last(self, existing: Version, record: Record | None, waiting: Sequence[str]) -> bool:
         """Return whether nothing but this upload waits to be mined, which would be the newest then."""
