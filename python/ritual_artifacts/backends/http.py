@@ -342,7 +342,7 @@ def interruptible(response: httpx2.Response) -> Iterator[httpx2.Response]:
     Raises:
         Stopped: the task is to end.
     """
-    with workers.stopped_by(lambda: _shut_down(response)):
+    with workers.stopped_by(lambda: _shut_down_response(response)):
         try:
             yield response
         except httpx2.TransportError:
@@ -351,13 +351,18 @@ def interruptible(response: httpx2.Response) -> Iterator[httpx2.Response]:
         workers.check()  # or like a body that has ended
 
 
-def _shut_down(response: httpx2.Response) -> None:
+def _shut_down_response(response: httpx2.Response) -> None:
     stream = response.extensions.get("network_stream")
     connection = None if stream is None else stream.get_extra_info("socket")
     if isinstance(connection, socket.socket):
-        with contextlib.suppress(OSError):  # it is closed already
-            # The method of the base class: that of SSLSocket also changes what the reading thread uses.
-            socket.socket.shutdown(connection, socket.SHUT_RDWR)
+        shut_down(connection)
+
+
+def shut_down(connection: socket.socket) -> None:
+    """Wake a thread that waits for the other end of a connection."""
+    with contextlib.suppress(OSError):  # it is closed already
+        # The method of the base class: that of SSLSocket also changes what the reading thread uses.
+        socket.socket.shutdown(connection, socket.SHUT_RDWR)
 
 
 def from_position(

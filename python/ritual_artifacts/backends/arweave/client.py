@@ -10,6 +10,7 @@ from typing import Any, Final
 import httpx2
 
 from ritual_artifacts import workers
+from ritual_artifacts.backends.http import shut_down
 
 _MAX_REDIRECTS: Final = 5
 
@@ -83,17 +84,11 @@ class _OpenSockets:
         try:
             workers.check()
         except workers.Stopped:  # the task had to stop while it connected
-            _shut_down(opened)
+            shut_down(opened)
 
     def shut_down(self) -> None:
         """Wake every thread that waits for a server."""
         with self._lock:
             sockets = list(self._sockets)
         for each in sockets:
-            _shut_down(each)
-
-
-def _shut_down(connection: socket.socket) -> None:
-    with contextlib.suppress(OSError):  # it is closed already
-        # The method of the base class: that of SSLSocket also changes what the reading thread uses.
-        socket.socket.shutdown(connection, socket.SHUT_RDWR)
+            shut_down(each)
